@@ -1,0 +1,17 @@
+//! Pure types and rules: ids, the lifecycle state machine, restart policy, ports, limits, manifests.
+//!
+//! Invariants: no I/O, no async, no clock but the one that is passed in, no dependency on any
+//! other module of the crate. Everything here is tested by tables and properties beside the code.
+
+pub mod crash;
+pub mod ids;
+pub mod instance;
+pub mod lifecycle;
+pub mod limits;
+pub mod manifest;
+pub mod names;
+pub mod ports;
+pub mod restart;
+pub mod secret;
+pub mod template;
+pub mod time;

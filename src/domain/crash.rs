@@ -1,0 +1,99 @@
+//! The crash card: why an instance is not running, in a form that a person can act on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// How a process, or the attempt to start one, ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ExitReason {
+    /// It exited by itself with this status code.
+    Code {
+        /// The exit status, 0 to 255.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It never became a process, or the launch stage failed.
+    SpawnFailed {
+        /// What failed and why.
+        detail: String,
+    },
+    /// It ran but did not answer `initialize` (or its port) in time.
+    NotReady {
+        /// What was waited for, and for how long.
+        detail: String,
+    },
+    /// It ran but failed its health check until it was ended.
+    Unhealthy {
+        /// The last failure.
+        detail: String,
+    },
+    /// It used more than it may.
+    LimitExceeded {
+        /// Which limit, with both figures.
+        detail: String,
+    },
+    /// It wrote something that the protocol forbids, such as an endless line.
+    Protocol {
+        /// What was wrong.
+        detail: String,
+    },
+    /// The process ended while nobody was watching (Berth itself was down or failed).
+    Lost {
+        /// What is known.
+        detail: String,
+    },
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code { code } => write!(f, "exited with code {code}"),
+            Self::Signal { signal: 9 } => f.write_str("killed by signal 9 (SIGKILL)"),
+            Self::Signal { signal } => write!(f, "ended by signal {signal}"),
+            Self::SpawnFailed { detail } => write!(f, "could not start: {detail}"),
+            Self::NotReady { detail } => write!(f, "did not become ready: {detail}"),
+            Self::Unhealthy { detail } => write!(f, "unhealthy: {detail}"),
+            Self::LimitExceeded { detail } | Self::Protocol { detail } | Self::Lost { detail } => f.write_str(detail),
+        }
+    }
+}
+
+/// What is shown of the last failure, and what a waiting client is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashCard {
+    /// When it happened.
+    pub at: Timestamp,
+    /// How it ended.
+    pub reason: ExitReason,
+    /// Whether the kernel ended it for want of memory, where that is known.
+    pub out_of_memory: bool,
+    /// The last lines of its standard error, oldest first, cut to a few.
+    pub stderr_tail: Vec<String>,
+    /// What changed in its configuration since it last started well; empty when nothing did.
+    pub changed: Vec<String>,
+    /// Restarts inside the policy's window when it happened.
+    pub restarts: u32,
+}
+
+impl CrashCard {
+    /// Lines of standard error that a card keeps.
+    pub const STDERR_LINES: usize = 20;
+
+    /// One sentence: the reason and the last line of standard error.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let memory = if self.out_of_memory { " (out of memory)" } else { "" };
+        match self.stderr_tail.last() {
+            Some(line) => format!("{}{memory}; last line of its standard error: {line}", self.reason),
+            None => format!("{}{memory}", self.reason),
+        }
+    }
+}
