@@ -1,1 +1,191 @@
-//! Placeholder.
+//! From a URL to an instance: a lock-free snapshot of routes, and what a call needs of each.
+//!
+//! Owner of state: the supervisor is the only writer of the [`RouteTable`]; an instance's actor is
+//! the only writer of its route's link and status. Readers take no lock and send no message.
+
+mod access;
+mod table;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+pub use self::{
+    access::{AccessBuffer, AccessEntry},
+    table::RouteTable,
+};
+use crate::{
+    domain::{
+        ids::{InstanceId, UserId},
+        instance::{Instance, Mode, Status},
+        lifecycle::State,
+        names::ServiceName,
+        time::Timestamp,
+    },
+    mcp::{
+        error::Unavailable,
+        session::{Session, Sessions},
+        upstream::Upstream,
+    },
+};
+
+/// Whether there is a child to hand calls to.
+pub enum Link {
+    /// There is.
+    Up(Arc<dyn Upstream>),
+    /// Not now; the status says why.
+    Down,
+}
+
+/// One instance as the data plane sees it. Outlives the instance's processes.
+pub struct Route {
+    /// The instance.
+    pub id: InstanceId,
+    /// Its owner: nobody else finds it.
+    pub owner: UserId,
+    /// The service of its URL.
+    pub service: ServiceName,
+    /// Its other URL.
+    pub slug: String,
+    /// How processes serve it.
+    pub mode: Mode,
+    /// Its client sessions.
+    pub sessions: Arc<Sessions>,
+    /// Lines of its access log that are not written yet.
+    pub access: AccessBuffer,
+    link: ArcSwap<Link>,
+    status: watch::Receiver<Status>,
+    in_flight: Arc<Semaphore>,
+    last_used: AtomicI64,
+    /// Sessions for callers of the REST forms, one per user.
+    rest: Mutex<HashMap<UserId, Arc<Session>>>,
+}
+
+/// Bounds of one route.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteLimits {
+    /// Client sessions at a time.
+    pub max_sessions: usize,
+    /// Calls at a time.
+    pub max_in_flight: usize,
+}
+
+impl Route {
+    /// A route to `instance`, down until its actor says otherwise.
+    #[must_use]
+    pub fn new(instance: &Instance, status: watch::Receiver<Status>, limits: RouteLimits) -> Arc<Self> {
+        Arc::new(Self {
+            id: instance.id,
+            owner: instance.user_id,
+            service: instance.service.clone(),
+            slug: instance.slug.clone(),
+            mode: instance.mode,
+            sessions: Arc::new(Sessions::new(limits.max_sessions)),
+            access: AccessBuffer::default(),
+            link: ArcSwap::from_pointee(Link::Down),
+            status,
+            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            last_used: AtomicI64::new(Timestamp::now().0),
+            rest: Mutex::default(),
+        })
+    }
+
+    /// Sets or removes the child. Only the instance's actor does this, before it publishes `running`
+    /// and before it publishes anything else.
+    pub fn set_link(&self, link: Link) {
+        self.link.store(Arc::new(link));
+    }
+
+    /// What is true of the instance now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// A place among the calls in flight; `None` when all are taken (503, not a queue).
+    #[must_use]
+    pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.in_flight).try_acquire_owned().ok()
+    }
+
+    /// Notes that the instance is used.
+    pub fn touch(&self, now: Timestamp) {
+        self.last_used.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub fn last_used(&self) -> Timestamp {
+        Timestamp(self.last_used.load(Ordering::Relaxed))
+    }
+
+    /// The child, waiting up to `patience` while it is on its way up.
+    ///
+    /// # Errors
+    /// When it is down and not coming, or does not come in time: the text says what to do.
+    pub async fn connect(&self, patience: Duration) -> Result<Arc<dyn Upstream>, Unavailable> {
+        if let Link::Up(upstream) = &**self.link.load() {
+            return Ok(Arc::clone(upstream));
+        }
+        let coming = tokio::time::timeout(patience, self.wait_for_link()).await;
+        coming.unwrap_or_else(|_| {
+            let status = self.status();
+            let progress = status.progress.map(|progress| format!(" ({progress})")).unwrap_or_default();
+            Err(Unavailable { detail: format!("the instance is still {}{progress}; try again shortly", status.state) })
+        })
+    }
+
+    async fn wait_for_link(&self) -> Result<Arc<dyn Upstream>, Unavailable> {
+        let mut status = self.status.clone();
+        loop {
+            let now = status.borrow_and_update().clone();
+            if let Link::Up(upstream) = &**self.link.load() {
+                return Ok(Arc::clone(upstream));
+            }
+            // `running` without a link: its process has just ended, and the actor is about to say so.
+            if !now.state.will_run() && !now.state.serves() {
+                return Err(unavailable(&now));
+            }
+            if status.changed().await.is_err() {
+                return Err(Unavailable { detail: "the instance is being removed".to_owned() });
+            }
+        }
+    }
+
+    /// The session with which this user's REST calls reach the child, and whether it is new.
+    ///
+    /// # Errors
+    /// When no session can be opened.
+    pub fn rest_session(&self, user: UserId, hello: bytes::Bytes) -> Result<(Arc<Session>, bool), crate::mcp::session::OpenError> {
+        let mut rest = self.rest.lock();
+        if let Some(session) = rest.get(&user)
+            && let Some(session) = self.sessions.find(&session.id().to_string(), user)
+        {
+            return Ok((session, false));
+        }
+        let session = self.sessions.open(user, crate::mcp::version::LATEST_SESSION_ERA, hello)?;
+        rest.insert(user, Arc::clone(&session));
+        Ok((session, true))
+    }
+}
+
+fn unavailable(status: &Status) -> Unavailable {
+    let crash = status.last_error.as_ref().map(|card| card.summary()).unwrap_or_default();
+    let detail = match status.state {
+        State::Stopped => "the instance is stopped; its owner can toggle it on".to_owned(),
+        State::Expired => "the instance has expired; its owner can renew it".to_owned(),
+        State::Failed => format!("the instance failed: {crash}; fix the cause and restart it"),
+        State::Disconnected => format!("the instance has lost its process: {crash}; restore it"),
+        state => format!("the instance is {state}"),
+    };
+    Unavailable { detail }
+}

@@ -1,0 +1,76 @@
+//! Requests beside the MCP endpoint (`…/api/*`, `…/health`), and answers handed on as they come.
+
+use std::time::Duration;
+
+use awc::{ClientResponse, http::Method};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::{HttpTarget, SESSION_HEADER, client, unreachable};
+use crate::mcp::{error::UpstreamError, upstream::Relay};
+
+/// Headers that concern one hop only (RFC 9110 section 7.6.1), that the receiving side sets itself,
+/// or that must not cross the gateway: credentials of ours towards the child, cookies of its towards us.
+const NOT_PASSED: [&str; 17] = [
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade", "host", "content-length", "authorization", "cookie", "set-cookie", "x-csrf-token",
+    "expect", SESSION_HEADER,
+];
+
+/// One request to pass on.
+pub struct PassRequest {
+    /// Its method.
+    pub method: String,
+    /// Path and query below the child's origin.
+    pub path: String,
+    /// Its headers; those that must not pass are left out.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Sends `request` to the child at `target` and hands back its answer.
+///
+/// # Errors
+/// When the method is not one, or the child cannot be reached within `timeout`.
+pub async fn pass(target: &HttpTarget, request: PassRequest, timeout: Duration) -> Result<Relay, UpstreamError> {
+    let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unreachable(&error))?;
+    let mut out = client::local().request(method, format!("{}{}", target.origin, request.path));
+    for (name, value) in request.headers.iter().filter(|(name, _)| passes(name)) {
+        out = out.append_header((name.as_str(), value.as_slice()));
+    }
+    for (name, value) in &target.headers {
+        out = out.insert_header((name.as_str(), value.expose()));
+    }
+    let response = out.timeout(timeout).send_body(request.body).await.map_err(|error| unreachable(&error))?;
+    Ok(relay(response))
+}
+
+pub(super) fn relay(response: ClientResponse) -> Relay {
+    let headers = response.headers().iter().filter(|(name, _)| passes(name.as_str()));
+    Relay {
+        status: response.status().as_u16(),
+        headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        length: super::length_of(&response),
+        body: response.map(|chunk| chunk.map_err(|error| unreachable(&error))).boxed_local(),
+    }
+}
+
+fn passes(name: &str) -> bool {
+    !NOT_PASSED.iter().any(|held| name.eq_ignore_ascii_case(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passes;
+
+    #[test]
+    fn secrets_and_hop_headers_stay_here() {
+        for name in ["Authorization", "cookie", "Transfer-Encoding", "Mcp-Session-Id", "HOST"] {
+            assert!(!passes(name), "{name}");
+        }
+        for name in ["content-type", "Mcp-Param-Region", "x-anything", "etag"] {
+            assert!(passes(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Server-sent events: the writer for our own streams, and a reader for the answers of HTTP children.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// A comment line: keeps proxies and clients from giving up on a quiet stream; clients ignore it.
+pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// One message as an event (transports, "Sending Messages to the Server": `message` events).
+/// `message` holds no newline: it is one JSON text from one line.
+#[must_use]
+pub fn event(message: &[u8]) -> Bytes {
+    const HEAD: &[u8] = b"event: message\ndata: ";
+    let mut out = BytesMut::with_capacity(HEAD.len() + message.len() + 2);
+    out.put_slice(HEAD);
+    for byte in message.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.put_slice(byte);
+    }
+    out.put_slice(b"\n\n");
+    out.freeze()
+}
+
+/// Splits a stream of bytes into the `data` of its events.
+#[derive(Default)]
+pub struct EventReader {
+    buffer: Vec<u8>,
+    data: Vec<u8>,
+}
+
+/// An event was larger than the limit.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an event is larger than {limit} bytes")]
+pub struct EventTooLarge {
+    /// The limit in bytes.
+    pub limit: usize,
+}
+
+impl EventReader {
+    /// Takes the next bytes and returns the data of each event that they complete.
+    ///
+    /// # Errors
+    /// When an event grows beyond `limit` bytes.
+    pub fn feed(&mut self, bytes: &[u8], limit: usize) -> Result<Vec<Bytes>, EventTooLarge> {
+        self.buffer.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        let mut start = 0;
+        while let Some(length) = self.buffer.get(start..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+            let line = self.buffer.get(start..start + length).unwrap_or_default();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            take_line(line, &mut self.data, &mut events);
+            start += length + 1;
+        }
+        self.buffer.drain(..start);
+        if self.buffer.len() + self.data.len() > limit { Err(EventTooLarge { limit }) } else { Ok(events) }
+    }
+}
+
+fn take_line(line: &[u8], data: &mut Vec<u8>, events: &mut Vec<Bytes>) {
+    if line.is_empty() {
+        if !data.is_empty() {
+            events.push(Bytes::from(std::mem::take(data)));
+        }
+    } else if let Some(value) = line.strip_prefix(b"data:") {
+        if !data.is_empty() {
+            data.push(b'\n');
+        }
+        data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_servers_send() {
+        let text = b": comment\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nid: 7\ndata:\n\ndata:x\n\n";
+        let events = EventReader::default().feed(text, 1000).unwrap();
+        assert_eq!(events, [Bytes::from_static(b"{\"a\":\n1}"), Bytes::from_static(b"x")]);
+    }
+
+    #[test]
+    fn an_endless_event_is_refused() {
+        let mut reader = EventReader::default();
+        assert!(reader.feed(&[b'x'; 50], 100).is_ok());
+        assert_eq!(reader.feed(&[b'x'; 51], 100), Err(EventTooLarge { limit: 100 }));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_however_it_is_cut(texts in prop::collection::vec("[^\r\n]{1,40}", 1..5), cut in 1_usize..17) {
+            let wire: Vec<u8> = texts.iter().flat_map(|text| event(text.as_bytes()).to_vec()).collect();
+            let mut reader = EventReader::default();
+            let mut got = Vec::new();
+            for piece in wire.chunks(cut) {
+                got.extend(reader.feed(piece, 10_000).unwrap());
+            }
+            let got: Vec<String> = got.iter().map(|event| String::from_utf8(event.to_vec()).unwrap()).collect();
+            prop_assert_eq!(got, texts);
+        }
+    }
+}

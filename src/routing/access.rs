@@ -1,0 +1,77 @@
+//! Access log lines on their way to the instance's `access.log`.
+//!
+//! The worker formats a line into memory; the instance's actor writes it within a second. What was
+//! not written when Berth is killed is lost; a full buffer drops lines and counts them.
+
+use std::{fmt::Write, time::Duration};
+
+use parking_lot::Mutex;
+
+use crate::domain::{ids::UserId, time::Timestamp};
+
+/// Bytes that may wait between two writes.
+const CAPACITY: usize = 4 * 1024 * 1024;
+
+/// One request.
+pub struct AccessEntry<'a> {
+    /// When it came.
+    pub at: Timestamp,
+    /// Who made it.
+    pub user: UserId,
+    /// HTTP method.
+    pub verb: &'a str,
+    /// What was reached: `mcp`, `api/…`, `health`.
+    pub target: &'a str,
+    /// The session, if any.
+    pub session: Option<&'a str>,
+    /// The status that was answered.
+    pub status: u16,
+    /// Until the answer's head was ready.
+    pub took: Duration,
+}
+
+/// Lines that are not written yet.
+#[derive(Default)]
+pub struct AccessBuffer {
+    lines: Mutex<Lines>,
+}
+
+#[derive(Default)]
+struct Lines {
+    text: String,
+    dropped: u64,
+}
+
+impl AccessBuffer {
+    /// Adds a line: time, user, verb, target, session, status, microseconds.
+    pub fn record(&self, entry: &AccessEntry<'_>) {
+        let mut lines = self.lines.lock();
+        if lines.text.len() > CAPACITY {
+            lines.dropped += 1;
+            return;
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            lines.text,
+            "{} user={} {} {} session={} status={} us={}",
+            entry.at,
+            entry.user,
+            entry.verb,
+            entry.target,
+            entry.session.unwrap_or("-"),
+            entry.status,
+            entry.took.as_micros()
+        );
+    }
+
+    /// Takes what has gathered; `None` when there is nothing.
+    pub fn take(&self) -> Option<String> {
+        let mut lines = self.lines.lock();
+        let mut text = std::mem::take(&mut lines.text);
+        if lines.dropped > 0 {
+            let _ = writeln!(text, "{} {} lines dropped: the log could not be written fast enough", Timestamp::now(), lines.dropped);
+            lines.dropped = 0;
+        }
+        if text.is_empty() { None } else { Some(text) }
+    }
+}
