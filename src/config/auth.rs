@@ -1,0 +1,40 @@
+//! People and their limits.
+
+use std::time::Duration;
+
+use super::{
+    ConfigError, Source,
+    source::{read, read_between},
+};
+
+/// Settings of people and their limits.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// `instance_quota`: instances per user, unless an administrator sets another. Default 10.
+    pub instance_quota: u32,
+    /// `calls_per_second`: requests per user and second, over all their instances, with a burst of
+    /// as many. A fuse against runaway clients, not a quota. Default 100 000.
+    pub calls_per_second: u32,
+    /// `login_attempts`: failed sign-ins per address and per account in 15 minutes. Default 10.
+    pub login_attempts: u32,
+    /// `sign_in_days`: how long a dashboard sign-in lasts. Default 14.
+    pub sign_in_lifetime: Duration,
+    /// `user_services`: whether users who are not administrators may add services. Default false:
+    /// a service is a command that runs on this host.
+    pub user_services: bool,
+}
+
+impl AuthConfig {
+    pub(super) fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let number = |key: &str, default: u64, least: u64, most: u64| {
+            read_between(source, key, default, least, most).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+        };
+        Ok(Self {
+            instance_quota: number("instance_quota", 10, 0, 1_000_000)?,
+            calls_per_second: number("calls_per_second", 100_000, 1, 10_000_000)?,
+            login_attempts: number("login_attempts", 10, 1, 10_000)?,
+            sign_in_lifetime: Duration::from_secs(86_400 * read_between(source, "sign_in_days", 14, 1, 365)?),
+            user_services: read(source, "user_services", false)?,
+        })
+    }
+}

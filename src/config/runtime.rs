@@ -1,0 +1,67 @@
+//! Instances and their processes.
+
+use std::time::Duration;
+
+use super::{
+    ConfigError, Source,
+    source::{read, read_between},
+};
+use crate::domain::{ports::PortRange, restart::RestartPolicy};
+
+/// Settings of instances and their processes.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// `ports`: for dedicated HTTP children. Default `3001-3100`.
+    pub ports: PortRange,
+    /// `shared_ports`: for shared services. Default `49160-49999`.
+    pub shared_ports: PortRange,
+    /// `call_timeout_seconds`: longest call. Default 300.
+    pub call_timeout: Duration,
+    /// `wake_timeout_seconds`: how long a request waits for an instance that is coming up. Default 30.
+    pub wake_timeout: Duration,
+    /// `stop_grace_seconds`: between the polite and the final signal. Default 10.
+    pub stop_grace: Duration,
+    /// `max_sessions`: client sessions per instance. Default 1000.
+    pub max_sessions: usize,
+    /// `max_in_flight`: calls at a time per instance. Default 256.
+    pub max_in_flight: usize,
+    /// `max_line_bytes`: longest line that a child may write. Default 16 MiB.
+    pub max_line_bytes: usize,
+    /// `log_max_bytes`: size at which a log is rotated. Default 10 MiB.
+    pub log_max_bytes: u64,
+    /// `log_max_age_days`: age at which rotated logs are deleted. Default 30.
+    pub log_max_age: Duration,
+    /// `log_keep`: rotated logs that are kept. Default 5.
+    pub log_keep: usize,
+    /// `sample_seconds`: between two samples of what instances use. Default 10.
+    pub sample_interval: Duration,
+    /// `session_idle_seconds`: a client session without a request for this long ends. Default a day.
+    pub session_idle: Duration,
+    /// How failed instances are restarted.
+    pub restart: RestartPolicy,
+}
+
+impl RuntimeConfig {
+    pub(super) fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let seconds = |key: &str, default: u64, most: u64| read_between(source, key, default, 1, most).map(Duration::from_secs);
+        let size = |key: &str, default: u64, least: u64, most: u64| {
+            read_between(source, key, default, least, most).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+        };
+        Ok(Self {
+            ports: read(source, "ports", PortRange::DEDICATED)?,
+            shared_ports: read(source, "shared_ports", PortRange::SHARED)?,
+            call_timeout: seconds("call_timeout_seconds", 300, 86_400)?,
+            wake_timeout: seconds("wake_timeout_seconds", 30, 3600)?,
+            stop_grace: seconds("stop_grace_seconds", 10, 600)?,
+            max_sessions: size("max_sessions", 1000, 1, 1_000_000)?,
+            max_in_flight: size("max_in_flight", 256, 1, 100_000)?,
+            max_line_bytes: size("max_line_bytes", 16 << 20, 1024, 1 << 30)?,
+            log_max_bytes: read_between(source, "log_max_bytes", 10 << 20, 1024, 1 << 40)?,
+            log_max_age: Duration::from_secs(86_400 * read_between(source, "log_max_age_days", 30, 1, 36_500)?),
+            log_keep: size("log_keep", 5, 0, 1000)?,
+            sample_interval: seconds("sample_seconds", 10, 3600)?,
+            session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
+            restart: RestartPolicy::default(),
+        })
+    }
+}
