@@ -1,1 +1,274 @@
-//! Placeholder.
+//! Supervision: the only place that names actix actors.
+//!
+//! [`SupervisorHandle`] is the plain async façade that everyone else uses. Behind it, one
+//! `SupervisorActor` owns the table of instances and is the sole writer of the route table; one
+//! `InstanceActor` per instance owns its process, timers, logs and state. The supervisor never
+//! awaits an instance. Whatever waits or owns a byte stream is a task; SQL and file work run on
+//! blocking threads.
+//!
+//! Durability: what an owner wants (`desired`, expiry, deletion) is committed before it is
+//! answered. What is (`state`, restarts, last error) follows within moments through the
+//! [`recorder`] and is rebuilt after a crash anyway.
+
+mod environment;
+mod instance;
+mod messages;
+mod paths;
+mod ports;
+mod recorder;
+mod supervisor;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, MailboxError};
+use thiserror::Error;
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::{
+    paths::Paths,
+    ports::PortRegistry,
+    recorder::Recorder,
+    supervisor::BootReport,
+};
+use self::{
+    messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
+    supervisor::SupervisorActor,
+};
+use crate::{
+    catalog::{Catalog, Installer},
+    config::RuntimeConfig,
+    db::{Db, DbError, instances},
+    domain::{
+        ids::InstanceId,
+        instance::{Desired, Instance},
+        lifecycle::Health,
+        time::Timestamp,
+    },
+    process::Launcher,
+    routing::RouteTable,
+    telemetry::Metrics,
+    vault::Vault,
+};
+
+/// How long the supervisor may take to accept a request.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Everything that instances need to run. Shared by all actors.
+pub struct Runtime {
+    /// Desired state.
+    pub db: Db,
+    /// Opens credentials.
+    pub vault: Arc<Vault>,
+    /// What instances are copies of.
+    pub catalog: Arc<Catalog>,
+    /// Brings packages here.
+    pub installer: Arc<Installer>,
+    /// Starts processes.
+    pub launcher: Arc<dyn Launcher>,
+    /// Where calls find instances.
+    pub routes: Arc<RouteTable>,
+    /// Ports of HTTP children.
+    pub ports: Arc<PortRegistry>,
+    /// Writes what is into the database.
+    pub recorder: Recorder,
+    /// Settings.
+    pub config: RuntimeConfig,
+    /// Where instances keep their files.
+    pub paths: Paths,
+    /// This data directory's own id: the mark of our processes.
+    pub host: String,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Starts at a time: a hundred Node servers at once would starve all.
+    pub starting: Arc<Semaphore>,
+}
+
+/// Why the supervisor did not do it.
+#[derive(Debug, Error)]
+pub enum SupervisorError {
+    /// It does not run any more.
+    #[error("Berth is shutting down")]
+    Gone,
+    /// It did not accept in time.
+    #[error("the supervisor is busy; try again")]
+    Busy,
+    /// There is no such instance.
+    #[error("no such instance")]
+    Unknown,
+    /// The state does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// The database failed.
+    #[error("the change could not be stored")]
+    Database(#[from] DbError),
+}
+
+impl From<MailboxError> for SupervisorError {
+    fn from(error: MailboxError) -> Self {
+        match error {
+            MailboxError::Closed => Self::Gone,
+            MailboxError::Timeout => Self::Busy,
+        }
+    }
+}
+
+/// The plain async way to the supervisor. Cheap to clone.
+#[derive(Clone)]
+pub struct SupervisorHandle {
+    supervisor: Addr<SupervisorActor>,
+    runtime: Arc<Runtime>,
+}
+
+impl SupervisorHandle {
+    /// Starts the supervisor and `arbiters` threads for instances.
+    #[must_use]
+    pub fn start(runtime: Arc<Runtime>, arbiters: usize) -> Self {
+        let supervisor = SupervisorActor::new(Arc::clone(&runtime), arbiters).start();
+        Self { supervisor, runtime }
+    }
+
+    /// Joins database and reality: ends processes of an earlier run, brings back what is desired.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn boot(&self) -> Result<BootReport, SupervisorError> {
+        let instances = self.runtime.db.read(instances::list_all).await?;
+        Ok(self.supervisor.send(Boot { instances }).await?)
+    }
+
+    /// Takes on an instance that has just been recorded, and starts it.
+    ///
+    /// # Errors
+    /// When the supervisor is gone or busy; the instance is recorded and starts with the next boot.
+    pub async fn add(&self, instance: Instance) -> Result<(), SupervisorError> {
+        Ok(self.supervisor.send(AddInstance { instance }).timeout(ACCEPT_TIMEOUT).await?)
+    }
+
+    /// Brings an instance up: toggle on, restore, after `failed`. Durable before it returns.
+    ///
+    /// # Errors
+    /// When it is unknown, or has expired.
+    pub async fn start_instance(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        self.refuse_expired(id).await?;
+        self.runtime.db.write(move |conn| instances::set_desired(conn, id, Desired::Running)).await?;
+        self.tell(id, InstanceCommand::Start).await
+    }
+
+    /// Takes an instance down until somebody asks. Durable before it returns; the process ends
+    /// within the grace period after.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn stop_instance(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        self.runtime.db.write(move |conn| instances::set_desired(conn, id, Desired::Stopped)).await?;
+        self.tell(id, InstanceCommand::Stop).await
+    }
+
+    /// Ends the process and starts a new one, with a full restart budget.
+    ///
+    /// # Errors
+    /// When it is unknown, or has expired.
+    pub async fn restart_instance(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        self.refuse_expired(id).await?;
+        self.runtime.db.write(move |conn| instances::set_desired(conn, id, Desired::Running)).await?;
+        self.tell(id, InstanceCommand::Restart).await
+    }
+
+    /// Sets when an instance expires; an expired one comes back if it was desired.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn renew(&self, id: InstanceId, until: Option<Timestamp>) -> Result<(), SupervisorError> {
+        self.runtime.db.write(move |conn| instances::set_expiry(conn, id, until)).await?;
+        self.tell(id, InstanceCommand::Renew { until }).await
+    }
+
+    /// Re-attaches where the process still lives, else starts anew. An expired instance without a
+    /// new expiry gets none.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn restore(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        let expired = self.is_expired(id).await?;
+        self.runtime
+            .db
+            .write(move |conn| {
+                if expired {
+                    instances::set_expiry(conn, id, None)?;
+                }
+                instances::set_desired(conn, id, Desired::Running)
+            })
+            .await?;
+        if expired {
+            self.tell(id, InstanceCommand::Renew { until: None }).await?;
+        }
+        self.tell(id, InstanceCommand::Start).await
+    }
+
+    /// Reads the instance's record anew after a change of label, configuration or limits; a running
+    /// process keeps what it was started with until its next start.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn reconfigure(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        let instance = self.runtime.db.read(move |conn| instances::by_id(conn, id)).await?;
+        self.tell(id, InstanceCommand::Reconfigure { instance: Box::new(instance) }).await
+    }
+
+    /// Checks an instance's health now.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn check(&self, id: InstanceId) -> Result<Health, SupervisorError> {
+        let (reply, outcome) = oneshot::channel();
+        self.tell(id, InstanceCommand::Check { reply }).await?;
+        outcome.await.map_err(|_| SupervisorError::Gone)
+    }
+
+    /// Stops, forgets, deletes directories and logs, deletes the row, frees the port; returns when
+    /// all of that is done.
+    ///
+    /// # Errors
+    /// When it is unknown or the row cannot be deleted.
+    pub async fn delete(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        let (done, finished) = oneshot::channel();
+        let known = self.supervisor.send(RemoveInstance { id, done }).timeout(ACCEPT_TIMEOUT).await?;
+        if known {
+            // An error means that its actor is gone, and with it its process.
+            let _ = finished.await;
+        }
+        self.runtime.db.write(move |conn| instances::delete(conn, id)).await?;
+        Ok(())
+    }
+
+    /// Stops every instance, without changing what is desired. Returns how many had to be killed.
+    ///
+    /// # Errors
+    /// When the supervisor is gone already.
+    pub async fn shutdown(&self) -> Result<usize, SupervisorError> {
+        let stopping = self.supervisor.send(Shutdown).await?;
+        let mut killed = 0;
+        for stopped in stopping {
+            killed += usize::from(!stopped.await.unwrap_or(true));
+        }
+        self.runtime.recorder.flush().await;
+        Ok(killed)
+    }
+
+    async fn tell(&self, id: InstanceId, command: InstanceCommand) -> Result<(), SupervisorError> {
+        let known = self.supervisor.send(ToInstance { id, command }).timeout(ACCEPT_TIMEOUT).await?;
+        if known { Ok(()) } else { Err(SupervisorError::Unknown) }
+    }
+
+    async fn is_expired(&self, id: InstanceId) -> Result<bool, SupervisorError> {
+        let instance = self.runtime.db.read(move |conn| instances::by_id(conn, id)).await?;
+        Ok(instance.expires_at.is_some_and(|at| at <= Timestamp::now()))
+    }
+
+    async fn refuse_expired(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        if self.is_expired(id).await? {
+            return Err(SupervisorError::Refused("the instance has expired; renew or restore it".to_owned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The whole vocabulary. Requests and commands are imperative; events are facts in the past tense
+//! and carry the generation of the start that they belong to: a stale one is ignored.
+
+use std::sync::Arc;
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use super::{instance::Started, supervisor::BootReport};
+use crate::{
+    domain::{
+        crash::ExitReason,
+        ids::{Generation, InstanceId},
+        instance::Instance,
+        lifecycle::Health,
+        time::Timestamp,
+    },
+    process::Table,
+};
+
+// === handle → supervisor ===
+
+/// Join database and reality.
+#[derive(Message)]
+#[rtype(result = "BootReport")]
+pub(super) struct Boot {
+    pub(super) instances: Vec<Instance>,
+}
+
+/// Take on a recorded instance and start it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AddInstance {
+    pub(super) instance: Instance,
+}
+
+/// Hand a command to an instance; answers whether it is known.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct ToInstance {
+    pub(super) id: InstanceId,
+    pub(super) command: InstanceCommand,
+}
+
+/// Take an instance off the route table and end it; answers whether it was known.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct RemoveInstance {
+    pub(super) id: InstanceId,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// Stop everything; each receiver says whether its instance ended by itself.
+#[derive(Message)]
+#[rtype(result = "Vec<oneshot::Receiver<bool>>")]
+pub(super) struct Shutdown;
+
+// === supervisor → instance ===
+
+/// What an instance is told to do. Fire and forget: the outcome shows in its status.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum InstanceCommand {
+    /// Come up, with a full restart budget.
+    Start,
+    /// Go down until told otherwise.
+    Stop,
+    /// Down and up again.
+    Restart,
+    /// Expire at another time.
+    Renew { until: Option<Timestamp> },
+    /// Use this record from the next start on.
+    Reconfigure { instance: Box<Instance> },
+    /// Check health now.
+    Check { reply: oneshot::Sender<Health> },
+    /// Go down, delete the files, end.
+    Delete { done: oneshot::Sender<()> },
+    /// Go down because Berth does; what is desired stays.
+    ShutDown { graceful: oneshot::Sender<bool> },
+    /// A sample of all processes was taken.
+    Sample { table: Arc<Table> },
+}
+
+// === instance → supervisor ===
+
+/// An instance's actor is gone: deleted, or failed by a panic.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct InstanceGone {
+    pub(super) id: InstanceId,
+    /// Whether it was meant to go.
+    pub(super) deliberate: bool,
+}
+
+// === task → its own instance ===
+
+/// What tasks of an instance report.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Happened {
+    pub(super) generation: Generation,
+    pub(super) what: What,
+}
+
+/// Facts about one start.
+pub(super) enum What {
+    /// Something is being waited for, in words.
+    Progressed { text: String },
+    /// The process exists.
+    Spawned { pid: Option<u32>, port: Option<u16> },
+    /// It answered.
+    Ready { started: Box<Started> },
+    /// It ended, or never came up.
+    Ended { reason: ExitReason },
+    /// A health check came to an end.
+    Probed { outcome: Result<(), String> },
+    /// Disk use was measured.
+    Measured { disk_bytes: u64, log_bytes: u64 },
+}

@@ -1,0 +1,143 @@
+//! Writes what is (state, restarts, events) into the database, in order and in batches.
+//!
+//! One task for all instances: actors never wait for SQL, and a hundred instances that start at
+//! once cost a few transactions. When the database is away, the newest state of each instance is
+//! kept and written when it is back; a bounded number of events too.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    db::{Connection, Db, QueryResult, events, instances},
+    domain::{ids::InstanceId, instance::Status, time::Timestamp},
+};
+
+/// Events that are kept while the database is away.
+const MAX_EVENTS: usize = 10_000;
+
+enum Entry {
+    State { id: InstanceId, change: Box<instances::StateChange> },
+    Event { id: InstanceId, at: Timestamp, kind: &'static str, detail: serde_json::Value },
+    Flush(oneshot::Sender<()>),
+}
+
+/// The sending side. Cheap to clone; never blocks.
+#[derive(Clone)]
+pub struct Recorder {
+    entries: mpsc::UnboundedSender<Entry>,
+}
+
+#[derive(Default)]
+struct Batch {
+    states: HashMap<InstanceId, instances::StateChange>,
+    events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
+    flushes: Vec<oneshot::Sender<()>>,
+}
+
+impl Recorder {
+    /// Starts the task on the current runtime.
+    #[must_use]
+    pub fn start(db: Db) -> Self {
+        let (entries, receiver) = mpsc::unbounded_channel();
+        actix_rt::spawn(run(db, receiver));
+        Self { entries }
+    }
+
+    /// Records what is true of an instance.
+    pub(super) fn state(&self, id: InstanceId, status: &Status, last_good: Option<std::collections::BTreeMap<String, String>>) {
+        let change = instances::StateChange {
+            state: Some(status.state),
+            port: status.port,
+            started_at: status.started_at,
+            restarts: Some(status.restarts),
+            last_error: status.last_error.clone(),
+            last_good,
+        };
+        // A closed channel means that Berth is ending; the boot rebuilds state.
+        let _ = self.entries.send(Entry::State { id, change: Box::new(change) });
+    }
+
+    /// Records that something happened to an instance.
+    pub(super) fn event(&self, id: InstanceId, kind: &'static str, detail: serde_json::Value) {
+        let _ = self.entries.send(Entry::Event { id, at: Timestamp::now(), kind, detail });
+    }
+
+    /// Returns when everything recorded before is written, or cannot be.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.entries.send(Entry::Flush(done)).is_ok() {
+            let _ = tokio::time::timeout(Duration::from_secs(10), written).await;
+        }
+    }
+}
+
+async fn run(db: Db, mut entries: mpsc::UnboundedReceiver<Entry>) {
+    let mut batch = Batch::default();
+    while let Some(entry) = entries.recv().await {
+        batch.take(entry);
+        while let Ok(entry) = entries.try_recv() {
+            batch.take(entry);
+        }
+        let mut pause = Duration::from_millis(200);
+        while let Err(error) = batch.write(&db).await {
+            log::warn!("states could not be recorded, trying again: {error}");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(10));
+            while let Ok(entry) = entries.try_recv() {
+                batch.take(entry);
+            }
+        }
+        for done in batch.flushes.drain(..) {
+            let _ = done.send(());
+        }
+    }
+}
+
+impl Batch {
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::State { id, change } => {
+                let slot = self.states.entry(id).or_default();
+                let last_good = change.last_good.clone().or_else(|| slot.last_good.take());
+                *slot = instances::StateChange { last_good, ..*change };
+            }
+            Entry::Event { id, at, kind, detail } if self.events.len() < MAX_EVENTS => self.events.push((id, at, kind, detail)),
+            Entry::Event { .. } => {}
+            Entry::Flush(done) => self.flushes.push(done),
+        }
+    }
+
+    async fn write(&mut self, db: &Db) -> Result<(), crate::db::DbError> {
+        let states = self.states.clone();
+        let events = self.events.clone();
+        db.write(move |conn| write_all(conn, &states, &events)).await?;
+        self.states.clear();
+        self.events.clear();
+        Ok(())
+    }
+}
+
+/// An instance that was deleted meanwhile takes its late news with it.
+fn write_all(
+    conn: &mut Connection,
+    states: &HashMap<InstanceId, instances::StateChange>,
+    events: &[(InstanceId, Timestamp, &'static str, serde_json::Value)],
+) -> QueryResult<()> {
+    let mut known: HashMap<InstanceId, bool> = HashMap::new();
+    for (id, change) in states {
+        let exists = instances::set_state(conn, *id, change)?;
+        known.insert(*id, exists);
+    }
+    for (id, at, kind, detail) in events {
+        let exists = match known.get(id) {
+            Some(exists) => *exists,
+            None => instances::exists(conn, *id)?,
+        };
+        known.insert(*id, exists);
+        if exists {
+            events::append(conn, *id, *at, kind, detail)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! From a header or a cookie to a [`Principal`].
+//!
+//! API tokens are looked up once and then answered from memory: a call to an instance costs a hash
+//! and a shared lock, no database. Whatever takes a right away (revocation, disabling, removal)
+//! forgets the entry before it is answered; a lookup that began before that is not remembered.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::{Mutex, RwLock};
+
+use super::{
+    AuthError, Principal, Via,
+    tokens::{PREFIX, TokenHash},
+};
+use crate::{
+    db::{Db, DbError, logins, tokens, users::{Role, User}},
+    domain::{
+        ids::{TokenId, UserId},
+        secret::Secret,
+        time::Timestamp,
+    },
+};
+
+/// Tokens that are remembered. Beyond it the whole memory is emptied: correct, only slower.
+const MAX_CACHED: usize = 100_000;
+
+/// Finds out who asks.
+pub struct Authenticator {
+    db: Db,
+    calls_per_second: NonZeroU32,
+    cache: RwLock<HashMap<TokenHash, Arc<Principal>>>,
+    /// Grows with everything that takes a right away.
+    epoch: AtomicU64,
+    limiters: Mutex<HashMap<UserId, Arc<DefaultDirectRateLimiter>>>,
+    used: Mutex<HashMap<TokenId, Timestamp>>,
+    operator: RwLock<Option<(TokenHash, Arc<Principal>)>>,
+}
+
+impl Authenticator {
+    /// Nothing is remembered yet. `calls_per_second` bounds each account.
+    #[must_use]
+    pub fn new(db: Db, calls_per_second: u32) -> Self {
+        Self {
+            db,
+            calls_per_second: NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN),
+            cache: RwLock::default(),
+            epoch: AtomicU64::new(0),
+            limiters: Mutex::default(),
+            used: Mutex::default(),
+            operator: RwLock::default(),
+        }
+    }
+
+    /// Makes `token` the control token of this run: an administrator that is nobody's account.
+    pub fn set_operator(&self, token: &Secret) {
+        let Ok(email) = "operator@localhost".parse() else { return };
+        let user = UserId::generate();
+        let principal = Principal {
+            user,
+            number: 0,
+            email,
+            role: Role::Admin,
+            via: Via::Operator,
+            expires_at: None,
+            limiter: self.limiter(user),
+            noted_second: AtomicI64::new(0),
+        };
+        *self.operator.write() = Some((TokenHash::of(token.expose()), Arc::new(principal)));
+    }
+
+    /// The principal behind an `Authorization` header's value.
+    ///
+    /// # Errors
+    /// When it is no bearer token of ours, or the token is unknown, expired or revoked, or its
+    /// account disabled, or the database cannot be asked.
+    pub async fn bearer(&self, header: &str) -> Result<Arc<Principal>, AuthError> {
+        let token = bearer_token(header).ok_or(AuthError::Missing)?;
+        let hash = TokenHash::of(token);
+        let now = Timestamp::now();
+        let cached = self.cache.read().get(&hash).cloned();
+        let principal = match cached {
+            Some(principal) => principal,
+            None => self.look_up(hash, token).await?,
+        };
+        if principal.is_expired(now) {
+            return Err(AuthError::Expired);
+        }
+        self.note_use(&principal, now);
+        Ok(principal)
+    }
+
+    /// The principal behind the dashboard's cookie.
+    ///
+    /// # Errors
+    /// When the sign-in is unknown or over, or its account disabled.
+    pub async fn cookie(&self, value: &str) -> Result<Arc<Principal>, AuthError> {
+        let hash = TokenHash::of(value).to_hex();
+        let (login, user) = self.db.read(move |conn| logins::by_hash(conn, &hash)).await.map_err(unknown)?;
+        if login.expires_at <= Timestamp::now() {
+            return Err(AuthError::Expired);
+        }
+        self.principal(&user, Via::Login { id: login.id }, Some(login.expires_at)).map(Arc::new)
+    }
+
+    /// Forgets a token: the next request with it is looked up anew.
+    pub fn forget_token(&self, id: TokenId) {
+        self.forget(|principal| matches!(&principal.via, Via::Token { id: cached, .. } if *cached == id));
+    }
+
+    /// Forgets all tokens of an account.
+    pub fn forget_user(&self, id: UserId) {
+        self.forget(|principal| principal.user == id);
+        self.limiters.lock().remove(&id);
+    }
+
+    /// Writes when tokens were last used. Called now and then; what is not written when Berth is
+    /// killed is lost.
+    ///
+    /// # Errors
+    /// When the database cannot be written; the times are kept.
+    pub async fn flush_last_use(&self) -> Result<(), DbError> {
+        let used: Vec<(TokenId, Timestamp)> = self.used.lock().drain().collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let batch = used.clone();
+        let written = self.db.write(move |conn| tokens::touch_many(conn, &batch)).await;
+        if written.is_err() {
+            let mut kept = self.used.lock();
+            for (id, at) in used {
+                kept.entry(id).or_insert(at);
+            }
+        }
+        written
+    }
+
+    async fn look_up(&self, hash: TokenHash, token: &str) -> Result<Arc<Principal>, AuthError> {
+        if let Some((operator, principal)) = &*self.operator.read()
+            && *operator == hash
+        {
+            return Ok(Arc::clone(principal));
+        }
+        if !token.starts_with(PREFIX) {
+            return Err(AuthError::Unknown);
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let hex = hash.to_hex();
+        let (row, user) = self.db.read(move |conn| tokens::by_hash(conn, &hex)).await.map_err(unknown)?;
+        if row.revoked_at.is_some() {
+            return Err(AuthError::Revoked);
+        }
+        let via = Via::Token { id: row.id, instances: row.instances.map(|ids| ids.into_iter().collect()) };
+        let principal = Arc::new(self.principal(&user, via, row.expires_at)?);
+        let mut cache = self.cache.write();
+        // Something was revoked while we asked: answer this once, remember nothing.
+        if self.epoch.load(Ordering::Acquire) == epoch {
+            if cache.len() >= MAX_CACHED {
+                cache.clear();
+            }
+            cache.insert(hash, Arc::clone(&principal));
+        }
+        Ok(principal)
+    }
+
+    fn principal(&self, user: &User, via: Via, expires_at: Option<Timestamp>) -> Result<Principal, AuthError> {
+        if user.disabled_at.is_some() {
+            return Err(AuthError::Disabled);
+        }
+        Ok(Principal {
+            user: user.id,
+            number: user.number,
+            email: user.email.clone(),
+            role: user.role,
+            via,
+            expires_at,
+            limiter: self.limiter(user.id),
+            noted_second: AtomicI64::new(0),
+        })
+    }
+
+    fn limiter(&self, user: UserId) -> Arc<DefaultDirectRateLimiter> {
+        let mut limiters = self.limiters.lock();
+        let fresh = || Arc::new(RateLimiter::direct(Quota::per_second(self.calls_per_second)));
+        Arc::clone(limiters.entry(user).or_insert_with(fresh))
+    }
+
+    fn forget(&self, matches: impl Fn(&Principal) -> bool) {
+        let mut cache = self.cache.write();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        cache.retain(|_, principal| !matches(principal));
+    }
+
+    /// To the second is enough, and saves a lock on most calls.
+    fn note_use(&self, principal: &Principal, now: Timestamp) {
+        let Via::Token { id, .. } = &principal.via else { return };
+        let second = now.0 / 1000;
+        if principal.noted_second.swap(second, Ordering::Relaxed) != second {
+            self.used.lock().insert(*id, now);
+        }
+    }
+}
+
+/// The token of a `Bearer` header (RFC 6750 section 2.1; the scheme's name has no case).
+fn bearer_token(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn unknown(error: DbError) -> AuthError {
+    match error {
+        DbError::NotFound => AuthError::Unknown,
+        other => AuthError::Database(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bearer_token;
+
+    #[test]
+    fn reads_bearer_headers() {
+        let cases = [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Basic abc", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("", None),
+        ];
+        for (header, token) in cases {
+            assert_eq!(bearer_token(header), token, "{header}");
+        }
+    }
+}
