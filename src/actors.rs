@@ -24,16 +24,11 @@ use actix::{Actor, Addr, MailboxError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
-pub use self::{
-    paths::Paths,
-    ports::PortRegistry,
-    recorder::Recorder,
-    supervisor::BootReport,
-};
 use self::{
     messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
     supervisor::SupervisorActor,
 };
+pub use self::{paths::Paths, ports::PortRegistry, recorder::Recorder, supervisor::BootReport};
 use crate::{
     catalog::{Catalog, Installer},
     config::RuntimeConfig,

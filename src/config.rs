@@ -88,11 +88,35 @@ impl Config {
 
 /// Every setting's name, for the file check and the help.
 pub const SETTINGS: &[&str] = &[
-    "listen", "public_url", "allowed_origins", "max_body_bytes", "workers", "log", "log_format",
-    "data_dir", "services_dir", "database_url", "master_key",
-    "ports", "shared_ports", "call_timeout_seconds", "wake_timeout_seconds", "stop_grace_seconds", "max_sessions",
-    "max_in_flight", "max_line_bytes", "log_max_bytes", "log_max_age_days", "log_keep", "sample_seconds", "session_idle_seconds",
-    "instance_quota", "calls_per_second", "login_attempts", "sign_in_days", "user_services",
+    "listen",
+    "public_url",
+    "allowed_origins",
+    "max_body_bytes",
+    "workers",
+    "log",
+    "log_format",
+    "data_dir",
+    "services_dir",
+    "database_url",
+    "master_key",
+    "ports",
+    "shared_ports",
+    "call_timeout_seconds",
+    "wake_timeout_seconds",
+    "stop_grace_seconds",
+    "max_sessions",
+    "max_in_flight",
+    "max_line_bytes",
+    "log_max_bytes",
+    "log_max_age_days",
+    "log_keep",
+    "sample_seconds",
+    "session_idle_seconds",
+    "instance_quota",
+    "calls_per_second",
+    "login_attempts",
+    "sign_in_days",
+    "user_services",
 ];
 
 #[cfg(test)]
@@ -109,7 +133,8 @@ mod tests {
     fn flag_beats_environment_beats_file_beats_default() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "listen = \"127.0.0.1:1\"\ninstance_quota = 3\nlog = \"debug\"").unwrap();
-        let environment = [("BERTH_LISTEN", "127.0.0.1:2"), ("BERTH_INSTANCE_QUOTA", "4"), ("HOME", "/x"), ("BERTH_LOG", "")];
+        let environment =
+            [("BERTH_LISTEN", "127.0.0.1:2"), ("BERTH_INSTANCE_QUOTA", "4"), ("HOME", "/x"), ("BERTH_LOG", "")];
         let environment = environment.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let layers = Layers::new(map(&[("listen", "127.0.0.1:3")]), environment.into_iter(), file.path()).unwrap();
         let config = Config::read(&layers).unwrap();

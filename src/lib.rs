@@ -1,6 +1,5 @@
 //! Berth: self-hosted, multi-tenant hosting of MCP servers.
 
-#[cfg(any())]
 pub mod actors;
 pub mod app;
 pub mod auth;

@@ -28,6 +28,7 @@ use crate::{
         ids::{InstanceId, UserId},
         instance::{Instance, Mode, Status},
         lifecycle::State,
+        limits::Usage,
         names::ServiceName,
         time::Timestamp,
     },
@@ -66,6 +67,7 @@ pub struct Route {
     status: watch::Receiver<Status>,
     in_flight: Arc<Semaphore>,
     last_used: AtomicI64,
+    usage: Mutex<Option<Usage>>,
     /// Sessions for callers of the REST forms, one per user.
     rest: Mutex<HashMap<UserId, Arc<Session>>>,
 }
@@ -95,6 +97,7 @@ impl Route {
             status,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             last_used: AtomicI64::new(Timestamp::now().0),
+            usage: Mutex::default(),
             rest: Mutex::default(),
         })
     }
@@ -103,6 +106,26 @@ impl Route {
     /// and before it publishes anything else.
     pub fn set_link(&self, link: Link) {
         self.link.store(Arc::new(link));
+    }
+
+    /// The child, if there is one now.
+    #[must_use]
+    pub fn upstream(&self) -> Option<Arc<dyn Upstream>> {
+        match &**self.link.load() {
+            Link::Up(upstream) => Some(Arc::clone(upstream)),
+            Link::Down => None,
+        }
+    }
+
+    /// The last sample of what it uses; `None` before the first.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        *self.usage.lock()
+    }
+
+    /// Publishes a sample.
+    pub fn set_usage(&self, usage: Usage) {
+        *self.usage.lock() = Some(usage);
     }
 
     /// What is true of the instance now.
@@ -165,7 +188,11 @@ impl Route {
     ///
     /// # Errors
     /// When no session can be opened.
-    pub fn rest_session(&self, user: UserId, hello: bytes::Bytes) -> Result<(Arc<Session>, bool), crate::mcp::session::OpenError> {
+    pub fn rest_session(
+        &self,
+        user: UserId,
+        hello: bytes::Bytes,
+    ) -> Result<(Arc<Session>, bool), crate::mcp::session::OpenError> {
         let mut rest = self.rest.lock();
         if let Some(session) = rest.get(&user)
             && let Some(session) = self.sessions.find(&session.id().to_string(), user)

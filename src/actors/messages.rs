@@ -1,12 +1,15 @@
 //! The whole vocabulary. Requests and commands are imperative; events are facts in the past tense
 //! and carry the generation of the start that they belong to: a stale one is ignored.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::Message;
 use tokio::sync::oneshot;
 
-use super::{instance::Started, supervisor::BootReport};
+use super::{
+    instance::{Running, Started},
+    supervisor::BootReport,
+};
 use crate::{
     domain::{
         crash::ExitReason,
@@ -106,8 +109,8 @@ pub(super) struct Happened {
 pub(super) enum What {
     /// Something is being waited for, in words.
     Progressed { text: String },
-    /// The process exists.
-    Spawned { pid: Option<u32>, port: Option<u16> },
+    /// The process exists (a remote server has none).
+    Spawned { running: Option<Box<Running>>, fingerprint: BTreeMap<String, String> },
     /// It answered.
     Ready { started: Box<Started> },
     /// It ended, or never came up.

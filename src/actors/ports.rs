@@ -34,7 +34,8 @@ impl PortRegistry {
     #[must_use]
     pub fn lease(self: &Arc<Self>, previous: Option<u16>, user_number: u32, number: u32) -> Option<PortLease> {
         let mut leased = self.leased.lock();
-        let port = self.range.choose(previous, user_number, number, |port| !leased.contains(&port) && is_unused(port))?;
+        let port =
+            self.range.choose(previous, user_number, number, |port| !leased.contains(&port) && is_unused(port))?;
         leased.insert(port);
         Some(PortLease { port, registry: Arc::clone(self) })
     }

@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    db::{Connection, Db, QueryResult, events, instances},
+    db::{Connection, Db, OptionalExtension, QueryResult, events, instances},
     domain::{ids::InstanceId, instance::Status, time::Timestamp},
 };
 
@@ -45,14 +45,20 @@ impl Recorder {
     }
 
     /// Records what is true of an instance.
-    pub(super) fn state(&self, id: InstanceId, status: &Status, last_good: Option<std::collections::BTreeMap<String, String>>) {
+    pub(super) fn state(
+        &self,
+        id: InstanceId,
+        status: &Status,
+        last_good: Option<std::collections::BTreeMap<String, String>>,
+    ) {
         let change = instances::StateChange {
             state: Some(status.state),
-            port: status.port,
-            started_at: status.started_at,
+            // The last port is kept while there is none: the next start prefers it.
+            port: status.port.map(Some),
+            started_at: Some(status.started_at),
             restarts: Some(status.restarts),
-            last_error: status.last_error.clone(),
-            last_good,
+            last_error: Some(status.last_error.clone()),
+            last_good: last_good.map(Some),
         };
         // A closed channel means that Berth is ending; the boot rebuilds state.
         let _ = self.entries.send(Entry::State { id, change: Box::new(change) });
@@ -102,7 +108,9 @@ impl Batch {
                 let last_good = change.last_good.clone().or_else(|| slot.last_good.take());
                 *slot = instances::StateChange { last_good, ..*change };
             }
-            Entry::Event { id, at, kind, detail } if self.events.len() < MAX_EVENTS => self.events.push((id, at, kind, detail)),
+            Entry::Event { id, at, kind, detail } if self.events.len() < MAX_EVENTS => {
+                self.events.push((id, at, kind, detail))
+            }
             Entry::Event { .. } => {}
             Entry::Flush(done) => self.flushes.push(done),
         }
@@ -126,13 +134,13 @@ fn write_all(
 ) -> QueryResult<()> {
     let mut known: HashMap<InstanceId, bool> = HashMap::new();
     for (id, change) in states {
-        let exists = instances::set_state(conn, *id, change)?;
+        let exists = instances::set_state(conn, *id, change).optional()?.is_some();
         known.insert(*id, exists);
     }
     for (id, at, kind, detail) in events {
         let exists = match known.get(id) {
             Some(exists) => *exists,
-            None => instances::exists(conn, *id)?,
+            None => instances::by_id(conn, *id).optional()?.is_some(),
         };
         known.insert(*id, exists);
         if exists {

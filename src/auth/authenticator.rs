@@ -21,7 +21,10 @@ use super::{
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
-    db::{Db, DbError, logins, tokens, users::{Role, User}},
+    db::{
+        Db, DbError, logins, tokens,
+        users::{Role, User},
+    },
     domain::{
         ids::{TokenId, UserId},
         secret::Secret,

@@ -4,10 +4,7 @@
 
 use std::sync::LazyLock;
 
-use argon2::{
-    Argon2, PasswordHash, PasswordHasher, PasswordVerifier,
-    password_hash::SaltString,
-};
+use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash::SaltString};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -21,7 +18,8 @@ pub const MAX_BYTES: usize = 1024;
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// Verified against when there is no account, so that both cases take the same time.
-static NOBODY: LazyLock<String> = LazyLock::new(|| hash(&Secret::new("nobody's password".to_owned())).unwrap_or_default());
+static NOBODY: LazyLock<String> =
+    LazyLock::new(|| hash(&Secret::new("nobody's password".to_owned())).unwrap_or_default());
 
 /// Why a password cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -58,7 +56,9 @@ pub fn hash(password: &Secret) -> Result<String, HashError> {
     let mut salt = [0_u8; 16];
     getrandom::fill(&mut salt).map_err(|error| HashError(error.to_string()))?;
     let salt = SaltString::encode_b64(&salt).map_err(|error| HashError(error.to_string()))?;
-    let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt).map_err(|error| HashError(error.to_string()))?;
+    let hash = Argon2::default()
+        .hash_password(password.expose().as_bytes(), &salt)
+        .map_err(|error| HashError(error.to_string()))?;
     Ok(hash.to_string())
 }
 

@@ -65,7 +65,16 @@ mod tests {
 
     fn principal(user: UserId, role: Role, via: Via) -> Principal {
         let limiter = Arc::new(RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)));
-        Principal { user, number: 1, email: "a@b.c".parse().unwrap(), role, via, expires_at: None, limiter, noted_second: 0.into() }
+        Principal {
+            user,
+            number: 1,
+            email: "a@b.c".parse().unwrap(),
+            role,
+            via,
+            expires_at: None,
+            limiter,
+            noted_second: 0.into(),
+        }
     }
 
     #[test]
@@ -94,7 +103,8 @@ mod tests {
             actions.extend(owned.map(|(id, owner)| Action::View { id, owner }));
             actions.extend(owned.map(|(id, owner)| Action::Manage { id, owner }));
             actions.extend([Action::UseAccount, Action::Administer]);
-            let got: String = actions.iter().map(|action| if allows(&principal, *action) { 'y' } else { '.' }).collect();
+            let got: String =
+                actions.iter().map(|action| if allows(&principal, *action) { 'y' } else { '.' }).collect();
             assert_eq!(got, expected, "{role:?} {:?}", principal.via);
         }
     }

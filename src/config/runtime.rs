@@ -43,7 +43,8 @@ pub struct RuntimeConfig {
 
 impl RuntimeConfig {
     pub(super) fn read(source: &dyn Source) -> Result<Self, ConfigError> {
-        let seconds = |key: &str, default: u64, most: u64| read_between(source, key, default, 1, most).map(Duration::from_secs);
+        let seconds =
+            |key: &str, default: u64, most: u64| read_between(source, key, default, 1, most).map(Duration::from_secs);
         let size = |key: &str, default: u64, least: u64, most: u64| {
             read_between(source, key, default, least, most).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
         };

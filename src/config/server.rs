@@ -57,7 +57,8 @@ impl ServerConfig {
             listen,
             public_url: public_url(source)?,
             allowed_origins: list(&source.get("allowed_origins").unwrap_or_default()),
-            max_body_bytes: usize::try_from(read_between(source, "max_body_bytes", 4 << 20, 1024, 1 << 30)?).unwrap_or(4 << 20),
+            max_body_bytes: usize::try_from(read_between(source, "max_body_bytes", 4 << 20, 1024, 1 << 30)?)
+                .unwrap_or(4 << 20),
             workers: usize::try_from(read_between(source, "workers", cores as u64, 1, 256)?).unwrap_or(cores),
             log: source.get("log").unwrap_or_else(|| "info".to_owned()),
             log_format: read(source, "log_format", LogFormat::Text)?,

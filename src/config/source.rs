@@ -21,8 +21,13 @@ impl Layers {
     ///
     /// # Errors
     /// When the file cannot be read, is not TOML or has a key that is no setting.
-    pub fn new(flags: BTreeMap<String, String>, environment: impl Iterator<Item = (String, String)>, file: &Path) -> Result<Self, ConfigError> {
-        let environment = environment.filter_map(|(name, value)| Some((name.strip_prefix("BERTH_")?.to_lowercase(), value)));
+    pub fn new(
+        flags: BTreeMap<String, String>,
+        environment: impl Iterator<Item = (String, String)>,
+        file: &Path,
+    ) -> Result<Self, ConfigError> {
+        let environment =
+            environment.filter_map(|(name, value)| Some((name.strip_prefix("BERTH_")?.to_lowercase(), value)));
         // An empty variable is how shells and unit files say "not set".
         let environment = environment.filter(|(_, value)| !value.is_empty()).collect();
         Ok(Self { layers: vec![flags, environment, read_file(file)?] })
@@ -48,7 +53,8 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(source) => return Err(ConfigError::Read { file, source }),
     };
-    let table: toml::Table = text.parse().map_err(|source| ConfigError::Toml { file: file.clone(), source: Box::new(source) })?;
+    let table: toml::Table =
+        text.parse().map_err(|source| ConfigError::Toml { file: file.clone(), source: Box::new(source) })?;
     table
         .into_iter()
         .map(|(key, value)| {
@@ -57,7 +63,9 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
             }
             let text = match value {
                 toml::Value::String(text) => text,
-                toml::Value::Array(items) => items.iter().map(|item| item.as_str().unwrap_or_default()).collect::<Vec<_>>().join(","),
+                toml::Value::Array(items) => {
+                    items.iter().map(|item| item.as_str().unwrap_or_default()).collect::<Vec<_>>().join(",")
+                }
                 other => other.to_string(),
             };
             Ok((key, text))
@@ -73,12 +81,21 @@ where
 {
     match source.get(key) {
         None => Ok(default),
-        Some(text) => text.trim().parse().map_err(|error: T::Err| ConfigError::Invalid { key: key.to_owned(), reason: format!("{text:?}: {error}") }),
+        Some(text) => text.trim().parse().map_err(|error: T::Err| ConfigError::Invalid {
+            key: key.to_owned(),
+            reason: format!("{text:?}: {error}"),
+        }),
     }
 }
 
 /// The setting `key` as a whole number between `least` and `most`.
-pub(super) fn read_between(source: &dyn Source, key: &str, default: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+pub(super) fn read_between(
+    source: &dyn Source,
+    key: &str,
+    default: u64,
+    least: u64,
+    most: u64,
+) -> Result<u64, ConfigError> {
     let value = read(source, key, default)?;
     if (least..=most).contains(&value) {
         return Ok(value);

@@ -22,7 +22,8 @@ impl StorageConfig {
     pub(super) fn read(source: &dyn Source) -> Result<Self, ConfigError> {
         let absolute = |key: &str, default: &str| {
             let path = source.get(key).unwrap_or_else(|| default.to_owned());
-            std::path::absolute(&path).map_err(|error| ConfigError::Invalid { key: key.to_owned(), reason: format!("{path:?}: {error}") })
+            std::path::absolute(&path)
+                .map_err(|error| ConfigError::Invalid { key: key.to_owned(), reason: format!("{path:?}: {error}") })
         };
         Ok(Self {
             data_dir: absolute("data_dir", "./data")?,
@@ -48,6 +49,9 @@ impl StorageConfig {
 
 impl std::fmt::Debug for StorageConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StorageConfig").field("data_dir", &self.data_dir).field("services_dir", &self.services_dir).finish_non_exhaustive()
+        f.debug_struct("StorageConfig")
+            .field("data_dir", &self.data_dir)
+            .field("services_dir", &self.services_dir)
+            .finish_non_exhaustive()
     }
 }

@@ -130,11 +130,29 @@ impl Instance {
         format!("mcp-{}-{}-{}", self.user_number, self.service, self.number)
     }
 
+    /// What its sealed environment is bound to, so that a row copied to another instance cannot be opened.
+    #[must_use]
+    pub fn env_owner(&self) -> String {
+        env_owner(self.user_id, self.id)
+    }
+
     /// Its log directory below the log root: `users/user_{id}/mcp_{nnn}_{service}_{number}`.
     #[must_use]
     pub fn log_path(&self) -> String {
         format!("users/user_{}/mcp_{:03}_{}_{}", self.user_number, self.number, self.service, self.number)
     }
+}
+
+/// What the sealed environment of an instance is bound to.
+#[must_use]
+pub fn env_owner(user: UserId, instance: InstanceId) -> String {
+    format!("env:{user}:{instance}")
+}
+
+/// What a sealed credential is bound to.
+#[must_use]
+pub fn credential_owner(user: UserId, credential: CredentialId) -> String {
+    format!("credential:{user}:{credential}")
 }
 
 /// What is true of an instance now: the actor publishes it, everyone reads it without a message.

@@ -46,7 +46,8 @@ struct ErrorObject<'a> {
 #[must_use]
 pub fn error_message(id: &str, code: Code, message: &str) -> Bytes {
     let object = ErrorObject { code: code.number(), message };
-    let error = serde_json::to_string(&object).unwrap_or_else(|_| r#"{"code":-32603,"message":"internal error"}"#.to_owned());
+    let error =
+        serde_json::to_string(&object).unwrap_or_else(|_| r#"{"code":-32603,"message":"internal error"}"#.to_owned());
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#))
 }
 

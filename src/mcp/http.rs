@@ -89,13 +89,21 @@ impl HttpUpstream {
             }
             Ok(())
         };
-        tokio::time::timeout(timeout, attempt).await.unwrap_or(Err(UpstreamError::TimedOut { seconds: timeout.as_secs() }))
+        tokio::time::timeout(timeout, attempt)
+            .await
+            .unwrap_or(Err(UpstreamError::TimedOut { seconds: timeout.as_secs() }))
     }
 
     /// Sends one request; `session` is our session, whose own id at the child is used.
-    async fn send(&self, method: Method, session: Option<&Session>, body: Bytes) -> Result<ClientResponse, UpstreamError> {
+    async fn send(
+        &self,
+        method: Method,
+        session: Option<&Session>,
+        body: Bytes,
+    ) -> Result<ClientResponse, UpstreamError> {
         let accept = if method == Method::GET { "text/event-stream" } else { BOTH_TYPES };
-        let mut request = client::local().request(method.clone(), self.url.as_str()).insert_header((header::ACCEPT, accept));
+        let mut request =
+            client::local().request(method.clone(), self.url.as_str()).insert_header((header::ACCEPT, accept));
         if method == Method::POST {
             request = request.insert_header((header::CONTENT_TYPE, "application/json"));
         }
@@ -109,7 +117,8 @@ impl HttpUpstream {
             }
         }
         // A GET stream may stay silent for hours; a call may not.
-        let sent = if method == Method::GET { request.send() } else { request.timeout(self.call_timeout).send_body(body) };
+        let sent =
+            if method == Method::GET { request.send() } else { request.timeout(self.call_timeout).send_body(body) };
         sent.await.map_err(|error| unreachable(&error))
     }
 
@@ -123,7 +132,12 @@ impl HttpUpstream {
     }
 
     /// Sends `message`; opens the session anew, once, when the child has forgotten it.
-    async fn send_in_session(&self, method: Method, session: &Session, body: Bytes) -> Result<ClientResponse, UpstreamError> {
+    async fn send_in_session(
+        &self,
+        method: Method,
+        session: &Session,
+        body: Bytes,
+    ) -> Result<ClientResponse, UpstreamError> {
         let response = self.send(method.clone(), Some(session), body.clone()).await?;
         if response.status() != StatusCode::NOT_FOUND || session.child_session().is_none() {
             return Ok(response);
@@ -145,7 +159,9 @@ impl HttpUpstream {
     /// The one response in an answer, whether it came as JSON or as events.
     async fn answer_of(&self, mut response: ClientResponse) -> Result<Message, UpstreamError> {
         if !response.status().is_success() {
-            return Err(UpstreamError::Unreachable { detail: format!("it answered HTTP {}", response.status().as_u16()) });
+            return Err(UpstreamError::Unreachable {
+                detail: format!("it answered HTTP {}", response.status().as_u16()),
+            });
         }
         if !is_event_stream(&response) {
             let body = self.collect(&mut response).await?;
@@ -154,7 +170,9 @@ impl HttpUpstream {
         let mut reader = EventReader::default();
         while let Some(chunk) = response.next().await {
             let chunk = chunk.map_err(|error| unreachable(&error))?;
-            let events = reader.feed(&chunk, self.max_answer_bytes).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+            let events = reader
+                .feed(&chunk, self.max_answer_bytes)
+                .map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
             let messages = events.into_iter().filter_map(|event| Message::parse(event).ok());
             if let Some(answer) = messages.into_iter().find(|message| message.kind() == Kind::Response) {
                 return Ok(answer);
@@ -171,7 +189,9 @@ impl HttpUpstream {
                 return Ok(chunk);
             }
             if body.len() + chunk.len() > self.max_answer_bytes {
-                return Err(UpstreamError::Protocol { detail: format!("its answer is larger than {} bytes", self.max_answer_bytes) });
+                return Err(UpstreamError::Protocol {
+                    detail: format!("its answer is larger than {} bytes", self.max_answer_bytes),
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -211,7 +231,11 @@ fn length_of(response: &ClientResponse) -> Option<u64> {
 }
 
 impl Upstream for HttpUpstream {
-    fn open(self: Arc<Self>, session: Arc<Session>, initialize: Message) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>> {
+    fn open(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        initialize: Message,
+    ) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>> {
         async move {
             let response = self.send(Method::POST, None, initialize.body().clone()).await?;
             session.set_child_session(session_of(&response));
@@ -221,7 +245,11 @@ impl Upstream for HttpUpstream {
         .boxed_local()
     }
 
-    fn call(self: Arc<Self>, session: Arc<Session>, request: Message) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
+    fn call(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        request: Message,
+    ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             let response = self.send_in_session(Method::POST, &session, request.body().clone()).await?;
             self.reply_of(response).await
@@ -229,7 +257,11 @@ impl Upstream for HttpUpstream {
         .boxed_local()
     }
 
-    fn notify(self: Arc<Self>, session: Arc<Session>, message: Message) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
+    fn notify(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        message: Message,
+    ) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
             let response = self.send_in_session(Method::POST, &session, message.body().clone()).await?;
             let status = response.status();
@@ -245,7 +277,9 @@ impl Upstream for HttpUpstream {
         async move {
             let response = self.send_in_session(Method::GET, &session, Bytes::new()).await?;
             match response.status() {
-                StatusCode::METHOD_NOT_ALLOWED => Err(UpstreamError::NotOffered { what: "a stream of its own messages" }),
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    Err(UpstreamError::NotOffered { what: "a stream of its own messages" })
+                }
                 _ => Ok(Reply::Relay(passthrough::relay(response))),
             }
         }

@@ -263,7 +263,11 @@ fn first_byte(body: &[u8]) -> Option<u8> {
 }
 
 fn classify(error: serde_json::Error) -> ParseError {
-    if error.is_data() { ParseError::Invalid("a field is missing, doubled or of the wrong type") } else { ParseError::NotJson(error) }
+    if error.is_data() {
+        ParseError::Invalid("a field is missing, doubled or of the wrong type")
+    } else {
+        ParseError::NotJson(error)
+    }
 }
 
 fn kind_of(envelope: &Envelope<'_>) -> Result<Kind, ParseError> {
@@ -303,7 +307,8 @@ mod tests {
 
     #[test]
     fn finds_the_parts() {
-        let message = parse(r#" {"id" : "a\"b" ,"jsonrpc":"2.0","params":{"x":[1]},"method":"tools/call","extra":1}"#).unwrap();
+        let message =
+            parse(r#" {"id" : "a\"b" ,"jsonrpc":"2.0","params":{"x":[1]},"method":"tools/call","extra":1}"#).unwrap();
         assert_eq!(message.kind(), Kind::Request);
         assert_eq!(message.id(), r#""a\"b""#);
         assert_eq!(message.method(), "tools/call");
@@ -351,7 +356,9 @@ mod tests {
             let token = message.progress_token().unwrap().and_then(|range| message.text(range));
             assert_eq!(token, expected, "{params}");
         }
-        let twice = parse(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":1,"progressToken":2}}}"#).unwrap();
+        let twice =
+            parse(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":1,"progressToken":2}}}"#)
+                .unwrap();
         assert!(twice.progress_token().is_err());
     }
 

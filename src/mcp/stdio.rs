@@ -25,6 +25,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+pub use self::reader::End;
 use self::{
     pending::{Pending, PendingGuard, Waiter},
     writer::LineWriter,
@@ -74,7 +75,7 @@ impl StdioUpstream {
         stdout: pipe::Receiver,
         sessions: Arc<Sessions>,
         limits: StdioLimits,
-    ) -> (Arc<Self>, impl Future<Output = reader::End>) {
+    ) -> (Arc<Self>, impl Future<Output = End>) {
         let upstream = Arc::new(Self {
             writer: LineWriter::new(stdin, limits.max_backlog_bytes),
             pending: Pending::default(),
@@ -157,7 +158,8 @@ impl StdioUpstream {
     fn tell(&self, method: &str, uri: &str) {
         let uri = serde_json::Value::from(uri);
         let id = self.pending.mint();
-        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"uri\":{uri}}}}}\n");
+        let line =
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"uri\":{uri}}}}}\n");
         // A failure means that the child is ending; its successor is told by `follow_again`.
         let _ = self.writer.send(Bytes::from(line));
     }
@@ -170,7 +172,13 @@ impl StdioUpstream {
     }
 
     /// Registers `request` and writes it with our id (and our progress token) in place.
-    fn hand_over(self: &Arc<Self>, session: &Arc<Session>, request: &Message, waiter: Waiter, token: Option<std::ops::Range<usize>>) -> Result<PendingGuard, UpstreamError> {
+    fn hand_over(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request: &Message,
+        waiter: Waiter,
+        token: Option<std::ops::Range<usize>>,
+    ) -> Result<PendingGuard, UpstreamError> {
         let guard = self.pending.insert(waiter, Some((session.id(), request.id())))?;
         let mut digits = itoa::Buffer::new();
         let minted = digits.format(guard.id()).as_bytes();
@@ -199,7 +207,12 @@ impl StdioUpstream {
     }
 
     /// A request that asked for progress: messages as they come, the answer last.
-    async fn call_with_progress(self: Arc<Self>, session: Arc<Session>, request: Message, token: std::ops::Range<usize>) -> Result<Reply, UpstreamError> {
+    async fn call_with_progress(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        request: Message,
+        token: std::ops::Range<usize>,
+    ) -> Result<Reply, UpstreamError> {
         let (progress, mut receiver) = mpsc::channel(PROGRESS_CAPACITY);
         let (sender, answer) = oneshot::channel();
         let client_token = request.body().slice(token.clone());
@@ -219,7 +232,12 @@ impl StdioUpstream {
     }
 
     /// The answer, or the error message that stands for it.
-    async fn answer_in_time(self: Arc<Self>, answer: oneshot::Receiver<Result<Message, UpstreamError>>, guard: PendingGuard, id: String) -> Bytes {
+    async fn answer_in_time(
+        self: Arc<Self>,
+        answer: oneshot::Receiver<Result<Message, UpstreamError>>,
+        guard: PendingGuard,
+        id: String,
+    ) -> Bytes {
         let outcome = match tokio::time::timeout(self.limits.call_timeout, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(closed()),
@@ -285,7 +303,11 @@ fn protocol_version_span(answer: &Message, result: &str) -> Option<std::ops::Ran
 }
 
 impl Upstream for StdioUpstream {
-    fn open(self: Arc<Self>, session: Arc<Session>, initialize: Message) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>> {
+    fn open(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        initialize: Message,
+    ) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>> {
         async move {
             let hello = self.hello.get().ok_or_else(closed)?;
             let quoted = format!("\"{}\"", session.version());
@@ -298,7 +320,11 @@ impl Upstream for StdioUpstream {
         .boxed_local()
     }
 
-    fn call(self: Arc<Self>, session: Arc<Session>, request: Message) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
+    fn call(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        request: Message,
+    ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             match request.method() {
                 "resources/subscribe" => {
@@ -313,7 +339,8 @@ impl Upstream for StdioUpstream {
                 }
                 _ => {}
             }
-            let token = request.progress_token().map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+            let token =
+                request.progress_token().map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
             match token {
                 None => self.call_once(session, request).await,
                 Some(token) => self.call_with_progress(session, request, token).await,
@@ -322,12 +349,19 @@ impl Upstream for StdioUpstream {
         .boxed_local()
     }
 
-    fn notify(self: Arc<Self>, session: Arc<Session>, message: Message) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
+    fn notify(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        message: Message,
+    ) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
             // Answers have nothing to answer (we declare no client capabilities), and the child
             // has been told `initialized` once already.
             let line = match (message.kind(), message.method()) {
-                (Kind::Response, _) | (_, "notifications/initialized" | "notifications/roots/list_changed" | "notifications/progress") => None,
+                (Kind::Response, _)
+                | (_, "notifications/initialized" | "notifications/roots/list_changed" | "notifications/progress") => {
+                    None
+                }
                 (_, "notifications/cancelled") => self.translate_cancel(&session, &message),
                 _ => Some(message.to_line(&mut [])),
             };
@@ -338,8 +372,12 @@ impl Upstream for StdioUpstream {
 
     fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
-            let receiver = session.open_stream().map_err(|_| UpstreamError::NotOffered { what: "a second stream for one session" })?;
-            let messages = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|message| (message, receiver)) });
+            let receiver = session
+                .open_stream()
+                .map_err(|_| UpstreamError::NotOffered { what: "a second stream for one session" })?;
+            let messages = stream::unfold(receiver, |mut receiver| async move {
+                receiver.recv().await.map(|message| (message, receiver))
+            });
             Ok(Reply::Messages(messages.boxed_local()))
         }
         .boxed_local()

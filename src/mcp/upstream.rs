@@ -34,14 +34,26 @@ pub struct Relay {
 pub trait Upstream: Send + Sync {
     /// Answers a client's `initialize` and makes `session` known to the child where it must be.
     /// The answer carries the agreed version and the client's own id.
-    fn open(self: Arc<Self>, session: Arc<Session>, initialize: Message) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>>;
+    fn open(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        initialize: Message,
+    ) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>>;
 
     /// Hands on one request and yields its answer. Dropping the future abandons the answer; the
     /// session era does not take that for a cancellation.
-    fn call(self: Arc<Self>, session: Arc<Session>, request: Message) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
+    fn call(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        request: Message,
+    ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
 
     /// Hands on a notification, or a response to a request of the child.
-    fn notify(self: Arc<Self>, session: Arc<Session>, message: Message) -> LocalBoxFuture<'static, Result<(), UpstreamError>>;
+    fn notify(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        message: Message,
+    ) -> LocalBoxFuture<'static, Result<(), UpstreamError>>;
 
     /// The stream of messages that belong to no request.
     fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;

@@ -69,7 +69,12 @@ impl AccessBuffer {
         let mut lines = self.lines.lock();
         let mut text = std::mem::take(&mut lines.text);
         if lines.dropped > 0 {
-            let _ = writeln!(text, "{} {} lines dropped: the log could not be written fast enough", Timestamp::now(), lines.dropped);
+            let _ = writeln!(
+                text,
+                "{} {} lines dropped: the log could not be written fast enough",
+                Timestamp::now(),
+                lines.dropped
+            );
             lines.dropped = 0;
         }
         if text.is_empty() { None } else { Some(text) }

@@ -108,7 +108,8 @@ impl Metrics {
             let _ = writeln!(out, "berth_call_duration_seconds_bucket{{le=\"{le}\"}} {total}");
         }
         let sum = Duration::from_micros(self.duration_sum_us.load(Relaxed)).as_secs_f64();
-        let _ = writeln!(out, "berth_call_duration_seconds_sum {sum}\nberth_call_duration_seconds_count {total}\n# EOF");
+        let _ =
+            writeln!(out, "berth_call_duration_seconds_sum {sum}\nberth_call_duration_seconds_count {total}\n# EOF");
         out
     }
 }

@@ -40,7 +40,9 @@ fn immediate(reply: Result<Reply, UpstreamError>, id: &str, quiet: Duration) -> 
             Answer::Events(with_comments(events, quiet).boxed_local())
         }
         Ok(Reply::Relay(relay)) => Answer::Relay(relay),
-        Err(error) => Answer::Json { status: 200, body: error_message(id, Code::Internal, &error.to_string()), session: None },
+        Err(error) => {
+            Answer::Json { status: 200, body: error_message(id, Code::Internal, &error.to_string()), session: None }
+        }
     }
 }
 
@@ -51,7 +53,9 @@ async fn late(call: Call, id: String) -> Events {
         Ok(Reply::Message(message)) => one(message),
         Ok(Reply::Messages(messages)) => messages.map(|message| Ok(sse::event(&message))).boxed_local(),
         Ok(Reply::Relay(relay)) if is_event_stream(&relay.headers) => relay.body,
-        Ok(Reply::Relay(relay)) => one(error_message(&id, Code::Internal, &format!("the server answered HTTP {}", relay.status))),
+        Ok(Reply::Relay(relay)) => {
+            one(error_message(&id, Code::Internal, &format!("the server answered HTTP {}", relay.status)))
+        }
         Err(error) => one(error_message(&id, Code::Internal, &error.to_string())),
     }
 }
@@ -61,7 +65,10 @@ fn is_event_stream(headers: &[(String, Vec<u8>)]) -> bool {
 }
 
 /// The stream with a comment after every `quiet` of silence.
-pub(super) fn with_comments(events: Events, quiet: Duration) -> impl stream::Stream<Item = Result<Bytes, UpstreamError>> {
+pub(super) fn with_comments(
+    events: Events,
+    quiet: Duration,
+) -> impl stream::Stream<Item = Result<Bytes, UpstreamError>> {
     stream::unfold(events, move |mut events| async move {
         match tokio::time::timeout(quiet, events.next()).await {
             Ok(next) => next.map(|event| (event, events)),

@@ -93,7 +93,8 @@ pub async fn list_tools(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) ->
         let params = cursor.map(|cursor| serde_json::json!({ "cursor": cursor }).to_string());
         let answer = ask(upstream, session, "tools/list", params.as_deref()).await?;
         let result = answer.result().unwrap_or("{}");
-        let page: Page<'_> = serde_json::from_str(result).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+        let page: Page<'_> =
+            serde_json::from_str(result).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
         tools.extend(page.tools.into_iter().map(ToOwned::to_owned));
         match page.next {
             Some(next) => cursor = Some(next.into_owned()),
@@ -108,14 +109,24 @@ pub async fn list_tools(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) ->
 ///
 /// # Errors
 /// When the child does not answer or refuses.
-pub async fn call_tool(upstream: &Arc<dyn Upstream>, session: &Arc<Session>, body: &CallBody) -> Result<Bytes, RestError> {
+pub async fn call_tool(
+    upstream: &Arc<dyn Upstream>,
+    session: &Arc<Session>,
+    body: &CallBody,
+) -> Result<Bytes, RestError> {
     let params = CallParams { name: &body.name, arguments: body.arguments.as_deref() };
-    let params = serde_json::to_string(&params).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+    let params =
+        serde_json::to_string(&params).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
     let answer = ask(upstream, session, "tools/call", Some(&params)).await?;
     Ok(Bytes::copy_from_slice(answer.result().unwrap_or("{}").as_bytes()))
 }
 
-async fn ask(upstream: &Arc<dyn Upstream>, session: &Arc<Session>, method: &str, params: Option<&str>) -> Result<Message, RestError> {
+async fn ask(
+    upstream: &Arc<dyn Upstream>,
+    session: &Arc<Session>,
+    method: &str,
+    params: Option<&str>,
+) -> Result<Message, RestError> {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     let request = parse(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{params}}}"#)))?;
     let reply = Arc::clone(upstream).call(Arc::clone(session), request).await?;
@@ -138,7 +149,8 @@ async fn from_relay(mut relay: Relay) -> Result<Message, UpstreamError> {
     const LIMIT: usize = 16 * 1024 * 1024;
     let mut reader = EventReader::default();
     while let Some(chunk) = relay.body.next().await {
-        let events = reader.feed(&chunk?, LIMIT).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+        let events =
+            reader.feed(&chunk?, LIMIT).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
         let mut messages = events.into_iter().filter_map(|event| Message::parse(event).ok());
         if let Some(answer) = messages.find(|message| message.kind() == Kind::Response) {
             return Ok(answer);
@@ -166,7 +178,8 @@ fn refused(answer: &Message) -> Result<(), RestError> {
     if answer.result().is_some() {
         return Ok(());
     }
-    let refusal: Refusal = serde_json::from_slice(answer.body()).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
+    let refusal: Refusal =
+        serde_json::from_slice(answer.body()).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
     match refusal.error {
         Some(ErrorObject { code, message }) => Err(RestError::Refused { code, message }),
         None => Ok(()),

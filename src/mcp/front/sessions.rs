@@ -40,7 +40,8 @@ async fn post(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answe
     if !is_media_type(request.content_type.as_deref().unwrap_or_default(), "application/json") {
         return Err(refuse(415, Code::BadState, "Content-Type must be application/json"));
     }
-    let message = Message::parse(request.body.clone()).map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
+    let message =
+        Message::parse(request.body.clone()).map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
     check_version(request.version.as_deref(), message.id())?;
     if message.method() == "initialize" && message.kind() == Kind::Request {
         return open(endpoint, &request, message).await;
@@ -60,7 +61,11 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
     let id = message.id().to_owned();
     let fail = |status, code, text: &str| Answer::Json { status, body: error_message(&id, code, text), session: None };
     if request.session.is_some() {
-        return Err(fail(400, Code::InvalidRequest, "this session is initialized already; leave the session header out to open another"));
+        return Err(fail(
+            400,
+            Code::InvalidRequest,
+            "this session is initialized already; leave the session header out to open another",
+        ));
     }
     let upstream = endpoint.upstream.map_err(|unavailable| fail(200, Code::Internal, &unavailable.detail))?;
     let asked = message.param("protocolVersion").unwrap_or_default();
@@ -82,7 +87,9 @@ async fn call(endpoint: Endpoint, session: Arc<Session>, message: Message) -> An
     let id = message.id().to_owned();
     match endpoint.upstream {
         Ok(upstream) => response::answer(upstream.call(session, message), id, endpoint.quiet).await,
-        Err(unavailable) => Answer::Json { status: 200, body: error_message(&id, Code::Internal, &unavailable.detail), session: None },
+        Err(unavailable) => {
+            Answer::Json { status: 200, body: error_message(&id, Code::Internal, &unavailable.detail), session: None }
+        }
     }
 }
 
@@ -100,7 +107,9 @@ async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer
         }
         Ok(Reply::Relay(relay)) => Ok(Answer::Relay(relay)),
         Ok(Reply::Message(body)) => Ok(Answer::Json { status: 200, body, session: None }),
-        Err(UpstreamError::NotOffered { what: "a stream of its own messages" }) => Err(Answer::NotAllowed { allow: "POST, DELETE" }),
+        Err(UpstreamError::NotOffered { what: "a stream of its own messages" }) => {
+            Err(Answer::NotAllowed { allow: "POST, DELETE" })
+        }
         Err(error @ UpstreamError::NotOffered { .. }) => Err(refuse(409, Code::BadState, &error.to_string())),
         Err(error) => Err(refuse(502, Code::Internal, &error.to_string())),
     }
@@ -142,7 +151,9 @@ fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), Answer> {
         let group = wanted.split('/').next().unwrap_or_default();
         accept.split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
-            range == "*/*" || range.eq_ignore_ascii_case(wanted) || range.strip_suffix("/*").is_some_and(|prefix| prefix.eq_ignore_ascii_case(group))
+            range == "*/*"
+                || range.eq_ignore_ascii_case(wanted)
+                || range.strip_suffix("/*").is_some_and(|prefix| prefix.eq_ignore_ascii_case(group))
         })
     };
     match needed.iter().find(|wanted| !accepts(wanted)) {
@@ -155,7 +166,10 @@ fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), Answer> {
 fn check_version(header: Option<&str>, id: &str) -> Result<(), Answer> {
     match header {
         Some(version) if !version::is_supported(version) => {
-            let text = format!("MCP-Protocol-Version {version:?} is not supported; supported: {}", version::SESSION_ERA.join(", "));
+            let text = format!(
+                "MCP-Protocol-Version {version:?} is not supported; supported: {}",
+                version::SESSION_ERA.join(", ")
+            );
             Err(Answer::Json { status: 400, body: error_message(id, Code::BadState, &text), session: None })
         }
         _ => Ok(()),

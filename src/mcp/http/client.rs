@@ -9,7 +9,8 @@ thread_local! {
 
 fn build() -> awc::Client {
     // No limit: the permits of each instance bound what is in flight.
-    let connector = awc::Connector::new().limit(0).conn_keep_alive(Duration::from_secs(30)).timeout(Duration::from_secs(5));
+    let connector =
+        awc::Connector::new().limit(0).conn_keep_alive(Duration::from_secs(30)).timeout(Duration::from_secs(5));
     awc::Client::builder().connector(connector).no_default_headers().disable_redirects().disable_timeout().finish()
 }
 

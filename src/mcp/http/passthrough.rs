@@ -12,9 +12,23 @@ use crate::mcp::{error::UpstreamError, upstream::Relay};
 /// Headers that concern one hop only (RFC 9110 section 7.6.1), that the receiving side sets itself,
 /// or that must not cross the gateway: credentials of ours towards the child, cookies of its towards us.
 const NOT_PASSED: [&str; 17] = [
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade", "host", "content-length", "authorization", "cookie", "set-cookie", "x-csrf-token",
-    "expect", SESSION_HEADER,
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "host",
+    "content-length",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "x-csrf-token",
+    "expect",
+    SESSION_HEADER,
 ];
 
 /// One request to pass on.

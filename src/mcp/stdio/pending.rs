@@ -58,7 +58,11 @@ impl Pending {
     }
 
     /// Registers a caller under a fresh id.
-    pub(super) fn insert(&self, waiter: Waiter, asker: Option<(SessionId, &str)>) -> Result<PendingGuard, UpstreamError> {
+    pub(super) fn insert(
+        &self,
+        waiter: Waiter,
+        asker: Option<(SessionId, &str)>,
+    ) -> Result<PendingGuard, UpstreamError> {
         let id = self.mint();
         let asker = asker.map(|(session, raw)| (session, Box::from(raw)));
         let mut table = self.table.lock();
@@ -97,7 +101,8 @@ impl Pending {
     /// Our id of the call that this session made with `raw_id`.
     pub(super) fn find(&self, session: SessionId, raw_id: &str) -> Option<u64> {
         let table = self.table.lock();
-        let asked = |entry: &Entry| entry.asker.as_ref().is_some_and(|(asker, raw)| *asker == session && **raw == *raw_id);
+        let asked =
+            |entry: &Entry| entry.asker.as_ref().is_some_and(|(asker, raw)| *asker == session && **raw == *raw_id);
         table.entries.iter().find(|(_, entry)| asked(entry)).map(|(id, _)| *id)
     }
 

@@ -133,7 +133,9 @@ impl StdioUpstream {
         }
         let Some(params) = message.params() else { return };
         let Ok(Params { token }) = serde_json::from_str::<Params<'_>>(params) else { return };
-        let Some((stream, client_token)) = token.get().parse().ok().and_then(|id| self.pending.progress(id)) else { return };
+        let Some((stream, client_token)) = token.get().parse().ok().and_then(|id| self.pending.progress(id)) else {
+            return;
+        };
         let start = (token.get().as_ptr() as usize).saturating_sub(message.body().as_ptr() as usize);
         let range = start..start + token.get().len();
         let restored = splice(message.body(), &[(range, client_token.as_ref())]);
@@ -159,7 +161,9 @@ impl StdioUpstream {
         let line = if request.method() == "ping" {
             format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n")
         } else {
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32601,\"message\":\"the client did not declare this capability\"}}}}\n")
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32601,\"message\":\"the client did not declare this capability\"}}}}\n"
+            )
         };
         let _ = self.writer.send(Bytes::from(line));
     }

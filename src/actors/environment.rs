@@ -1,0 +1,144 @@
+//! What a child is started with: arguments, environment, headers; templates filled.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    catalog::Service,
+    domain::{
+        instance::Instance,
+        manifest::{CredentialSpec, Launch},
+        secret::Secret,
+        template,
+    },
+    process::InstanceDirs,
+};
+
+/// Everything that templates may name, for one start of one instance.
+pub(super) struct Values {
+    plain: BTreeMap<String, String>,
+    credential: Option<Secret>,
+}
+
+impl Values {
+    pub(super) fn new(
+        instance: &Instance,
+        service: &Service,
+        dirs: &InstanceDirs,
+        port: Option<u16>,
+        credential: Option<Secret>,
+    ) -> Self {
+        let mut plain = BTreeMap::from([
+            ("DATA_DIR".to_owned(), dirs.work.display().to_string()),
+            ("HOME_DIR".to_owned(), dirs.home.display().to_string()),
+            ("TMP_DIR".to_owned(), dirs.tmp.display().to_string()),
+            ("USER_ID".to_owned(), instance.user_id.to_string()),
+            ("INSTANCE_ID".to_owned(), instance.id.to_string()),
+            ("INSTANCE_TYPE".to_owned(), instance.service.to_string()),
+        ]);
+        if let Some(port) = port {
+            plain.insert("PORT".to_owned(), port.to_string());
+        }
+        // Defaults may use the values above; what the owner wrote is taken as it is.
+        for field in &service.manifest.config {
+            let default =
+                field.default.as_ref().map(|text| template::expand(text, |key| plain.get(key).map(String::as_str)));
+            if let Some(value) = instance.config.get(&field.name).cloned().or(default) {
+                plain.insert(format!("config.{}", field.name), value);
+            }
+        }
+        Self { plain, credential }
+    }
+
+    /// `text` with its templates filled. Never with the credential: arguments are public on a host.
+    pub(super) fn fill(&self, text: &str) -> String {
+        template::expand(text, |key| self.plain.get(key).map(String::as_str))
+    }
+
+    /// `text` with its templates filled, the credential included.
+    pub(super) fn fill_secret(&self, text: &str) -> Secret {
+        let credential = self.credential.as_ref().map(Secret::expose);
+        Secret::new(template::expand(text, |key| {
+            if key == "credential" { credential } else { self.plain.get(key).map(String::as_str) }
+        }))
+    }
+
+    /// The child's whole environment: nothing of ours but `PATH`.
+    pub(super) fn environment(
+        &self,
+        service: &Service,
+        dirs: &InstanceDirs,
+        own: &BTreeMap<String, String>,
+    ) -> Vec<(String, Secret)> {
+        let plain = |name: &str, value: String| (name.to_owned(), Secret::new(value));
+        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+        let mut environment = vec![
+            plain("PATH", path),
+            plain("HOME", dirs.home.display().to_string()),
+            plain("TMPDIR", dirs.tmp.display().to_string()),
+            plain("LANG", "C.UTF-8".to_owned()),
+        ];
+        environment.extend(own.iter().map(|(name, value)| plain(name, value.clone())));
+        environment.extend(service.manifest.env.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
+        if let (Some(name), Some(credential)) = (&service.manifest.credential.env, &self.credential) {
+            environment.push((name.clone(), credential.clone()));
+        }
+        if let Some(port) = self.plain.get("PORT") {
+            environment.push(plain("PORT", port.clone()));
+        }
+        environment
+    }
+
+    /// Headers of every request to a remote or HTTP server.
+    pub(super) fn headers(&self, service: &Service) -> Vec<(String, Secret)> {
+        let mut headers: Vec<(String, Secret)> = Vec::new();
+        if let Launch::Remote { headers: fixed, .. } = &service.manifest.launch {
+            headers.extend(fixed.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
+        }
+        let CredentialSpec { header: Some(name), .. } = &service.manifest.credential else { return headers };
+        if let Some(credential) = &self.credential {
+            headers.push((name.clone(), header_value(name, credential)));
+        }
+        headers
+    }
+}
+
+/// `Authorization` wants a scheme; other headers take the credential as it is.
+fn header_value(name: &str, credential: &Secret) -> Secret {
+    let bare = name.eq_ignore_ascii_case("authorization") && !credential.expose().contains(' ');
+    if bare { Secret::new(format!("Bearer {}", credential.expose())) } else { credential.clone() }
+}
+
+/// What a start depends on, by name, without any value: to say later what changed.
+pub(super) fn fingerprint(
+    instance: &Instance,
+    service: &Service,
+    own: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let digest = |value: &dyn Fn(&mut DefaultHasher)| {
+        let mut hasher = DefaultHasher::new();
+        value(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    };
+    let manifest = serde_json::to_string(&service.manifest).unwrap_or_default();
+    let mut parts = BTreeMap::from([
+        ("service".to_owned(), digest(&|hasher| manifest.hash(hasher))),
+        ("mode".to_owned(), instance.mode.to_string()),
+        ("credential".to_owned(), instance.credential_id.map(|id| id.to_string()).unwrap_or_default()),
+    ]);
+    parts.extend(
+        instance.config.iter().map(|(name, value)| (format!("config.{name}"), digest(&|hasher| value.hash(hasher)))),
+    );
+    parts.extend(own.iter().map(|(name, value)| (format!("env.{name}"), digest(&|hasher| value.hash(hasher)))));
+    parts
+}
+
+/// The names whose parts differ.
+pub(super) fn changed(
+    before: Option<&BTreeMap<String, String>>,
+    now: Option<&BTreeMap<String, String>>,
+) -> Vec<String> {
+    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
+}

@@ -1,0 +1,249 @@
+//! The actor of one instance: owns its child, its timers, its logs and its state.
+//!
+//! Every change of state goes through the pure machine in `domain::lifecycle`; every task that works
+//! for a start carries that start's generation, and what an older one reports is ignored. Stopping
+//! increments the generation, so a start that is still under way can no longer report itself ready.
+
+mod child;
+mod commands;
+mod events;
+mod health;
+mod housekeeping;
+mod start;
+mod watching;
+
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
+use tokio::{sync::watch, task::JoinHandle};
+
+pub(super) use self::{child::Running, start::Started};
+use self::{health::HealthRecord, housekeeping::Housekeeping};
+use super::{Runtime, messages::InstanceGone};
+use crate::{
+    domain::{
+        crash::{CrashCard, ExitReason},
+        ids::Generation,
+        instance::{Desired, Instance, Status},
+        lifecycle::{Event, Health, State},
+        restart::{RestartHistory, Verdict},
+        time::Timestamp,
+    },
+    process::InstanceDirs,
+    routing::{Link, Route},
+};
+
+/// See the module.
+pub(super) struct InstanceActor {
+    runtime: Arc<Runtime>,
+    instance: Instance,
+    dirs: InstanceDirs,
+    route: Arc<Route>,
+    status: watch::Sender<Status>,
+    generation: Generation,
+    history: RestartHistory,
+    /// The process, from its spawn to its end.
+    running: Option<Running>,
+    /// What the last start depended on.
+    fingerprint: Option<std::collections::BTreeMap<String, String>>,
+    /// The start that is under way; aborted by a stop.
+    starting: Option<JoinHandle<()>>,
+    /// The end of the last process; a new start waits for it.
+    stopping: Option<JoinHandle<()>>,
+    health: HealthRecord,
+    housekeeping: Housekeeping,
+    expiry: Option<SpawnHandle>,
+    pending_restart: Option<SpawnHandle>,
+    ticket: Ticket,
+}
+
+/// Tells the supervisor when the actor is gone, also when a panic took it.
+struct Ticket {
+    supervisor: Recipient<InstanceGone>,
+    gone: Option<InstanceGone>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(gone) = self.gone.take() {
+            self.supervisor.do_send(gone);
+        }
+    }
+}
+
+/// What an actor is made from; crosses the thread boundary.
+pub(super) struct Parts {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) instance: Instance,
+    pub(super) route: Arc<Route>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) supervisor: Recipient<InstanceGone>,
+    /// The first start's generation: later than that of any process that may still live.
+    pub(super) generation: Generation,
+}
+
+impl InstanceActor {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { runtime, instance, route, status, supervisor, generation } = parts;
+        let gone = InstanceGone { id: instance.id, deliberate: false };
+        Self {
+            dirs: runtime.paths.of(&instance),
+            housekeeping: Housekeeping::new(&runtime, &instance),
+            health: HealthRecord::default(),
+            ticket: Ticket { supervisor, gone: Some(gone) },
+            history: RestartHistory::default(),
+            running: None,
+            fingerprint: None,
+            starting: None,
+            stopping: None,
+            expiry: None,
+            pending_restart: None,
+            runtime,
+            instance,
+            route,
+            status,
+            generation,
+        }
+    }
+
+    fn state(&self) -> State {
+        self.status.borrow().state
+    }
+
+    /// Moves the state machine; `false` when the event means nothing in this state.
+    fn advance(&mut self, event: Event) -> bool {
+        let Some(next) = self.state().on(event) else { return false };
+        self.publish(|status| {
+            status.state = next;
+            status.progress = None;
+        });
+        true
+    }
+
+    /// Changes what everyone sees, and has it recorded.
+    fn publish(&mut self, change: impl FnOnce(&mut Status)) {
+        self.status.send_modify(change);
+        let status = self.status.borrow().clone();
+        self.runtime.recorder.state(self.instance.id, &status, None);
+    }
+
+    fn note(&self, kind: &'static str, detail: serde_json::Value) {
+        log::info!("{} {kind}: {detail}", self.instance.process_name());
+        self.runtime.recorder.event(self.instance.id, kind, detail);
+    }
+
+    /// Begins a start, if the state allows one.
+    fn come_up(&mut self, context: &mut Context<Self>) {
+        if self.state() != State::Pending && !self.advance(Event::StartRequested) {
+            return;
+        }
+        self.begin_start(context);
+    }
+
+    /// Ends what runs, because of `event` (stop, expiry, deletion …).
+    fn go_down(&mut self, context: &mut Context<Self>, event: Event) {
+        if !self.advance(event) {
+            return;
+        }
+        self.end_process(context);
+    }
+
+    /// Takes the instance off the data plane and ends its process; the rest happens in a task.
+    fn end_process(&mut self, context: &mut Context<Self>) {
+        self.generation = self.generation.next();
+        self.route.set_link(Link::Down);
+        if let Some(timer) = self.pending_restart.take() {
+            context.cancel_future(timer);
+        }
+        self.health.cancel(context);
+        if let Some(starting) = self.starting.take() {
+            // Dropping the start drops its half-made child, which kills the tree.
+            starting.abort();
+        }
+        if let Some(running) = self.running.take() {
+            let grace = self.runtime.config.stop_grace;
+            self.stopping = Some(actix_rt::spawn(running.stop(grace, self.stopping.take())));
+        }
+        self.publish(|status| {
+            status.pid = None;
+            status.health = Health::Unknown;
+        });
+    }
+
+    /// The process ended, or never came up: decide what next.
+    fn fell(&mut self, context: &mut Context<Self>, reason: ExitReason) {
+        let tail = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
+        let verdict = self.history.record(&self.runtime.config.restart, Timestamp::now());
+        let card = self.crash_card(reason, tail);
+        let summary = card.summary();
+        self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
+        if let Some(running) = &self.running {
+            running.fail_callers(&summary);
+        }
+        let event = match verdict {
+            Verdict::RestartAfter(_) => Event::EndedWillRestart,
+            Verdict::GiveUp => Event::EndedForGood,
+        };
+        self.publish(|status| status.last_error = Some(card));
+        self.go_down(context, event);
+        if let Verdict::RestartAfter(delay) = verdict {
+            self.runtime.metrics.restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.publish(|status| status.restarts += 1);
+            self.pending_restart = Some(context.run_later(delay, |actor, context| {
+                actor.pending_restart = None;
+                actor.begin_start(context);
+            }));
+        }
+    }
+
+    fn crash_card(&self, reason: ExitReason, stderr_tail: Vec<String>) -> CrashCard {
+        CrashCard {
+            at: Timestamp::now(),
+            reason,
+            out_of_memory: false,
+            stderr_tail,
+            changed: super::environment::changed(self.instance.last_good.as_ref(), self.fingerprint.as_ref()),
+            restarts: self.history.count().saturating_sub(1),
+        }
+    }
+
+    /// Sets the timer that ends the instance when its time is over.
+    fn arm_expiry(&mut self, context: &mut Context<Self>) {
+        if let Some(timer) = self.expiry.take() {
+            context.cancel_future(timer);
+        }
+        let Some(at) = self.instance.expires_at else { return };
+        // Long waits are cut, so that a change of the wall clock is noticed within the hour.
+        let wait = at.until(Timestamp::now()).min(std::time::Duration::from_secs(3600));
+        self.expiry = Some(context.run_later(wait, move |actor, context| {
+            if at <= Timestamp::now() { actor.expire(context) } else { actor.arm_expiry(context) }
+        }));
+    }
+
+    fn expire(&mut self, context: &mut Context<Self>) {
+        self.go_down(context, Event::ExpiryReached);
+        self.note("expired", serde_json::json!({}));
+        let (logs, archive) = (self.dirs.logs.clone(), self.runtime.paths.archive(&self.instance));
+        let stopping = self.stopping.take();
+        self.stopping = Some(actix_rt::spawn(async move {
+            child::finished(stopping).await;
+            housekeeping::archive_logs(logs, archive).await;
+        }));
+    }
+}
+
+impl Actor for InstanceActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        housekeeping::schedule(context);
+        self.arm_expiry(context);
+        let expired = self.instance.expires_at.is_some_and(|at| at <= Timestamp::now());
+        let wanted = self.instance.desired == Desired::Running && !expired;
+        // What failed before stays failed: a person must act, not a restart of Berth.
+        if wanted && self.state() != State::Failed {
+            self.publish(|status| status.state = State::Pending);
+            self.begin_start(context);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A process that an instance has, from its spawn to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    actors::ports::PortLease,
+    mcp::stdio::StdioUpstream,
+    process::{ProcessTree, StderrTail},
+};
+
+/// Everything that ends with the process. Dropping it kills the process tree and frees the port.
+pub(in crate::actors) struct Running {
+    pub(super) pid: u32,
+    pub(super) tree: Arc<ProcessTree>,
+    pub(super) tail: Arc<StderrTail>,
+    /// Becomes true when the leader has ended.
+    pub(super) ended: watch::Receiver<bool>,
+    /// The pipes of a stdio child.
+    pub(super) stdio: Option<Arc<StdioUpstream>>,
+    /// The standard input of a child that does not speak there; many servers end when it closes.
+    pub(super) stdin: Option<tokio::net::unix::pipe::Sender>,
+    pub(super) port: Option<PortLease>,
+    pub(super) tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Its port, where it listens on one.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port.as_ref().map(PortLease::port)
+    }
+
+    /// The last lines of its standard error.
+    pub(super) fn stderr_tail(&self) -> Vec<String> {
+        self.tail.lines()
+    }
+
+    /// Answers everybody who waits for it.
+    pub(super) fn fail_callers(&self, reason: &str) {
+        if let Some(stdio) = &self.stdio {
+            stdio.close(reason);
+        }
+    }
+
+    /// Input closed, signal, grace, kill: the whole tree. Waits for an earlier process first.
+    pub(super) async fn stop(mut self, grace: Duration, previous: Option<JoinHandle<()>>) {
+        finished(previous).await;
+        self.stdin = None;
+        if let Some(stdio) = &self.stdio {
+            stdio.close_input();
+        }
+        let mut ended = self.ended.clone();
+        let outcome = self.tree.stop(grace, async move { ended.wait_for(|ended| *ended).await.map(|_| ()) }).await;
+        if !outcome.graceful {
+            log::info!("process {} had to be killed", self.pid);
+        }
+        self.fail_callers("the instance was stopped");
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+    }
+}
+
+/// Waits for a task, whatever became of it.
+pub(super) async fn finished(task: Option<JoinHandle<()>>) {
+    if let Some(task) = task {
+        // An error means that it was aborted or has panicked: either way it is over.
+        let _ = task.await;
+    }
+}

@@ -1,0 +1,93 @@
+//! What an instance is told to do.
+
+use actix::{ActorContext, Context, Handler};
+
+use super::{InstanceActor, child::finished};
+use crate::{
+    actors::messages::InstanceCommand,
+    domain::lifecycle::{Event, State},
+};
+
+impl Handler<InstanceCommand> for InstanceActor {
+    type Result = ();
+
+    fn handle(&mut self, command: InstanceCommand, context: &mut Context<Self>) {
+        match command {
+            InstanceCommand::Start => {
+                self.history.clear();
+                self.come_up(context);
+            }
+            InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
+            InstanceCommand::Restart => self.restart(context),
+            InstanceCommand::Renew { until } => self.renew(context, until),
+            InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
+            InstanceCommand::Check { reply } => self.check_now(context, reply),
+            InstanceCommand::Delete { done } => self.delete(context, done),
+            InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
+            InstanceCommand::Sample { table } => self.take_sample(context, &table),
+        }
+    }
+}
+
+impl InstanceActor {
+    fn restart(&mut self, context: &mut Context<Self>) {
+        self.history.clear();
+        self.go_down(context, Event::StopRequested);
+        self.come_up(context);
+    }
+
+    fn renew(&mut self, context: &mut Context<Self>, until: Option<crate::domain::time::Timestamp>) {
+        self.instance.expires_at = until;
+        self.publish(|status| status.expires_at = until);
+        self.arm_expiry(context);
+        let wanted = self.instance.desired == crate::domain::instance::Desired::Running;
+        if self.state() == State::Expired && wanted {
+            self.history.clear();
+            self.come_up(context);
+        }
+    }
+
+    fn reconfigure(&mut self, instance: crate::domain::instance::Instance) {
+        // What was started well last is known here before the database knows it.
+        let last_good = self.instance.last_good.take();
+        self.instance = instance;
+        self.instance.last_good = last_good.or_else(|| self.instance.last_good.take());
+    }
+
+    fn delete(&mut self, context: &mut Context<Self>, done: tokio::sync::oneshot::Sender<()>) {
+        self.go_down(context, Event::DeleteRequested);
+        self.leave(true);
+        let (stopping, dirs) = (self.stopping.take(), self.dirs.clone());
+        actix_rt::spawn(async move {
+            finished(stopping).await;
+            let removed = tokio::task::spawn_blocking(move || dirs.remove()).await;
+            if let Ok(Err(error)) = removed {
+                log::error!("directories of a deleted instance could not be removed: {error}");
+            }
+            // The receiver may have given up waiting; the work is done all the same.
+            let _ = done.send(());
+        });
+        context.stop();
+    }
+
+    fn shut_down(&mut self, context: &mut Context<Self>, graceful: tokio::sync::oneshot::Sender<bool>) {
+        // The state that the database shows stays: it is what the next boot starts from.
+        self.end_process(context);
+        self.leave(true);
+        let stopping = self.stopping.take();
+        let lines = self.housekeeping.take_lines(&self.route);
+        actix_rt::spawn(async move {
+            finished(stopping).await;
+            super::housekeeping::write_lines(lines).await;
+            let _ = graceful.send(true);
+        });
+        context.stop();
+    }
+
+    /// Nothing is to be reported to the supervisor when this actor is gone.
+    fn leave(&mut self, deliberate: bool) {
+        if let Some(gone) = &mut self.ticket.gone {
+            gone.deliberate = deliberate;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the tasks of an instance report. Reports of an earlier start are dropped, and with them
+//! whatever they carry: a process that came too late is killed by that.
+
+use std::collections::BTreeMap;
+
+use actix::{AsyncContext, Context, Handler};
+
+use super::{
+    InstanceActor,
+    child::Running,
+    start::{StartJob, Started},
+};
+use crate::{
+    actors::messages::{Happened, What},
+    domain::{
+        lifecycle::{Event, Health, State},
+        time::Timestamp,
+    },
+    routing::Link,
+};
+
+impl Handler<Happened> for InstanceActor {
+    type Result = ();
+
+    fn handle(&mut self, Happened { generation, what }: Happened, context: &mut Context<Self>) {
+        if generation != self.generation {
+            return;
+        }
+        match what {
+            What::Progressed { text } => self.status.send_modify(|status| status.progress = Some(text)),
+            What::Spawned { running, fingerprint } => self.spawned(running.map(|running| *running), fingerprint),
+            What::Ready { started } => self.ready(context, *started),
+            What::Ended { reason } => self.fell(context, reason),
+            What::Probed { outcome } => self.probed(context, outcome),
+            What::Measured { disk_bytes, log_bytes } => self.housekeeping.measured(disk_bytes, log_bytes),
+        }
+    }
+}
+
+impl InstanceActor {
+    /// Starts the task that brings the instance up. The state is `pending` or `restarting`.
+    pub(super) fn begin_start(&mut self, context: &mut Context<Self>) {
+        if !matches!(self.state(), State::Pending | State::Restarting) || self.starting.is_some() {
+            return;
+        }
+        self.generation = self.generation.next();
+        let job = StartJob {
+            runtime: self.runtime.clone(),
+            instance: self.instance.clone(),
+            dirs: self.dirs.clone(),
+            sessions: self.route.sessions.clone(),
+            generation: self.generation,
+            log: self.housekeeping.error_log(),
+            actor: context.address(),
+            previous: self.stopping.take(),
+        };
+        self.starting = Some(actix_rt::spawn(job.run()));
+    }
+
+    fn spawned(&mut self, running: Option<Running>, fingerprint: BTreeMap<String, String>) {
+        let port = running.as_ref().and_then(Running::port);
+        self.fingerprint = Some(fingerprint);
+        self.instance.port = port.or(self.instance.port);
+        let pid = running.as_ref().map(|running| running.pid);
+        self.running = running;
+        self.advance(Event::Spawned);
+        self.publish(|status| {
+            status.pid = pid;
+            status.port = port;
+        });
+    }
+
+    fn ready(&mut self, context: &mut Context<Self>, started: Started) {
+        self.starting = None;
+        self.route.set_link(Link::Up(started.upstream));
+        if !self.advance(Event::Ready) {
+            self.route.set_link(Link::Down);
+            return;
+        }
+        self.instance.last_good.clone_from(&self.fingerprint);
+        let now = Timestamp::now();
+        self.publish(|status| {
+            status.started_at = Some(now);
+            status.health = Health::Healthy;
+            status.checked_at = Some(now);
+        });
+        let status = self.status.borrow().clone();
+        self.runtime.recorder.state(self.instance.id, &status, self.fingerprint.clone());
+        self.note("running", serde_json::json!({ "pid": status.pid, "port": status.port }));
+        self.health.started(self.status.borrow().restarts > 0);
+        self.schedule_probe(context);
+    }
+}
