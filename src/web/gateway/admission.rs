@@ -1,0 +1,91 @@
+//! Who may pass: origin, token, ownership, rate, room; in this order, each denial with its reason.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+
+use actix_web::{HttpRequest, http::header};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    auth::{
+        AuthError, Principal,
+        policy::{Action, allows},
+    },
+    domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
+    routing::{AccessEntry, Route},
+    web::{
+        error::{ApiError, ErrorCode},
+        origin,
+        state::AppState,
+    },
+};
+
+/// A request that may reach its instance.
+pub(super) struct Admitted {
+    pub(super) route: Arc<Route>,
+    pub(super) principal: Arc<Principal>,
+    /// Its place among the calls in flight; a stream that may stay open for hours needs none.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    at: Timestamp,
+    began: Instant,
+}
+
+impl Admitted {
+    /// Counts the request and writes its line of the access log.
+    pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
+        let took = self.began.elapsed();
+        state.metrics.record_call(took);
+        self.route.access.record(&AccessEntry { at: self.at, user: self.principal.user, verb, target, session, status, took });
+    }
+}
+
+/// Decides whether the request may pass.
+pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Admitted, ApiError> {
+    let (at, began) = (Timestamp::now(), Instant::now());
+    origin::check(request, state)?;
+    let principal = authenticate(request, state).await?;
+    let route = find(request, state).ok_or_else(ApiError::no_such_instance)?;
+    let action = Action::Call { id: route.id, owner: route.owner };
+    if !allows(&principal, action) {
+        // Whose it is, or that it exists at all, is nobody else's to know.
+        return Err(ApiError::no_such_instance());
+    }
+    if principal.limiter.check().is_err() {
+        state.metrics.rate_limited.fetch_add(1, Relaxed);
+        return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1));
+    }
+    let permit = match request.method().as_str() {
+        "GET" => None,
+        _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
+    };
+    route.touch(at);
+    Ok(Admitted { route, principal, permit, at, began })
+}
+
+fn overloaded(state: &AppState) -> ApiError {
+    state.metrics.overloaded.fetch_add(1, Relaxed);
+    ApiError::new(ErrorCode::Overloaded, "this instance has as many calls in flight as it may; try again").retry_after(1)
+}
+
+async fn authenticate(request: &HttpRequest, state: &AppState) -> Result<Arc<Principal>, ApiError> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let outcome = match header {
+        Some(header) => state.authenticator.bearer(header).await,
+        None => Err(AuthError::Missing),
+    };
+    outcome.map_err(|error| {
+        state.metrics.unauthorized.fetch_add(1, Relaxed);
+        error.into()
+    })
+}
+
+/// `/{service}/{instance}` or `/{slug}/{service}`: a UUID in second place tells them apart.
+fn find(request: &HttpRequest, state: &AppState) -> Option<Arc<Route>> {
+    let (first, second) = (request.match_info().get("a")?, request.match_info().get("b")?);
+    match second.parse::<InstanceId>() {
+        Ok(id) => state.routes.find(first, id),
+        Err(_) => state.routes.find_slug(first, &second.parse::<ServiceName>().ok()?),
+    }
+}

@@ -1,0 +1,145 @@
+//! The REST forms of an instance: health, tools, call, and the paths of HTTP services.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{Data, Payload},
+};
+use serde::Serialize;
+
+use super::{
+    admission::{Admitted, admit},
+    body, render,
+};
+use crate::{
+    domain::{
+        lifecycle::{Health, State},
+        time::Timestamp,
+    },
+    mcp::{
+        error::UpstreamError,
+        front::rest::{self, CallBody, RestError},
+        http::{PassRequest, pass},
+        session::Session,
+        upstream::Upstream,
+    },
+    web::{
+        error::{ApiError, ErrorCode},
+        state::AppState,
+    },
+};
+
+#[derive(Serialize)]
+struct HealthView {
+    status: Health,
+    state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+/// Checks the instance now: 200 when it is healthy, 503 otherwise.
+pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(&request, &state).await?;
+    let checked = state.supervisor.check(admitted.route.id).await?;
+    let status = admitted.route.status();
+    let last_error = status.last_error.as_ref().filter(|_| !status.state.serves()).map(|card| card.summary());
+    let view = HealthView { status: checked, state: status.state, checked_at: status.checked_at, last_error };
+    let code = if checked == Health::Healthy { 200 } else { 503 };
+    admitted.record(&state, "GET", "health", None, code);
+    let mut response = if code == 200 { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    Ok(response.json(view))
+}
+
+/// Every tool, as the server describes it.
+pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(&request, &state).await?;
+    let (upstream, session) = reach(&admitted, &state).await?;
+    let outcome = rest::list_tools(&upstream, &session).await.map_err(ApiError::from);
+    Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
+}
+
+/// Calls a tool: `{name, arguments}`.
+pub(super) async fn call(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(&request, &state).await?;
+    let bytes = read(&request, payload, &state).await?;
+    let body: CallBody = serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}")))?;
+    let (upstream, session) = reach(&admitted, &state).await?;
+    let outcome = rest::call_tool(&upstream, &session, &body).await.map_err(ApiError::from);
+    Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
+}
+
+/// `…/api/*` of a service that speaks HTTP, passed on as it is.
+pub(super) async fn pass_through(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(&request, &state).await?;
+    let body = read(&request, payload, &state).await?;
+    let upstream = admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
+    let target = upstream.http_base().ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this service has no HTTP API; use …/mcp or …/mcp/call"))?;
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let pass_request = PassRequest { method: request.method().to_string(), path: api_path(&request), headers: headers.collect(), body };
+    let relay = pass(target, pass_request, state.config.runtime.call_timeout).await.map_err(|error| ApiError::from(RestError::from(error)))?;
+    admitted.record(&state, request.method().as_str(), "api", None, relay.status);
+    Ok(render::relayed(relay, admitted.permit))
+}
+
+/// The path below the instance, and the query, as the client wrote them.
+fn api_path(request: &HttpRequest) -> String {
+    let path = request.uri().path();
+    let below = path.splitn(4, '/').nth(3).unwrap_or("api");
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("/{below}{query}")
+}
+
+/// The child, and this caller's session with it.
+async fn reach(admitted: &Admitted, state: &AppState) -> Result<(Arc<dyn Upstream>, Arc<Session>), ApiError> {
+    let route = &admitted.route;
+    let upstream = route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
+    let (session, is_new) = route
+        .rest_session(admitted.principal.user, rest::hello())
+        .map_err(|error| ApiError::new(ErrorCode::Overloaded, error.to_string()).retry_after(5))?;
+    if is_new {
+        let opened = rest::open(&upstream, &session).await;
+        if opened.is_err() {
+            route.sessions.close(session.id());
+        }
+        opened?;
+    }
+    Ok((upstream, session))
+}
+
+async fn read(request: &HttpRequest, payload: Payload, state: &AppState) -> Result<bytes::Bytes, ApiError> {
+    body::read(request, payload, state.config.server.max_body_bytes).await.map_err(|error| match error.status() {
+        413 => ApiError::new(ErrorCode::PayloadTooLarge, error.to_string()),
+        _ => ApiError::new(ErrorCode::ValidationFailed, error.to_string()),
+    })
+}
+
+fn finish(admitted: &Admitted, state: &AppState, verb: &str, target: &str, outcome: Result<bytes::Bytes, ApiError>) -> HttpResponse {
+    use actix_web::ResponseError;
+    let response = match outcome {
+        Ok(body) => HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body),
+        Err(error) => error.error_response(),
+    };
+    admitted.record(state, verb, target, None, response.status().as_u16());
+    response
+}
+
+impl From<RestError> for ApiError {
+    fn from(error: RestError) -> Self {
+        match &error {
+            RestError::Upstream(UpstreamError::TimedOut { .. }) => Self::new(ErrorCode::UpstreamTimeout, error.to_string()),
+            RestError::Upstream(_) => Self::new(ErrorCode::UpstreamFailed, error.to_string()),
+            RestError::Refused { .. } => Self::new(ErrorCode::UpstreamRefused, error.to_string()),
+        }
+    }
+}
+
+impl From<crate::mcp::error::Unavailable> for ApiError {
+    fn from(unavailable: crate::mcp::error::Unavailable) -> Self {
+        Self::new(ErrorCode::InstanceUnavailable, unavailable.detail).retry_after(5)
+    }
+}
