@@ -1,0 +1,11 @@
+DROP TABLE audit;
+DROP TABLE events;
+DROP TABLE token_instances;
+DROP TABLE tokens;
+DROP TABLE instances;
+DROP TABLE credentials;
+DROP TABLE services;
+DROP TABLE sessions;
+DROP TABLE users;
+DROP TABLE settings;
+DROP TABLE counters;
