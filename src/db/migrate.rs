@@ -24,11 +24,11 @@ struct TooNew {
 /// Applies what is missing; returns the names of what was applied, oldest first.
 pub(super) fn apply(connection: &mut Connection) -> Result<Vec<String>, DbError> {
     in_transaction(connection, |connection| match connection {
-        Connection::Sqlite(sqlite) => apply_to::<Sqlite, _>(sqlite, SQLITE),
+        Connection::Sqlite(sqlite) => apply_to::<Sqlite, _>(sqlite, &SQLITE),
         Connection::Postgres(postgres) => {
             // Two programs that start at once: the second waits, then finds nothing to do.
             postgres.batch_execute("SELECT pg_advisory_xact_lock(4702394921427289192)")?;
-            apply_to::<Pg, _>(postgres, POSTGRES)
+            apply_to::<Pg, _>(postgres, &POSTGRES)
         }
     })
 }
@@ -58,13 +58,13 @@ where
     migrations.iter().map(|migration| migration.name().to_string()).collect()
 }
 
-fn apply_to<B, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, Failure>
+fn apply_to<B, C>(connection: &mut C, source: &EmbeddedMigrations) -> Result<Vec<String>, Failure>
 where
     B: diesel::backend::Backend,
     C: MigrationHarness<B>,
     EmbeddedMigrations: MigrationSource<B>,
 {
-    let known: Vec<Box<dyn Migration<B>>> = MigrationSource::<B>::migrations(&source)?;
+    let known: Vec<Box<dyn Migration<B>>> = MigrationSource::<B>::migrations(source)?;
     let applied = connection.applied_migrations()?;
     if let Some(version) = applied.iter().find(|version| known.iter().all(|m| m.name().version() != **version)) {
         return Err(TooNew { version: version.to_string() }.into());
