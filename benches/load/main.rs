@@ -20,6 +20,7 @@ mod pipes;
 mod proc_stat;
 mod report;
 mod session;
+mod start;
 mod targets;
 
 use std::{
@@ -31,6 +32,7 @@ use std::{
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 
 use crate::{closed_loop::Plan, report::Report, session::Session, targets::Target};
 
@@ -64,6 +66,15 @@ enum Mode {
         /// Port on 127.0.0.1.
         #[arg(long)]
         port: u16,
+    },
+    /// Starts a server, waits for its first answer, ends it, and prints the milliseconds that took.
+    Start {
+        /// What to ask: any answer below 400 counts.
+        #[arg(long)]
+        url: Url,
+        /// The program and its arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
     },
     /// Opens sessions, prints `ready`, and holds them until stdin ends.
     Hold {
@@ -140,6 +151,7 @@ fn run(mode: Mode) -> Result<bool> {
             Ok(finish(&pipes::run(&command, outstanding, pace.warmup(), pace.end(1))?, pace.json))
         }
         Mode::ServeMinimal { port } => minimal::serve(port).map(|()| true),
+        Mode::Start { url, command } => start::run(&url, &command).map(|()| true),
         Mode::Hold { target, sessions, streams } => hold(&target, sessions, streams).map(|()| true),
     }
 }
