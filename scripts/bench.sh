@@ -13,7 +13,7 @@
 #
 # BENCH_ROUNDS (3) interleaved rounds of BENCH_SECONDS (3) each; medians count. BENCH_RIVALS=0 leaves
 # out the rivals, which are installed from npm and PyPI. BENCH_CALLS (1000000) is the million.
-# Settings for Berth itself may be put in the environment (BERTH_…).
+# Settings for Berth itself may be put in the environment (BERTH_…); BERTH_BIN measures another build.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -43,7 +43,7 @@ prepare() {
     check_node
     title "Building"
     cargo build --release --locked --bins
-    BERTH_BIN=$ROOT/target/release/berth
+    BERTH_BIN=${BERTH_BIN:-$ROOT/target/release/berth}
     load=$ROOT/target/release/berth-load
     # The folder of a service's command is what an instance may read: it holds nothing but the child.
     mkdir "$work/bin"
@@ -88,10 +88,10 @@ serve() {
     local tenths=0
     # Any answer will do, also "bad request".
     until curl --noproxy '*' -s -o /dev/null --max-time 2 "$url"; do
-        kill -0 "$server_pid" 2>/dev/null && [ "$tenths" -lt 300 ] || {
+        if ! kill -0 "$server_pid" 2>/dev/null || [ "$tenths" -ge 300 ]; then
             tail "$work/$name.log" >&2
             die "$name did not come up"
-        }
+        fi
         sleep 0.1
         tenths=$((tenths + 1))
     done
@@ -101,7 +101,7 @@ serve() {
 measure() {
     local group=$1 who=$2 clients=$3 report
     shift 3
-    report=$("$load" "$@" --json) || warn "$who at $clients clients: not every call got its answer"
+    report=$("$load" "$1" --json "${@:2}") || warn "$who at $clients clients: not every call got its answer"
     [ -n "$report" ] || die "$who: the load generator said nothing"
     printf '{"group":"%s","who":"%s","clients":%s,%s\n' "$group" "$who" "$clients" "${report#\{}" >>"$results"
     printf '   %-14s %2s clients  %9.0f calls/s  p50 %7.1f µs\n' "$who" "$clients" \
@@ -177,7 +177,7 @@ minute() {
 # --- calls over an HTTP child ---------------------------------------------------------------------
 
 start_nginx() {
-    have nginx || [ -x /usr/sbin/nginx ] || apt_install nginx-light || return 1
+    have nginx || [ -x /usr/sbin/nginx ] || apt_install nginx || return 1
     mkdir -p "$work/nginx"
     cat >"$work/nginx/nginx.conf" <<CONF
 daemon off;
