@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Every test there is: Rust on SQLite and PostgreSQL, the bundled Node services, the official client
+# SDKs against a running Berth. Installs what it needs where it may; says loudly what it skipped.
+#
+#   scripts/test.sh [FILTER…]     filters go to the Rust tests, and then nothing else runs
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+failed=()
+skipped=()
+work=$(mktemp -d)
+chmod 755 "$work" # the database runs as another user
+postgres_bin=
+postgres_user=()
+
+clean_up() {
+    if [ -f "$work/pg/data/postmaster.pid" ]; then
+        "${postgres_user[@]}" "$postgres_bin/pg_ctl" -D "$work/pg/data" -m immediate stop >/dev/null 2>&1 || true
+    fi
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# step NAME COMMAND…: goes on after a failure and remembers it.
+step() {
+    local name=$1 began=$SECONDS
+    shift
+    title "$name"
+    if "$@"; then
+        say "-- $name: passed in $((SECONDS - began)) s"
+    else
+        failed+=("$name")
+        say "-- $name: FAILED after $((SECONDS - began)) s"
+    fi
+}
+
+skip() {
+    skipped+=("$1")
+    printf '\n!! SKIPPED: %s\n' "$1" >&2
+}
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+# The newest initdb, on PATH or where Debian hides it.
+find_postgres() {
+    local candidate
+    postgres_bin=
+    for candidate in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
+        if [ -x "$candidate/initdb" ]; then
+            postgres_bin=$candidate
+            return 0
+        fi
+    done
+    candidate=$(command -v initdb) || return 1
+    postgres_bin=$(dirname "$(readlink -f "$candidate")")
+}
+
+# PostgreSQL refuses to run as root.
+choose_postgres_user() {
+    [ "$(id -u)" = 0 ] || return 0
+    local user=nobody
+    ! id postgres >/dev/null 2>&1 || user=postgres
+    postgres_user=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --)
+    chown "$user" "$work/pg"
+}
+
+start_postgres() {
+    find_postgres || { apt_install postgresql && find_postgres; } || return 1
+    local port
+    mkdir -p "$work/pg"
+    choose_postgres_user
+    port=$(free_port)
+    # Nothing here outlives the run: no need to wait for disks.
+    (
+        cd "$work/pg" || exit 1
+        "${postgres_user[@]}" "$postgres_bin/initdb" -D data -A trust -U berth --no-sync -E UTF8 --locale=C \
+            >initdb.log || exit 1
+        "${postgres_user[@]}" "$postgres_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/data/log" -w start -o \
+            "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$work/pg -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300" \
+            >pg_ctl.log
+    ) </dev/null || {
+        cat "$work/pg/"*.log "$work/pg/data/log" 2>/dev/null >&2
+        return 1
+    }
+    export BERTH_TEST_POSTGRES_URL=postgres://berth@127.0.0.1:$port/postgres
+    say "PostgreSQL of $postgres_bin listens on port $port"
+}
+
+# --- the kinds of tests ---------------------------------------------------------------------------
+
+export PATH=$ROOT/target/tools/bin:$PATH
+
+ensure_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return 0
+    say "installing cargo-nextest into target/tools (once)"
+    cargo install --locked --quiet --root target/tools cargo-nextest
+}
+
+rust_tests() {
+    if ensure_nextest; then
+        cargo nextest run --no-fail-fast "$@"
+    else
+        warn "cargo-nextest could not be installed: using cargo test"
+        cargo test --no-fail-fast --lib --bins --tests "$@"
+    fi
+}
+
+node_tests() {
+    local package=$1
+    # A function called in a condition is not ended by a failure: every step says so itself.
+    (
+        cd "$package" || exit 1
+        if [ -f package-lock.json ]; then npm ci --no-audit --no-fund --silent || exit 1; fi
+        node --test
+    )
+}
+
+shell_check() { find scripts tests .ci -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck -x {} +; }
+
+summary() {
+    title "Summary"
+    local name
+    for name in "${skipped[@]}"; do say "SKIPPED: $name"; done
+    for name in "${failed[@]}"; do say "FAILED:  $name"; done
+    [ ${#failed[@]} = 0 ] || exit 1
+    say "everything that ran has passed"
+}
+
+# --- the run --------------------------------------------------------------------------------------
+
+title "Checking what is needed"
+check_cargo
+check_node
+check_system_libraries
+if start_postgres; then :; else
+    skip "all tests on PostgreSQL: it is not installed and could not be, or did not start"
+fi
+
+if [ $# -gt 0 ]; then
+    step "Rust tests matching $*" rust_tests "$@"
+    summary
+    exit 0
+fi
+
+if have shellcheck; then step "shellcheck" shell_check; else skip "shellcheck: it is not installed"; fi
+step "Build" cargo build --locked --all-targets
+step "Rust tests" rust_tests
+step "Documentation tests" cargo test --quiet --doc
+for manifest in mcp-servers/*/package.json; do
+    [ -f "$manifest" ] || continue
+    package=$(dirname "$manifest")
+    step "Node tests of $package" node_tests "$package"
+done
+step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
+summary

@@ -1,0 +1,86 @@
+//! The command line, read by hand: a parser crate would cost each copy more than the rest of it.
+
+/// Printed with every usage error.
+pub(crate) const USAGE: &str = "\
+usage: fake-mcp [--http [--no-session]] [flags]
+  --http             Streamable HTTP on 127.0.0.1:$PORT instead of stdio
+  --no-session       with --http: hand out no Mcp-Session-Id
+  --no-listen        with --http: never open the port
+  --mute             never answer initialize
+  --exit CODE        exit at once
+  --slow-start MS    wait before reading anything
+  --crash-after N    die without an answer on call N + 1
+  --ignore-term      SIGTERM has no effect
+  --ignore-eof       stay alive when stdin ends
+  --fork-and-leave   leave a process in a session of its own behind, holding the pipes, and exit
+  --flood-stderr     write to stderr without end
+  --name NAME        serverInfo.name";
+
+/// How the server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Lines on stdin and stdout.
+    #[default]
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+}
+
+/// The flags, see [`USAGE`].
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) transport: Transport,
+    pub(crate) no_session: bool,
+    pub(crate) no_listen: bool,
+    pub(crate) mute: bool,
+    pub(crate) exit: Option<i32>,
+    pub(crate) slow_start_ms: u64,
+    pub(crate) crash_after: Option<u64>,
+    pub(crate) ignore_term: bool,
+    pub(crate) ignore_eof: bool,
+    pub(crate) fork_and_leave: bool,
+    pub(crate) flood_stderr: bool,
+    pub(crate) name: Option<String>,
+    /// Not for users: the process that `fork` leaves behind, and for how many seconds.
+    pub(crate) linger: Option<u64>,
+    /// Not for users: with `linger`, begin a new session first.
+    pub(crate) setsid: bool,
+}
+
+impl Options {
+    /// Reads the arguments that follow the program's name.
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self::default();
+        while let Some(flag) = args.next() {
+            options.take(&flag, &mut args)?;
+        }
+        Ok(options)
+    }
+
+    fn take(&mut self, flag: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), String> {
+        match flag {
+            "--http" => self.transport = Transport::Http,
+            "--no-session" => self.no_session = true,
+            "--no-listen" => self.no_listen = true,
+            "--mute" => self.mute = true,
+            "--ignore-term" => self.ignore_term = true,
+            "--ignore-eof" => self.ignore_eof = true,
+            "--fork-and-leave" => self.fork_and_leave = true,
+            "--flood-stderr" => self.flood_stderr = true,
+            "--setsid" => self.setsid = true,
+            "--exit" => self.exit = Some(number(flag, rest.next())?),
+            "--slow-start" => self.slow_start_ms = number(flag, rest.next())?,
+            "--crash-after" => self.crash_after = Some(number(flag, rest.next())?),
+            "--linger" => self.linger = Some(number(flag, rest.next())?),
+            "--name" => self.name = rest.next(),
+            // Anything else is somebody's template: `whoami` shows it.
+            other if other.starts_with("--") => return Err(format!("unknown flag {other}")),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr>(flag: &str, value: Option<String>) -> Result<T, String> {
+    value.and_then(|text| text.parse().ok()).ok_or_else(|| format!("{flag} needs a number"))
+}

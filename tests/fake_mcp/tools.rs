@@ -1,0 +1,327 @@
+//! The tools. Those that answer at once write to `out`; all others run in a thread of their own, so
+//! that a slow call holds up nobody.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    process::Stdio,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, getgid, getpgrp, getpid, getsid, getuid, kill_process};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use crate::{
+    myself,
+    server::{Server, lock},
+    sink::Sink,
+    wire,
+};
+
+/// Name, arguments with their types, description.
+pub(crate) const TOOLS: [(&str, &str, &str); 27] = [
+    ("echo", "text:string", "Answers with the same text."),
+    ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
+    ("big", "bytes:integer", "One large text."),
+    ("set", "key:string value:string", "Stores a value in memory."),
+    ("get", "key:string", "Reads a value that set stored, or null."),
+    ("cancelled", "", "The request ids that were cancelled."),
+    ("subscribed", "", "The resources subscribed to."),
+    ("level", "", "The level of the last logging/setLevel."),
+    ("list_changed", "", "Announces that the list of tools changed."),
+    ("notify_resource", "uri:string", "Announces that a resource changed."),
+    ("read", "path:string", "Reads a file."),
+    ("write", "path:string text:string", "Writes a file."),
+    ("alloc", "bytes:integer", "Holds that much memory from now on."),
+    ("sleep", "ms:integer", "Answers after a while."),
+    ("spin", "ms:integer", "Burns a core for a while."),
+    ("crash", "code:integer", "Exits without an answer."),
+    ("die_signal", "signal:integer", "Dies by a signal; SIGABRT unless told."),
+    ("flood_stderr", "bytes:integer", "Writes that much to stderr, then answers."),
+    ("endless", "", "Writes a line without end until killed."),
+    ("garbage", "", "Writes a line that is not JSON, then answers."),
+    ("fork", "setsid:boolean hold:boolean", "Leaves a process behind and answers with its pid."),
+    ("progress", "steps:integer ms:integer", "Reports progress, then answers."),
+    ("log", "text:string", "Sends a log notification, then answers."),
+    ("never", "", "Never answers."),
+    ("wrong_id", "", "Answers an id that nobody asked, then properly."),
+    ("ask", "method:string params:object", "Sends a request to the client and answers with what came back."),
+    ("close_stdout", "", "Exits cleanly, without an answer."),
+];
+
+/// All arguments of all tools; each takes what it needs.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Arguments {
+    text: Option<String>,
+    key: Option<String>,
+    value: Option<String>,
+    uri: Option<String>,
+    path: Option<String>,
+    method: Option<String>,
+    params: Option<Box<RawValue>>,
+    bytes: usize,
+    ms: u64,
+    code: i32,
+    signal: Option<i32>,
+    steps: u64,
+    setsid: bool,
+    hold: bool,
+}
+
+/// A slow call, moved into its thread.
+struct Call {
+    id: String,
+    arguments: Arguments,
+    token: Option<String>,
+    sink: Sink,
+}
+
+/// Runs a tool that answers at once; `None` if it is not one of those.
+pub(crate) fn quick(
+    server: &Server,
+    name: &str,
+    arguments: &str,
+    id: &str,
+    out: &mut Vec<u8>,
+) -> Option<Result<(), String>> {
+    if name == "echo" {
+        return Some(echo(arguments, id, out));
+    }
+    let answer = match serde_json::from_str(arguments) {
+        Ok(arguments) => quick_text(server, name, arguments)?,
+        Err(error) => Err(error.to_string()),
+    };
+    Some(answer.map(|text| wire::text(out, id, &text)))
+}
+
+/// The hot path: the text is passed on as the JSON that it is.
+fn echo(arguments: &str, id: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Echo<'a> {
+        #[serde(borrow)]
+        text: &'a RawValue,
+    }
+    match serde_json::from_str::<Echo<'_>>(arguments) {
+        Ok(Echo { text }) if text.get().starts_with('"') => {
+            wire::raw_text(out, id, text.get());
+            Ok(())
+        }
+        _ => Err("text must be a string".to_owned()),
+    }
+}
+
+fn quick_text(server: &Server, name: &str, arguments: Arguments) -> Option<Result<String, String>> {
+    let missing = |name: &str| format!("{name} must be a string");
+    let text = match name {
+        "whoami" => whoami(),
+        "big" => "x".repeat(arguments.bytes),
+        "get" => wire::json(&lock(&server.memory).get(&arguments.key.unwrap_or_default())),
+        "set" => {
+            let (Some(key), Some(value)) = (arguments.key, arguments.value) else {
+                return Some(Err(missing("key and value")));
+            };
+            lock(&server.memory).insert(key, value);
+            "stored".to_owned()
+        }
+        "cancelled" => format!("[{}]", lock(&server.cancelled).join(",")),
+        "subscribed" => wire::json(&*lock(&server.subscribed)),
+        "level" => lock(&server.level).clone(),
+        "list_changed" => {
+            server.announce(wire::notification("notifications/tools/list_changed", "{}"));
+            "announced".to_owned()
+        }
+        "notify_resource" => {
+            let Some(uri) = arguments.uri else { return Some(Err(missing("uri"))) };
+            server.announce(wire::notification("notifications/resources/updated", &json!({ "uri": uri }).to_string()));
+            "announced".to_owned()
+        }
+        "read" => read_file(&arguments.path.unwrap_or_default()),
+        "write" => match std::fs::write(arguments.path.unwrap_or_default(), arguments.text.unwrap_or_default()) {
+            Ok(()) => "written".to_owned(),
+            Err(error) => format!("error: {error}"),
+        },
+        "alloc" => {
+            lock(&server.ballast).push(vec![1; arguments.bytes]);
+            "held".to_owned()
+        }
+        _ => return None,
+    };
+    Some(Ok(text))
+}
+
+fn read_file(path: &str) -> String {
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+fn whoami() -> String {
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let env: BTreeMap<String, String> = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
+    let fds: BTreeMap<String, String> = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((lossy(entry.file_name()), lossy(std::fs::read_link(entry.path()).ok()?.into()))))
+        .collect();
+    json!({
+        "env": env,
+        "pid": getpid().as_raw_nonzero(),
+        "pgid": getpgrp().as_raw_nonzero(),
+        "sid": getsid(None).map(|sid| sid.as_raw_nonzero().get()).unwrap_or_default(),
+        "uid": getuid().as_raw(),
+        "gid": getgid().as_raw(),
+        "cwd": std::env::current_dir().unwrap_or_default(),
+        "args": std::env::args_os().map(lossy).collect::<Vec<_>>(),
+        "fds": fds,
+    })
+    .to_string()
+}
+
+/// Runs any other tool in a thread.
+pub(crate) fn start_slow(
+    server: &Arc<Server>,
+    name: &str,
+    arguments: &str,
+    id: &str,
+    token: Option<&str>,
+    sink: &Sink,
+) {
+    let call = Call {
+        id: id.to_owned(),
+        arguments: serde_json::from_str(arguments).unwrap_or_default(),
+        token: token.map(str::to_owned),
+        sink: sink.clone(),
+    };
+    let (server, name) = (Arc::clone(server), name.to_owned());
+    let body = move || slow(&server, &name, call);
+    thread::Builder::new().stack_size(256 * 1024).spawn(body).expect("a thread");
+}
+
+fn slow(server: &Server, name: &str, call: Call) {
+    let arguments = &call.arguments;
+    let text = match name {
+        "sleep" => {
+            thread::sleep(Duration::from_millis(arguments.ms));
+            "slept".to_owned()
+        }
+        "spin" => spin(Duration::from_millis(arguments.ms)),
+        "crash" => {
+            eprintln!("crashing with {} as told", arguments.code);
+            std::process::exit(arguments.code);
+        }
+        "close_stdout" => std::process::exit(0),
+        "die_signal" => {
+            let signal = arguments.signal.and_then(Signal::from_named_raw).unwrap_or(Signal::ABORT);
+            let _ = kill_process(getpid(), signal);
+            "the signal had no effect".to_owned()
+        }
+        "flood_stderr" => flood(arguments.bytes),
+        "endless" => endless(&call.sink),
+        "garbage" => {
+            call.sink.note(b"this line is not JSON {".to_vec());
+            "garbage sent".to_owned()
+        }
+        "fork" => match leave_behind(arguments.setsid, arguments.hold) {
+            Ok(pid) => pid.to_string(),
+            Err(error) => format!("error: {error}"),
+        },
+        "progress" => progress(&call),
+        "log" => {
+            let data = json!({ "level": "info", "logger": "fake", "data": arguments.text });
+            call.sink.note(wire::notification("notifications/message", &data.to_string()));
+            "logged".to_owned()
+        }
+        "never" => {
+            lock(&server.parked).push(call.sink);
+            return;
+        }
+        "wrong_id" => {
+            let mut stray = Vec::new();
+            wire::text(&mut stray, "987654321", "nobody asked");
+            call.sink.note(stray);
+            "the right answer".to_owned()
+        }
+        "ask" => ask(server, &call),
+        _ => return refuse(name, &call),
+    };
+    let mut out = Vec::new();
+    wire::text(&mut out, &call.id, &text);
+    call.sink.answer(out);
+}
+
+fn refuse(name: &str, call: &Call) {
+    let mut out = Vec::new();
+    wire::error(&mut out, &call.id, wire::INVALID_PARAMS, &format!("no tool {name}"));
+    call.sink.answer(out);
+}
+
+fn spin(how_long: Duration) -> String {
+    let start = Instant::now();
+    let mut rounds = 0_u64;
+    while start.elapsed() < how_long {
+        rounds += 1;
+    }
+    format!("{rounds} rounds")
+}
+
+fn flood(bytes: usize) -> String {
+    let line = [[b'e'; 1023].as_slice(), b"\n"].concat();
+    let mut left = bytes;
+    while left > 0 {
+        let part = left.min(line.len());
+        if io::stderr().write_all(&line[..part]).is_err() {
+            return "stderr is closed".to_owned();
+        }
+        left -= part;
+    }
+    format!("{bytes} bytes written")
+}
+
+/// Over stdio this ends only with the process.
+fn endless(sink: &Sink) -> String {
+    while sink.raw(vec![b'x'; 64 * 1024]) {}
+    "nobody reads any more".to_owned()
+}
+
+/// Starts a copy of this program that outlives it. `hold`: it keeps our stdio open.
+pub(crate) fn leave_behind(setsid: bool, hold: bool) -> io::Result<u32> {
+    let mut command = myself();
+    command.args(["--linger", "1000"]);
+    if setsid {
+        command.arg("--setsid");
+    }
+    if !hold {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let child = command.spawn()?;
+    Ok(child.id())
+}
+
+fn progress(call: &Call) -> String {
+    for step in 1..=call.arguments.steps {
+        thread::sleep(Duration::from_millis(call.arguments.ms));
+        if let Some(token) = &call.token {
+            let params = format!(r#"{{"progressToken":{token},"progress":{step},"total":{}}}"#, call.arguments.steps);
+            call.sink.note(wire::notification("notifications/progress", &params));
+        }
+    }
+    format!("{} steps", call.arguments.steps)
+}
+
+fn ask(server: &Server, call: &Call) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (sender, answer) = mpsc::channel();
+    lock(&server.asked).insert(id, sender);
+    let method = call.arguments.method.as_deref().unwrap_or("ping");
+    let params = call.arguments.params.as_ref().map_or("{}", |params| params.get());
+    let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, wire::json(method));
+    call.sink.note(request.into_bytes());
+    answer.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| "no answer".to_owned())
+}
