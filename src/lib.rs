@@ -1,4 +1,67 @@
-//! Berth: self-hosted, multi-tenant hosting of MCP servers.
+//! Berth hosts MCP servers for many users, from one binary and without a container engine.
+//!
+//! This page is the architecture: read it first, then the `//!` of the module that you are about to
+//! change.
+//!
+//! # Layers
+//!
+//! ```text
+//! main → cli → app → web ─────→ auth ──→ db
+//!                   │ │ └─────→ routing → mcp
+//!                   │ └───────→ actors (the handle only)
+//!                   └→ actors → routing, mcp, process, catalog, vault, db, telemetry
+//! everything → config → domain
+//! ```
+//!
+//! Arrows point down only; a test reads the `use crate::` lines and keeps it so. What each layer must
+//! not know is as important as what it does:
+//!
+//! - [`domain`] does no I/O, knows no clock and nothing of async: ids, the lifecycle state machine,
+//!   the restart policy, ports, limits, manifests.
+//! - [`db`] alone names diesel, [`actors`] alone names actix actors.
+//! - [`mcp`], [`process`], [`catalog`], [`vault`] and [`db`] know nothing of each other.
+//! - [`process`] knows neither actors nor HTTP; [`mcp`] knows no actors and no database.
+//! - [`web`] never holds an instance's address, and [`actors`] never see a request.
+//!
+//! # Who owns what
+//!
+//! | state | owner | everyone else |
+//! |---|---|---|
+//! | what is wanted (users, instances, credentials, tokens) | the database | asks it |
+//! | what is (process, port, health, restarts) | the instance's actor | reads the status it publishes |
+//! | the table of instances, the route table | the supervisor's actor | reads a lock-free snapshot |
+//! | client sessions of an instance | its route | looks them up by id and owner |
+//! | calls that wait for a child | the child's pending map | – |
+//! | tokens that were seen | the authenticator | – |
+//!
+//! # Walk-through: a tool call
+//!
+//! An HTTP worker reads the request. `web::gateway` checks the origin, hashes the token and finds its
+//! principal in memory, finds the route in the snapshot, asks [`auth::policy`], takes a place among
+//! the calls in flight and reads the body. The front of the session era parses the envelope once,
+//! finds the client's session and hands the message to the instance's upstream. For a stdio child
+//! that mints an id, registers the caller in the pending map and writes the line to the pipe from
+//! this very thread. The child's reader task finds the caller by the id on the way back; the worker
+//! puts the client's id in its place and answers. `params` and `result` are never re-serialised;
+//! there is no mailbox and no database on the way, and no lock is held across an await.
+//!
+//! # Walk-through: an instance comes up
+//!
+//! `POST /api/v1/mcps` validates, seals the credential and records the instance in one transaction
+//! with the quota, then hands it to the supervisor, which makes a route and an actor. The actor's
+//! start task installs the package (once per version, for everybody), opens the credential, leases a
+//! port where one is needed and starts the program through the launch stage: this binary,
+//! re-executed, which leaves only the program's own environment, descriptors and session behind.
+//! When the child has answered `initialize`, the actor links the route to it and publishes `running`.
+//! Whatever ends it (a crash, a limit, its owner) reaches the actor as an event with the generation
+//! of that start; the pure state machine and the restart policy say what is next. Callers are
+//! answered at once, with the crash card's summary.
+//!
+//! # Walk-through: Berth itself is killed
+//!
+//! Children die with the thread that started them. The next start takes the lock of the data
+//! directory, ends whatever carries its mark and still lives, and hands every recorded instance to
+//! the supervisor, which starts those that are wanted on the ports that they had.
 
 pub mod actors;
 pub mod app;
