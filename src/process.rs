@@ -2,7 +2,7 @@
 //!
 //! A child starts through the **launch stage**: this same binary, re-executed as `berth launch`,
 //! takes a spec on a socket, makes itself a session of its own with limits and an empty
-//! environment, then becomes the program ([`launch`] is the stage, [`spawn`] the parent's half).
+//! environment, then becomes the program ([`launch`] is the stage, [`ProcessLauncher`] the parent's half).
 //! Nothing runs between `fork` and `exec` in the threaded parent.
 //!
 //! Invariants:
@@ -18,6 +18,7 @@
 //!
 //! Needs Linux 5.3 (pidfd). No actors and no HTTP here.
 
+mod budget;
 mod dirs;
 pub mod launch;
 pub mod logs;

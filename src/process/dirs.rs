@@ -109,7 +109,7 @@ mod tests {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
         }
         std::os::unix::fs::symlink(&outside, dirs.work.join("link")).unwrap();
-        fs::set_permissions(&dirs.home, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&dirs.home, Permissions::from_mode(0o0)).unwrap();
         dirs.empty_tmp().unwrap();
         dirs.remove().unwrap();
         dirs.remove().unwrap();

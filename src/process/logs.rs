@@ -119,8 +119,13 @@ impl LogFile {
             self.rotate(length);
         }
         let mut current = self.current.lock();
-        current.bytes = current.bytes.saturating_add(length);
-        current.file.write_all(bytes).map_err(LogError::on("write to", &self.path))
+        let written = current.file.write_all(bytes);
+        current.bytes = match &written {
+            Ok(()) => current.bytes.saturating_add(length),
+            // Part of it, perhaps.
+            Err(_) => current.file.metadata().map_or(current.bytes, |metadata| metadata.len()),
+        };
+        written.map_err(LogError::on("write to", &self.path))
     }
 
     /// Rotates a file that has grown too old, and removes expired ones. Call it now and then.
@@ -235,6 +240,7 @@ fn compress(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Moves every file of `log_dir` into `archive_dir`, compressed, and removes `log_dir`; returns `archive_dir`.
 ///
+/// Files of the same name that are already there are replaced: give each archive a directory of its own.
 /// Nothing is removed before all of it is safely there.
 ///
 /// # Errors

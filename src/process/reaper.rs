@@ -17,7 +17,7 @@ use std::{
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, kill_process, kill_process_group, waitpid};
 
-use super::table::{self, Table};
+use super::table::{self, Scan, Table};
 
 /// Live leaders by pid. Its lock is held while one is signalled and while one is waited for, so a
 /// number is never signalled after it was given back to the kernel.
@@ -115,6 +115,7 @@ pub fn become_subreaper() -> io::Result<()> {
 /// A zombie in Berth's own session is left alone: it was started by other means than the launcher
 /// (which gives every child a session of its own), and whoever started it waits for it.
 pub fn reap_adopted() -> usize {
+    Scan::forget();
     let _fork = FORK.lock();
     let own_session = getsid(None).map_or(0, |session| session.as_raw_nonzero().get().unsigned_abs());
     let table = Table::read();

@@ -144,9 +144,9 @@ impl Fork {
         let forked = reaper::register(|| command.spawn()).map(|(child, leader)| Forked { child, leader });
         // The parent's copies of the child's ends go with the command, so that their ends are seen.
         drop(command);
-        if let Err(Ok(Forked { mut child, leader })) = reply.send(forked) {
+        if let Err(Ok(Forked { leader, .. })) = reply.send(forked) {
             leader.signal_group(Signal::KILL);
-            let _ = leader.reap(|| child.wait().map(Some));
+            leader.abandon();
         }
     }
 }
@@ -255,6 +255,8 @@ fn send_stdin(control: &UnixStream, stdin: OwnedFd, length: usize) -> io::Result
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     // Four bytes into an empty socket: never blocks, never partial.
     sendmsg(control, &[IoSlice::new(&length)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    // The child must be the only reader of its standard input, or nobody would see it close.
+    drop(stdin);
     Ok(())
 }
 

@@ -52,7 +52,7 @@ pub fn find_stale(host: &str, except: &HashSet<(InstanceId, Generation)>) -> Vec
     stale.collect()
 }
 
-/// SIGTERM to each, up to `grace` for them to end, then SIGKILL; returns how many are gone.
+/// SIGTERM to each, up to `grace` for them to end, then SIGKILL; returns how many that ended.
 ///
 /// Nothing may be launched for the same instances meanwhile. Call [`find_stale`] again afterwards:
 /// a process that was just forking may have slipped through.
@@ -61,15 +61,18 @@ pub fn end_stale(stale: &[StaleProcess], grace: Duration) -> usize {
     let lives = |process: &&StaleProcess| {
         row(process.pid).is_some_and(|row| row.started == process.started && !row.is_zombie())
     };
+    let mut signalled = HashSet::new();
     for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, Duration::from_secs(2))] {
-        stale.iter().filter(lives).for_each(|process| {
-            signal_exact(process.pid, process.started, signal);
-        });
+        for process in stale.iter().filter(lives) {
+            if signal_exact(process.pid, process.started, signal) {
+                signalled.insert(process.pid);
+            }
+        }
         wait_until(patience, || !stale.iter().any(|process| lives(&process)));
     }
-    let gone = stale.iter().filter(|process| !lives(process)).count();
-    reaper::count_orphans(gone);
-    gone
+    let ended = stale.iter().filter(|process| signalled.contains(&process.pid) && !lives(process)).count();
+    reaper::count_orphans(ended);
+    ended
 }
 
 #[allow(clippy::disallowed_methods, reason = "documented as blocking")]

@@ -159,6 +159,11 @@ impl Scan {
         scan
     }
 
+    /// Gives back the memory of the last scan.
+    pub(crate) fn forget() {
+        *LAST.lock() = None;
+    }
+
     fn now() -> Self {
         let asked = Instant::now();
         let table = Table::read();

@@ -17,7 +17,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{net::unix::pipe, sync::broadcast, time::sleep};
 
-use super::logs::{LogError, LogFile};
+use super::{
+    budget::{Budget, Verdict, WRITE_RATE},
+    logs::{LogError, LogFile},
+};
 use crate::domain::crash::CrashCard;
 
 /// Longest line; the rest of it is left out.
@@ -25,9 +28,6 @@ const MAX_LINE: usize = 16 * 1024;
 
 /// Longest line that is kept for the crash card.
 const MAX_KEPT: usize = 2 * 1024;
-
-/// Bytes per second that go into the log file, and the burst that may go at once.
-const WRITE_RATE: u64 = 1 << 20;
 
 /// Bytes per second that are read of a child that writes faster than [`WRITE_RATE`].
 const READ_RATE: u64 = 4 << 20;
@@ -271,51 +271,6 @@ impl Pump {
     }
 }
 
-/// A token bucket of bytes. Once it has run dry, lines are left out until it is half full again, so
-/// that a flood leaves one note a while and not one per line.
-struct Budget {
-    available: u64,
-    filled: Instant,
-    left_out: Option<u64>,
-}
-
-enum Verdict {
-    Write { left_out: u64 },
-    Drop,
-}
-
-impl Budget {
-    const fn new(now: Instant) -> Self {
-        Self { available: WRITE_RATE, filled: now, left_out: None }
-    }
-
-    const fn is_flooded(&self) -> bool {
-        self.left_out.is_some()
-    }
-
-    /// The lines left out since the last note.
-    fn left_out(&mut self) -> u64 {
-        self.left_out.take().unwrap_or(0)
-    }
-
-    fn take(&mut self, bytes: usize, now: Instant) -> Verdict {
-        let gained = now.saturating_duration_since(self.filled).as_millis().saturating_mul(WRITE_RATE.into()) / 1000;
-        // Below a millisecond nothing is gained, and nothing is forgotten either.
-        if gained > 0 {
-            self.available = self.available.saturating_add(u64::try_from(gained).unwrap_or(u64::MAX)).min(WRITE_RATE);
-            self.filled = now;
-        }
-        let bytes = bytes as u64;
-        let needed = if self.is_flooded() { WRITE_RATE / 2 } else { bytes };
-        if self.available < needed {
-            *self.left_out.get_or_insert(0) += 1;
-            return Verdict::Drop;
-        }
-        self.available -= bytes;
-        Verdict::Write { left_out: self.left_out() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,7 +281,7 @@ mod tests {
         let tail = Arc::new(StderrTail::default());
         let mut pump = Pump::new(Arc::new(log), Arc::clone(&tail));
         chunks.iter().for_each(|chunk| pump.take(chunk));
-        (tail.lines(), String::from_utf8(pump.batch.clone()).unwrap())
+        (tail.lines(), String::from_utf8(pump.batch).unwrap())
     }
 
     #[test]
@@ -362,18 +317,14 @@ mod tests {
         assert_eq!(lines.last().unwrap(), "\u{fffd}");
     }
 
-    #[test]
-    fn a_flood_is_left_out_until_the_bucket_is_half_full() {
-        let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let line = usize::try_from(WRITE_RATE / 4).unwrap();
-        let mut take = |ms: u64| match budget.take(line, start + Duration::from_millis(ms)) {
-            Verdict::Write { left_out } => Some(left_out),
-            Verdict::Drop => None,
-        };
-        let expected = [Some(0), Some(0), Some(0), Some(0), None, None, Some(2), Some(0), None];
-        let moments = [0, 0, 0, 0, 0, 300, 600, 600, 600];
-        assert_eq!(moments.map(&mut take), expected);
+    #[tokio::test]
+    async fn a_quiet_child_costs_little() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = LogFile::open(directory.path().join("error.log"), super::super::logs::Rotation::default()).unwrap();
+        let (_sender, receiver) = pipe::pipe().unwrap();
+        let pump = pump(receiver, Arc::new(log), Arc::new(StderrTail::default()));
+        let bytes = size_of_val(&pump) + size_of::<StderrTail>() + size_of::<LogFile>();
+        assert!(bytes <= 2048, "{bytes}");
     }
 
     #[test]

@@ -1,0 +1,51 @@
+//! What handlers share: handles and settings, nothing of their own.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use url::Url;
+
+use crate::{
+    actors::{Paths, SupervisorHandle},
+    auth::{Authenticator, throttle::Throttle},
+    catalog::Catalog,
+    config::Config,
+    db::Db,
+    routing::RouteTable,
+    telemetry::Metrics,
+    vault::Vault,
+};
+
+/// Shared by all workers.
+pub struct AppState {
+    /// Settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Seals and opens secrets.
+    pub vault: Arc<Vault>,
+    /// Services.
+    pub catalog: Catalog,
+    /// The way to instances.
+    pub supervisor: SupervisorHandle,
+    /// Where calls find instances.
+    pub routes: Arc<RouteTable>,
+    /// Who asks.
+    pub authenticator: Authenticator,
+    /// Failed sign-ins.
+    pub throttle: Throttle,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Where instances keep their files.
+    pub paths: Paths,
+    /// How clients reach Berth; no trailing slash.
+    pub public_url: Url,
+    /// Origins and hosts that browsers may use, in lower case.
+    pub allowed: super::origin::Allowed,
+    /// When this run began.
+    pub started: Instant,
+    /// Set when Berth is about to end: `/health` says so, so that a balancer looks elsewhere.
+    pub draining: AtomicBool,
+}
