@@ -1,1 +1,222 @@
-//! Placeholder.
+//! The catalog: which services there are, how each is launched, and what must be installed first.
+//!
+//! Services come from two places: folders below the services directory (bundled, `service.toml`
+//! each) and manifests added while Berth runs. [`Catalog`] owns the set of both as an immutable
+//! snapshot that is swapped whole: reading never waits, and a reader's [`Service`] stays as it was.
+//! [`Installer`] owns the package cache and turns a service into a [`Program`].
+//!
+//! Invariants: a name and a shared port belong to one service each; one bad manifest never keeps
+//! another from loading; nothing here starts a service; no shell is given a string.
+
+mod cache;
+mod environment;
+mod error;
+mod files;
+mod install;
+mod load;
+mod node;
+mod npm;
+mod program;
+mod pypi;
+mod tool;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+pub use self::{
+    environment::Environment,
+    error::{CatalogError, ErrorKind, InstallError},
+    install::{Installer, Plan},
+    load::{check_file, parse_toml},
+    program::Program,
+};
+use crate::domain::{
+    ids::UserId,
+    manifest::{Launch, Manifest},
+    names::ServiceName,
+    ports::PortRange,
+};
+
+/// Where a service came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A folder of the services directory.
+    Bundled {
+        /// The folder, absolute.
+        folder: PathBuf,
+    },
+    /// Added while Berth runs.
+    Runtime {
+        /// The user who added it and alone may use it; everybody's when absent.
+        owner: Option<UserId>,
+    },
+}
+
+/// One service of the catalog.
+#[derive(Debug)]
+pub struct Service {
+    /// How it is run and what it needs.
+    pub manifest: Manifest,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Name, display name and description in lower case: what a search looks at.
+    searched: String,
+}
+
+impl Service {
+    /// A service of a manifest that has been validated.
+    #[must_use]
+    pub fn new(manifest: Manifest, origin: Origin) -> Self {
+        let searched = format!("{}\n{}\n{}", manifest.name, manifest.display_name, manifest.description).to_lowercase();
+        Self { manifest, origin, searched }
+    }
+
+    /// Whether it was read from a folder of the services directory.
+    #[must_use]
+    pub const fn is_bundled(&self) -> bool {
+        matches!(self.origin, Origin::Bundled { .. })
+    }
+
+    fn shared_port(&self) -> Option<u16> {
+        self.manifest.shared.as_ref().map(|shared| shared.port)
+    }
+}
+
+type Snapshot = BTreeMap<ServiceName, Arc<Service>>;
+
+/// All services, bundled and added. Cheap to clone; every clone sees the same set.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    services_dir: PathBuf,
+    shared_ports: PortRange,
+    snapshot: ArcSwap<Snapshot>,
+    /// Held while a new snapshot is made, so that no change is lost.
+    writing: Mutex<()>,
+}
+
+impl Catalog {
+    /// Reads every `<services_dir>/<name>/service.toml`. What cannot be used is reported and left
+    /// out; it never keeps the rest from loading. Reads files: call it from a blocking thread.
+    #[must_use]
+    pub fn load(services_dir: &Path, shared_ports: PortRange) -> (Self, Vec<CatalogError>) {
+        let services_dir = std::path::absolute(services_dir).unwrap_or_else(|_| services_dir.to_owned());
+        let inner = Inner { services_dir, shared_ports, snapshot: ArcSwap::default(), writing: Mutex::new(()) };
+        let catalog = Self { inner: Arc::new(inner) };
+        let errors = catalog.reload_bundled();
+        (catalog, errors)
+    }
+
+    /// The directory that bundled services are read from.
+    #[must_use]
+    pub fn services_dir(&self) -> &Path {
+        &self.inner.services_dir
+    }
+
+    /// The service of that name.
+    #[must_use]
+    pub fn get(&self, name: &ServiceName) -> Option<Arc<Service>> {
+        self.inner.snapshot.load().get(name).cloned()
+    }
+
+    /// The services whose name, display name or description holds every word of `search`, by name.
+    /// Case does not matter; no search means all.
+    #[must_use]
+    pub fn list(&self, search: Option<&str>) -> Vec<Arc<Service>> {
+        let search = search.unwrap_or_default().to_lowercase();
+        let words: Vec<&str> = search.split_whitespace().collect();
+        let snapshot = self.inner.snapshot.load();
+        snapshot.values().filter(|service| words.iter().all(|word| service.searched.contains(word))).cloned().collect()
+    }
+
+    /// Adds a service while Berth runs; for everybody, or for `owner` alone.
+    ///
+    /// # Errors
+    /// When the manifest is not valid, its name or shared port is taken, or its kind needs a folder
+    /// of the services directory.
+    pub fn add_runtime(&self, manifest: Manifest, owner: Option<UserId>) -> Result<Arc<Service>, CatalogError> {
+        manifest.validate()?;
+        if matches!(manifest.launch, Launch::Node { .. }) {
+            return Err(CatalogError::invalid("launch.kind", "node needs a folder of the services directory"));
+        }
+        let _writing = self.inner.writing.lock();
+        let mut next = Snapshot::clone(&self.inner.snapshot.load());
+        let service = Arc::new(Service::new(manifest, Origin::Runtime { owner }));
+        admit(&mut next, Arc::clone(&service), self.inner.shared_ports)?;
+        self.inner.snapshot.store(Arc::new(next));
+        Ok(service)
+    }
+
+    /// Forgets a service that was added while Berth runs.
+    ///
+    /// # Errors
+    /// When there is none of that name, or when it comes from the services directory.
+    pub fn remove_runtime(&self, name: &ServiceName) -> Result<Arc<Service>, CatalogError> {
+        let _writing = self.inner.writing.lock();
+        let mut next = Snapshot::clone(&self.inner.snapshot.load());
+        let service = next.remove(name).ok_or_else(|| CatalogError::unknown(name))?;
+        if service.is_bundled() {
+            return Err(CatalogError::bundled(name));
+        }
+        self.inner.snapshot.store(Arc::new(next));
+        Ok(service)
+    }
+
+    /// Reads the services directory again. Added services stay; a folder whose manifest has become
+    /// unusable keeps the manifest that it had, so that its instances go on. Reads files.
+    #[must_use]
+    pub fn reload_bundled(&self) -> Vec<CatalogError> {
+        let _writing = self.inner.writing.lock();
+        let before = self.inner.snapshot.load_full();
+        let mut next: Snapshot = before
+            .iter()
+            .filter(|(_, service)| !service.is_bundled())
+            .map(|(name, service)| (name.clone(), Arc::clone(service)))
+            .collect();
+        let mut errors = Vec::new();
+        for found in load::scan(&self.inner.services_dir) {
+            let earlier = found.name().and_then(|name| before.get(&name)).filter(|service| service.is_bundled());
+            let admitted =
+                found.service.and_then(|service| admit(&mut next, Arc::new(service), self.inner.shared_ports));
+            if let Err(error) = admitted {
+                errors.push(error.in_file(&found.file));
+                if let Some(earlier) = earlier {
+                    // It was admitted once; if it no longer can be, the new error has said enough.
+                    let _ = admit(&mut next, Arc::clone(earlier), self.inner.shared_ports);
+                }
+            }
+        }
+        self.inner.snapshot.store(Arc::new(next));
+        errors
+    }
+}
+
+/// Adds `service` unless its name or its shared port is another's, or the port is out of range.
+fn admit(services: &mut Snapshot, service: Arc<Service>, shared_ports: PortRange) -> Result<(), CatalogError> {
+    let name = &service.manifest.name;
+    if services.contains_key(name) {
+        return Err(CatalogError::taken("name", format!("there is already a service {name:?}", name = name.as_str())));
+    }
+    if let Some(port) = service.shared_port() {
+        if !shared_ports.contains(port) {
+            let reason = format!("{port} is outside the range of shared services, {shared_ports}");
+            return Err(CatalogError::invalid("shared.port", reason));
+        }
+        if let Some(holder) = services.values().find(|other| other.shared_port() == Some(port)) {
+            let reason = format!("{port} belongs to service {:?}; choose another", holder.manifest.name.as_str());
+            return Err(CatalogError::taken("shared.port", reason));
+        }
+    }
+    services.insert(name.clone(), service);
+    Ok(())
+}
