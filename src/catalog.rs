@@ -8,6 +8,8 @@
 //! Invariants: a name and a shared port belong to one service each; one bad manifest never keeps
 //! another from loading; nothing here starts a service; no shell is given a string.
 
+mod cache;
+mod environment;
 mod error;
 mod files;
 mod install;
@@ -28,11 +30,11 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use self::{
-    error::{CatalogError, ErrorKind},
-    install::{InstallError, Installer, Plan},
+    environment::Environment,
+    error::{CatalogError, ErrorKind, InstallError},
+    install::{Installer, Plan},
     load::{check_file, parse_toml},
     program::Program,
-    tool::Environment,
 };
 use crate::domain::{
     ids::UserId,

@@ -1,11 +1,13 @@
-//! What is wrong with a service of the catalog: always a reason, and the file and field where there are any.
+//! What can be wrong: with a service of the catalog (always a reason, and the file and field where
+//! there are any), and with an installation (what the tool said, and what to do next).
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::domain::{manifest::ManifestError, names::ServiceName};
 
@@ -103,3 +105,91 @@ impl fmt::Display for CatalogError {
 }
 
 impl std::error::Error for CatalogError {}
+
+/// Why a service's program is not there.
+#[derive(Clone, Debug, Error)]
+pub enum InstallError {
+    /// A program of the host is needed first.
+    #[error("{tool} is not on this machine; install it (Debian: apt install {debian}) and start again")]
+    ToolMissing {
+        /// What is missing.
+        tool: &'static str,
+        /// The Debian packages that have it.
+        debian: &'static str,
+    },
+    /// A tool ended badly. Nothing of the installation was kept.
+    #[error("installing {what} failed ({ending}): {advice}\n{output}")]
+    Tool {
+        /// What was installed.
+        what: String,
+        /// Exit status, or that it took too long.
+        ending: String,
+        /// What to do next.
+        advice: &'static str,
+        /// The last lines of its output.
+        output: String,
+    },
+    /// The package is there, but has no such program.
+    #[error("{package} has no program to start: {reason}")]
+    NoProgram {
+        /// The package.
+        package: String,
+        /// What was looked for, and what there is.
+        reason: String,
+    },
+    /// The command of the manifest is not there.
+    #[error("the command {command:?} is not an executable file on this machine; install it or correct the manifest")]
+    CommandMissing {
+        /// As in the manifest.
+        command: String,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot use {path}: {reason}; check that the disk has room and Berth may write there")]
+    Files {
+        /// Which.
+        path: String,
+        /// What the operating system said.
+        reason: String,
+    },
+}
+
+impl InstallError {
+    pub(super) fn file(path: impl AsRef<Path>, error: &io::Error) -> Self {
+        Self::Files { path: path.as_ref().display().to_string(), reason: error.to_string() }
+    }
+
+    pub(super) fn no_program(package: &str, reason: impl Into<String>) -> Self {
+        Self::NoProgram { package: package.to_owned(), reason: reason.into() }
+    }
+
+    pub(super) fn tool(what: &str, ending: &str, lines: &[String]) -> Self {
+        let output = lines.join("\n");
+        Self::Tool { what: what.to_owned(), ending: ending.to_owned(), advice: advice_for(&output), output }
+    }
+}
+
+/// What to do next, from what the tools are known to say.
+fn advice_for(output: &str) -> &'static str {
+    const KNOWN: &[(&[&str], &str)] = &[
+        (
+            &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH", "ENOTCACHED"],
+            "the registry cannot be reached: check the network, HTTPS_PROXY and the registry in ~/.npmrc",
+        ),
+        (
+            &["NewConnectionError", "Failed to establish a new connection", "ConnectTimeoutError", "dns error"],
+            "the index cannot be reached: check the network, HTTPS_PROXY and the index in pip.conf",
+        ),
+        (
+            &["CERTIFICATE", "certificate", "UnknownIssuer"],
+            "the registry's certificate is not trusted: set NODE_EXTRA_CA_CERTS or PIP_CERT to your authority's file",
+        ),
+        (&["ENOSPC", "No space left"], "the disk is full: make room in the data directory"),
+        (&["E401", "E403", "401 ", "403 "], "the registry refused access: check the token in ~/.npmrc or pip.conf"),
+        (
+            &["E404", "ETARGET", "No matching distribution", "no version of", "not found in the package registry"],
+            "there is no such package and version, or it has no wheel for this machine: correct the manifest",
+        ),
+    ];
+    let known = KNOWN.iter().find(|(signs, _)| signs.iter().any(|sign| output.contains(sign)));
+    known.map_or("nothing was kept; see what the tool said and start again", |(_, advice)| advice)
+}

@@ -14,9 +14,8 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, TryLockError},
+    fs::TryLockError,
     future::Future,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,15 +26,15 @@ use futures_util::{
     future::{BoxFuture, Shared, WeakShared},
 };
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
-use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{
-    Environment, Origin, Program, Service, files,
+    Environment, InstallError, Origin, Program, Service,
+    cache::{Cache, blocking},
+    files,
     node::NodeService,
     npm::NpmPackage,
-    program::{as_argument, folders_of},
+    program::folders_of,
     pypi::PypiPackage,
     tool::{Progress, Tool},
 };
@@ -43,96 +42,6 @@ use crate::domain::manifest::Launch;
 
 /// One installation may take this long.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-/// What is left in the staging folder for longer was left by a crash.
-const STALE: Duration = Duration::from_secs(3600);
-
-/// Why a service's program is not there.
-#[derive(Clone, Debug, Error)]
-pub enum InstallError {
-    /// A program of the host is needed first.
-    #[error("{tool} is not on this machine; install it (Debian: apt install {debian}) and start again")]
-    ToolMissing {
-        /// What is missing.
-        tool: &'static str,
-        /// The Debian packages that have it.
-        debian: &'static str,
-    },
-    /// A tool ended badly. Nothing of the installation was kept.
-    #[error("installing {what} failed ({ending}): {advice}\n{output}")]
-    Tool {
-        /// What was installed.
-        what: String,
-        /// Exit status, or that it took too long.
-        ending: String,
-        /// What to do next.
-        advice: &'static str,
-        /// The last lines of its output.
-        output: String,
-    },
-    /// The package is there, but has no such program.
-    #[error("{package} has no program to start: {reason}")]
-    NoProgram {
-        /// The package.
-        package: String,
-        /// What was looked for, and what there is.
-        reason: String,
-    },
-    /// The command of the manifest is not there.
-    #[error("the command {command:?} is not an executable file on this machine; install it or correct the manifest")]
-    CommandMissing {
-        /// As in the manifest.
-        command: String,
-    },
-    /// A file or folder could not be used.
-    #[error("cannot use {path}: {reason}; check that the disk has room and Berth may write there")]
-    Files {
-        /// Which.
-        path: String,
-        /// What the operating system said.
-        reason: String,
-    },
-}
-
-impl InstallError {
-    pub(super) fn file(path: impl AsRef<Path>, error: &io::Error) -> Self {
-        Self::Files { path: path.as_ref().display().to_string(), reason: error.to_string() }
-    }
-
-    pub(super) fn no_program(package: &str, reason: impl Into<String>) -> Self {
-        Self::NoProgram { package: package.to_owned(), reason: reason.into() }
-    }
-
-    pub(super) fn tool(what: &str, ending: &str, lines: &[String]) -> Self {
-        let output = lines.join("\n");
-        Self::Tool { what: what.to_owned(), ending: ending.to_owned(), advice: advice_for(&output), output }
-    }
-}
-
-/// What to do next, from what the tools are known to say.
-fn advice_for(output: &str) -> &'static str {
-    const KNOWN: &[(&[&str], &str)] = &[
-        (
-            &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH", "ENOTCACHED"],
-            "the registry cannot be reached: check the network, HTTPS_PROXY and the registry in ~/.npmrc",
-        ),
-        (
-            &["NewConnectionError", "Failed to establish a new connection", "ConnectTimeoutError", "dns error"],
-            "the index cannot be reached: check the network, HTTPS_PROXY and the index in pip.conf",
-        ),
-        (
-            &["CERTIFICATE", "certificate", "UnknownIssuer"],
-            "the registry's certificate is not trusted: set NODE_EXTRA_CA_CERTS or PIP_CERT to your authority's file",
-        ),
-        (&["ENOSPC", "No space left"], "the disk is full: make room in the data directory"),
-        (&["E401", "E403", "401 ", "403 "], "the registry refused access: check the token in ~/.npmrc or pip.conf"),
-        (
-            &["E404", "ETARGET", "No matching distribution", "no version of", "not found in the package registry"],
-            "there is no such package and version, or it has no wheel for this machine: correct the manifest",
-        ),
-    ];
-    let known = KNOWN.iter().find(|(signs, _)| signs.iter().any(|sign| output.contains(sign)));
-    known.map_or("nothing was kept; see what the tool said and start again", |(_, advice)| advice)
-}
 
 /// What `berth service check` can say about a service without installing anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,88 +267,4 @@ where
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     if files::is_complete(folder) { Ok(()) } else { job(progress).await }
-}
-
-/// Runs file work on a blocking thread.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, InstallError> + Send + 'static,
-) -> Result<T, InstallError> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| {
-        Err(InstallError::Files { path: "the package cache".to_owned(), reason: error.to_string() })
-    })
-}
-
-/// The folder of everything that is installed, and how tools are run in it.
-#[derive(Debug)]
-pub(super) struct Cache {
-    pub(super) root: PathBuf,
-    pub(super) tool: Tool,
-}
-
-impl Cache {
-    /// The absolute path of a tool of the host.
-    pub(super) fn tool_path(
-        &self,
-        command: &str,
-        tool: &'static str,
-        debian: &'static str,
-    ) -> Result<PathBuf, InstallError> {
-        self.tool.environment.find(command).ok_or(InstallError::ToolMissing { tool, debian })
-    }
-
-    /// Makes `folder` and the tools' home.
-    pub(super) fn make(&self, folder: &Path) -> Outcome {
-        [folder, &self.tool.home]
-            .into_iter()
-            .try_for_each(|folder| files::make_folder(folder).map_err(|error| InstallError::file(folder, &error)))
-    }
-
-    /// A path below the staging folder that nobody else uses.
-    pub(super) fn staging_path(&self) -> PathBuf {
-        self.root.join("staging").join(uuid::Uuid::now_v7().to_string())
-    }
-
-    /// A new folder that is removed unless kept, and where its removal happens.
-    pub(super) fn stage(&self) -> Result<(PathBuf, files::Unfinished), InstallError> {
-        let folder = self.staging_path();
-        self.make(&folder)?;
-        Ok((folder.clone(), files::Unfinished::new(folder, self.staging_path())))
-    }
-
-    /// Marks a staged folder as complete and moves it to where it is used.
-    pub(super) fn publish(&self, staged: &Path, unfinished: files::Unfinished, target: &Path) -> Outcome {
-        let publish = || -> io::Result<()> {
-            files::complete(staged)?;
-            files::make_folder(target.parent().unwrap_or(&self.root))?;
-            files::remove(target)?;
-            fs::rename(staged, target)
-        };
-        publish().map_err(|error| InstallError::file(target, &error))?;
-        unfinished.keep();
-        Ok(())
-    }
-
-    fn lock_file(&self, folder: &Path) -> Result<File, InstallError> {
-        let locks = self.root.join("locks");
-        self.make(&locks)?;
-        let mut hash = Sha256::new();
-        files::field(&mut hash, folder.as_os_str().as_encoded_bytes());
-        let path = locks.join(files::digits(hash));
-        File::create(&path).map_err(|error| InstallError::file(&path, &error))
-    }
-
-    /// Removes what crashes have left in the staging folder.
-    fn clear_stale(&self) {
-        let Ok(entries) = fs::read_dir(self.root.join("staging")) else { return };
-        let is_stale = |entry: &fs::DirEntry| {
-            let age = entry.metadata().and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
-            age.is_some_and(|age| age > STALE)
-        };
-        for entry in entries.filter_map(Result::ok).filter(is_stale) {
-            if let Err(error) = files::remove(&entry.path()) {
-                log::warn!("cannot remove {} of the package cache: {error}", as_argument(&entry.path()));
-            }
-        }
-    }
 }

@@ -17,8 +17,9 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    InstallError, Plan, Program, files,
-    install::{Cache, blocking},
+    InstallError, Plan, Program,
+    cache::{Cache, blocking},
+    files,
     npm::{QUIETLY, node},
     program::{as_argument, folders_of},
     tool::Progress,

@@ -6,13 +6,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
 
 use super::{
     InstallError, Program,
-    install::{Cache, blocking},
+    cache::{Cache, blocking},
     program::{as_argument, folders_of},
     tool::Progress,
 };
@@ -45,7 +46,7 @@ impl NpmPackage {
     }
 
     /// Installs into a staged folder and moves it into place.
-    pub(super) async fn install(self, cache: &std::sync::Arc<Cache>, progress: &Progress) -> Result<(), InstallError> {
+    pub(super) async fn install(self, cache: &Arc<Cache>, progress: &Progress) -> Result<(), InstallError> {
         let npm = cache.tool_path("npm", "npm", "nodejs npm")?;
         let (staged, unfinished) = cache.stage()?;
         let description = staged.join("package.json");
@@ -54,7 +55,7 @@ impl NpmPackage {
         command.arg("install").args(QUIETLY).arg("--save-exact").arg("--prefix").arg(&staged);
         command.arg("--").arg(format!("{}@{}", self.package, self.version));
         cache.tool.run(command, progress).await?;
-        let cache = std::sync::Arc::clone(cache);
+        let cache = Arc::clone(cache);
         blocking(move || cache.publish(&staged, unfinished, &self.folder)).await
     }
 

@@ -45,8 +45,7 @@ pub(super) fn folders_of(program: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// A path as an argument; bytes that are no UTF-8 cannot come from here, the cache's own path is
-/// checked when the cache is opened.
+/// A path as an argument. Arguments are text; a cache below a folder whose name is none fails at the start.
 pub(super) fn as_argument(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use super::{
-    InstallError, Program, files,
-    install::{Cache, blocking},
+    InstallError, Program,
+    cache::{Cache, blocking},
+    files,
     program::{as_argument, folders_of},
     tool::Progress,
 };
