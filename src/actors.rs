@@ -55,9 +55,9 @@ pub struct Runtime {
     /// Opens credentials.
     pub vault: Arc<Vault>,
     /// What instances are copies of.
-    pub catalog: Arc<Catalog>,
+    pub catalog: Catalog,
     /// Brings packages here.
-    pub installer: Arc<Installer>,
+    pub installer: Installer,
     /// Starts processes.
     pub launcher: Arc<dyn Launcher>,
     /// Where calls find instances.

@@ -1,1 +1,248 @@
-//! Placeholder.
+//! The composition root: what is made in which order, and how it ends.
+//!
+//! Start: data directory and its lock, database, vault, catalog, supervisor, port; only then are
+//! instances brought back, so that a second Berth or a busy port disturbs nobody. End: `/health` says
+//! so, no new connections, calls in flight finish (10 s), processes end (grace, then kill), states are
+//! written.
+
+mod control;
+mod lock;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
+use anyhow::{Context, Result, bail};
+use tokio::sync::Semaphore;
+use url::Url;
+
+pub use self::control::Control;
+use self::lock::DataLock;
+use crate::{
+    actors::{Paths, PortRegistry, Recorder, Runtime, SupervisorHandle},
+    auth::{Authenticator, throttle::Throttle},
+    catalog::{Catalog, Installer},
+    config::Config,
+    db::{Db, logins, services, settings},
+    domain::time::Timestamp,
+    mcp::http::install_crypto_provider,
+    process::{ProcessLauncher, reaper},
+    routing::RouteTable,
+    telemetry::Metrics,
+    vault::Vault,
+    web::{self, origin::Allowed, state::AppState},
+};
+
+/// Threads for instances' actors: few, never one each.
+const ARBITERS: usize = 2;
+/// How long calls in flight may take to finish at the end.
+const DRAIN_SECONDS: u64 = 10;
+
+/// The parts that commands without a server need, too.
+pub struct Stores {
+    /// The database, migrated.
+    pub db: Db,
+    /// The vault, its key checked.
+    pub vault: Arc<Vault>,
+    /// This data directory's own id.
+    pub host: String,
+}
+
+/// Opens the data directory's stores: makes what is missing, migrates, checks the master key.
+///
+/// # Errors
+/// When anything cannot be opened; a wrong master key is refused before anything is written with it.
+pub fn open_stores(config: &Config) -> Result<Stores> {
+    make_private(&config.storage.data_dir)?;
+    let db = open_database(config)?;
+    let applied = db.migrate().context("the database could not be migrated; nothing was started")?;
+    if !applied.is_empty() {
+        log::info!("database migrated: {}", applied.join(", "));
+    }
+    let key_file = config.storage.master_key_file();
+    let stored = db.read_blocking(|conn| settings::get(conn, "vault.check"))?;
+    if stored.is_some() && config.storage.master_key.is_none() && !key_file.exists() {
+        bail!("{} is missing, but the database holds secrets sealed with it; put it back or set BERTH_MASTER_KEY", key_file.display());
+    }
+    let (vault, _) = Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
+    let fresh = vault.check_value()?;
+    let check = db.write_blocking(|conn| settings::put_if_absent(conn, "vault.check", &fresh))?;
+    vault.verify_check(&check).context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let host = db.write_blocking(|conn| settings::put_if_absent(conn, "host.id", &id))?;
+    Ok(Stores { db, vault: Arc::new(vault), host })
+}
+
+/// Opens the database without migrating it.
+///
+/// # Errors
+/// When it cannot be reached.
+pub fn open_database(config: &Config) -> Result<Db> {
+    Db::open(config.storage.database_url().expose()).context("the database cannot be opened")
+}
+
+/// The catalog: bundled services and those that were added. What is wrong with one is logged and
+/// leaves the others alone.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn load_catalog(config: &Config, db: &Db) -> Result<Catalog> {
+    let (catalog, problems) = Catalog::load(&config.storage.services_dir, config.runtime.shared_ports);
+    for problem in problems {
+        log::error!("a service is left out: {problem}");
+    }
+    for added in db.read_blocking(services::list)? {
+        let name = added.manifest.name.clone();
+        if let Err(problem) = catalog.add_runtime(added.manifest, added.owner_id) {
+            log::error!("the service {name} is left out: {problem}");
+        }
+    }
+    Ok(catalog)
+}
+
+/// Runs Berth until it is told to end. Returns whether every process ended by itself.
+///
+/// # Errors
+/// When it cannot start; nothing runs then.
+pub async fn serve(config: Config) -> Result<bool> {
+    make_private(&config.storage.data_dir)?;
+    let _lock = DataLock::take(&config.storage.data_dir)?;
+    let stores = open_stores(&config)?;
+    install_crypto_provider();
+    reaper::become_subreaper().context("cannot become the subreaper of instances")?;
+    let listener = bind(config.server.listen)?;
+    let bound = listener.local_addr()?;
+    let state = compose(config, stores, bound)?;
+    let control = Control::publish(&state.config.storage.data_dir, bound)?;
+    state.authenticator.set_operator(control.token());
+    let server = start_server(&state, listener)?;
+    let handle = server.handle();
+    let serving = actix_rt::spawn(server);
+    let report = state.supervisor.boot().await.context("instances could not be brought back")?;
+    log::info!("Berth {} serves {} instances at {}", env!("CARGO_PKG_VERSION"), report.instances, state.public_url);
+    let upkeep = actix_rt::spawn(upkeep(state.clone()));
+    wait_for_signal().await?;
+    let graceful = shut_down(&state, &handle).await;
+    upkeep.abort();
+    serving.await??;
+    drop(control);
+    Ok(graceful)
+}
+
+fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<AppState>> {
+    let Stores { db, vault, host } = stores;
+    let catalog = load_catalog(&config, &db)?;
+    let (routes, metrics) = (Arc::new(RouteTable::default()), Arc::new(Metrics::default()));
+    let paths = Paths::new(config.storage.data_dir.clone());
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let runtime = Runtime {
+        db: db.clone(),
+        vault: Arc::clone(&vault),
+        catalog: catalog.clone(),
+        installer: Installer::new(config.storage.data_dir.join("cache")),
+        launcher: Arc::new(ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?),
+        routes: Arc::clone(&routes),
+        ports: PortRegistry::new(config.runtime.ports),
+        recorder: Recorder::start(db.clone()),
+        config: config.runtime.clone(),
+        paths: paths.clone(),
+        host,
+        metrics: Arc::clone(&metrics),
+        starting: Arc::new(Semaphore::new(cores.saturating_mul(4))),
+    };
+    let public_url = match &config.server.public_url {
+        Some(url) => url.clone(),
+        None => Url::parse(&format!("http://{bound}")).context("the address makes no URL")?,
+    };
+    let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
+    Ok(Data::new(AppState {
+        supervisor: SupervisorHandle::start(Arc::new(runtime), ARBITERS),
+        authenticator: Authenticator::new(db.clone(), config.auth.calls_per_second),
+        throttle: Throttle::new(config.auth.login_attempts),
+        started: Instant::now(),
+        draining: AtomicBool::new(false),
+        config,
+        db,
+        vault,
+        catalog,
+        routes,
+        metrics,
+        paths,
+        public_url,
+        allowed,
+    }))
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen"))
+}
+
+fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_web::dev::Server> {
+    let shared = state.clone();
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(web::configure))
+        .workers(state.config.server.workers)
+        .keep_alive(Duration::from_secs(75))
+        .client_request_timeout(Duration::from_secs(30))
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
+    log::info!("ending: calls in flight have {DRAIN_SECONDS} s");
+    state.draining.store(true, Ordering::Release);
+    server.stop(true).await;
+    let killed = state.supervisor.shutdown().await.unwrap_or(0);
+    if let Err(error) = state.authenticator.flush_last_use().await {
+        log::warn!("times of last use were lost: {error}");
+    }
+    killed == 0
+}
+
+/// What has to be done now and then.
+async fn upkeep(state: Data<AppState>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(10));
+    let mut count = 0_u64;
+    loop {
+        ticks.tick().await;
+        if let Err(error) = state.authenticator.flush_last_use().await {
+            log::warn!("times of last use are kept for later: {error}");
+        }
+        if count.is_multiple_of(360) {
+            let purged = state.db.write(|conn| logins::purge_expired(conn, Timestamp::now())).await;
+            if let Err(error) = purged {
+                log::warn!("expired sign-ins could not be removed: {error}");
+            }
+        }
+        count += 1;
+    }
+}
+
+async fn wait_for_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Makes the data directory, for its owner alone.
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("cannot make the data directory {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close the data directory {} to others", path.display()))
+}
