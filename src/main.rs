@@ -7,5 +7,5 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == "launch") {
         return berth::process::launch::run();
     }
-    ExitCode::from(2)
+    berth::cli::main()
 }

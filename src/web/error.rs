@@ -124,6 +124,12 @@ impl ApiError {
         Self { source: Some(Box::new(source)), ..Self::new(ErrorCode::Internal, detail) }
     }
 
+    /// The operating system gave no randomness.
+    #[must_use]
+    pub fn random(error: getrandom::Error) -> Self {
+        Self::internal(error)
+    }
+
     /// Says when to try again.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {

@@ -11,7 +11,7 @@ use crate::mcp::{error::UpstreamError, upstream::Relay};
 
 /// Headers that concern one hop only (RFC 9110 section 7.6.1), that the receiving side sets itself,
 /// or that must not cross the gateway: credentials of ours towards the child, cookies of its towards us.
-const NOT_PASSED: [&str; 17] = [
+const NOT_PASSED: [&str; 19] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -22,6 +22,8 @@ const NOT_PASSED: [&str; 17] = [
     "transfer-encoding",
     "upgrade",
     "host",
+    "origin",
+    "referer",
     "content-length",
     "authorization",
     "cookie",

@@ -1,0 +1,62 @@
+//! The REST API below `/api/v1`.
+
+pub mod auth;
+pub mod instances;
+pub mod services;
+pub mod tokens;
+pub mod users;
+pub mod validate;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Principal,
+    auth::Via,
+    db::{Connection, QueryResult, audit},
+    domain::{ids::UserId, time::Timestamp},
+};
+
+/// A list, and where it goes on.
+#[derive(Debug, Serialize)]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that is complete.
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+/// `?limit=&before=` of a list that grows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Items at most. Default 100, at most 1000.
+    #[serde(default)]
+    limit: Option<u32>,
+    /// The cursor of the page before.
+    #[serde(default)]
+    before: Option<i64>,
+}
+
+impl Page {
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(100).clamp(1, 1000)
+    }
+}
+
+/// Who is named in the audit log: the operator at the command line is nobody's account.
+fn actor(principal: &Principal) -> Option<UserId> {
+    (principal.via != Via::Operator).then_some(principal.user)
+}
+
+/// Writes an audit row inside the transaction of the change that it is about.
+fn audit(conn: &mut Connection, actor: Option<UserId>, action: &str, target: String, detail: serde_json::Value) -> QueryResult<()> {
+    let entry = audit::NewEntry { at: Timestamp::now(), actor, action: action.to_owned(), target, detail };
+    audit::append(conn, &entry).map(|_| ())
+}

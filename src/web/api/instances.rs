@@ -1,0 +1,374 @@
+//! Instances: create, list, show, delete, and what their owners do with them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{List, actor, audit, validate};
+use crate::{
+    auth::{Principal, policy::Action, tokens::random_slug},
+    catalog::Service,
+    db::{
+        Connection, QueryResult, credentials,
+        instances::{self, CreateRefusal, NewInstance},
+        users,
+    },
+    domain::{
+        crash::CrashCard,
+        ids::{CredentialId, InstanceId},
+        instance::{Desired, Instance, Mode, Status, credential_owner, env_owner},
+        lifecycle::{Health, State},
+        limits::{Limits, Usage},
+        manifest::CredentialKind,
+        names::{Email, ServiceName},
+        secret::Secret,
+        time::Timestamp,
+    },
+    web::{
+        error::{ApiError, ErrorCode},
+        extract::Caller,
+        state::AppState,
+    },
+};
+
+/// A new instance.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInstance {
+    service: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    mode: Option<Mode>,
+    #[serde(default)]
+    config: BTreeMap<String, String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    credential: Option<CredentialChoice>,
+    #[serde(default)]
+    expires_in_minutes: Option<u64>,
+    /// For whom; administrators only, and the operator must say.
+    #[serde(default)]
+    user: Option<Email>,
+}
+
+/// A stored credential, or a new one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum CredentialChoice {
+    /// Stored before.
+    Id {
+        /// Which.
+        id: CredentialId,
+    },
+    /// Stored now.
+    Value {
+        /// The secret.
+        value: Secret,
+    },
+}
+
+/// What is shown of an instance.
+#[derive(Serialize)]
+pub struct InstanceView {
+    id: InstanceId,
+    slug: String,
+    service: ServiceName,
+    number: u32,
+    label: String,
+    mode: Mode,
+    status: State,
+    health: Health,
+    port: Option<u16>,
+    pid: Option<u32>,
+    url: String,
+    slug_url: String,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    restarts: u32,
+    limits: Limits,
+    usage: Option<Usage>,
+    last_error: Option<CrashCard>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<String>,
+}
+
+impl InstanceView {
+    /// The record joined with what its actor publishes.
+    pub fn of(instance: Instance, state: &AppState) -> Self {
+        let route = state.routes.get(instance.id);
+        let status = route.as_ref().map_or_else(|| Status::of(&instance), |route| route.status());
+        let base = state.public_url.as_str().trim_end_matches('/');
+        let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
+        Self {
+            url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
+            slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
+            id: instance.id,
+            slug: instance.slug,
+            service: instance.service,
+            number: instance.number,
+            label: instance.label,
+            mode: instance.mode,
+            status: status.state,
+            health: status.health,
+            port: status.port,
+            pid: status.pid,
+            created_at: instance.created_at,
+            started_at: status.started_at,
+            expires_at: status.expires_at,
+            restarts: status.restarts,
+            limits: instance.limits.or(manifest),
+            usage: route.and_then(|route| route.usage()),
+            last_error: status.last_error,
+            progress: status.progress,
+        }
+    }
+}
+
+/// The caller's instances; for the operator, all.
+pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let (user, everybody) = (caller.0.user, actor(&caller.0).is_none());
+    let rows = state.db.read(move |conn| if everybody { instances::list_all(conn) } else { instances::list_for_user(conn, user) }).await?;
+    let visible = rows.into_iter().filter(|row| crate::auth::policy::allows(&caller.0, Action::View { id: row.id, owner: row.user_id }));
+    let items = visible.map(|row| InstanceView::of(row, &state)).collect();
+    Ok(HttpResponse::Ok().json(List::whole(items)))
+}
+
+/// One instance.
+pub async fn show(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), false).await?;
+    Ok(HttpResponse::Ok().json(InstanceView::of(instance, &state)))
+}
+
+/// The instance, if the caller may see (or manage) it.
+pub async fn find(caller: &Arc<Principal>, state: &AppState, id: InstanceId, manage: bool) -> Result<Instance, ApiError> {
+    let found = state.db.read(move |conn| instances::by_id(conn, id)).await;
+    let instance = match found {
+        Err(crate::db::DbError::NotFound) => return Err(ApiError::no_such_instance()),
+        found => found?,
+    };
+    let owner = instance.user_id;
+    let caller = Caller(Arc::clone(caller));
+    if caller.may(Action::View { id, owner }).is_err() {
+        return Err(ApiError::no_such_instance());
+    }
+    if manage {
+        caller.may(Action::Manage { id, owner })?;
+    }
+    Ok(instance)
+}
+
+/// Makes an instance and starts it.
+pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateInstance>) -> Result<HttpResponse, ApiError> {
+    caller.may(Action::UseAccount)?;
+    let body = body.into_inner();
+    let owner = owner_of(&caller, &state, body.user.clone()).await?;
+    let service = service_of(&state, &body.service)?;
+    let instance = record(&state, &caller, &owner, &service, body).await?;
+    state.supervisor.add(instance.clone()).await?;
+    Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+}
+
+async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Result<users::User, ApiError> {
+    let id = caller.0.user;
+    match (user, actor(&caller.0)) {
+        (None, None) => Err(ApiError::invalid("`user`: say for whom")),
+        (None, Some(_)) => Ok(state.db.read(move |conn| users::by_id(conn, id)).await?),
+        (Some(email), _) => {
+            caller.may(Action::Administer)?;
+            let found = state.db.read(move |conn| users::by_email(conn, &email)).await;
+            found.map_err(|error| match error {
+                crate::db::DbError::NotFound => ApiError::invalid("`user`: there is no such account"),
+                other => other.into(),
+            })
+        }
+    }
+}
+
+fn service_of(state: &AppState, name: &str) -> Result<Arc<Service>, ApiError> {
+    let found = name.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
+    found.ok_or_else(|| ApiError::new(ErrorCode::UnknownService, format!("there is no service {name:?}; GET /api/v1/services lists them")))
+}
+
+/// Validates, seals, and writes credential and instance in one transaction with the quota.
+async fn record(state: &AppState, caller: &Caller, owner: &users::User, service: &Service, body: CreateInstance) -> Result<Instance, ApiError> {
+    let manifest = &service.manifest;
+    validate::environment(&body.env)?;
+    validate::config(manifest, &body.config)?;
+    let mode = validate::mode(manifest, body.mode)?;
+    if body.label.len() > 200 {
+        return Err(ApiError::invalid("`label` has at most 200 bytes"));
+    }
+    let now = Timestamp::now();
+    let expires_at = expiry(body.expires_in_minutes, now)?;
+    let id = InstanceId::generate();
+    let credential = credential(state, owner, service, body.credential, now)?;
+    let env_sealed = if body.env.is_empty() { None } else { Some(seal_env(state, owner, id, &body.env)?) };
+    let prefix: String = manifest.name.as_str().chars().take(3).collect();
+    let slug = format!("{prefix}_{}_{}", owner.email.short(), random_slug().map_err(ApiError::random)?);
+    let new = NewInstance {
+        id,
+        user_id: owner.id,
+        service: manifest.name.clone(),
+        slug,
+        label: body.label,
+        mode,
+        desired: Desired::Running,
+        config: body.config,
+        env_sealed,
+        credential_id: credential.as_ref().map(Choice::id),
+        limits: Limits::default(),
+        created_at: now,
+        expires_at,
+    };
+    let quota = owner.instance_quota.unwrap_or(state.config.auth.instance_quota);
+    let (by, user) = (actor(&caller.0), owner.id);
+    let created = state.db.write(move |conn| write_all(conn, &new, credential.as_ref(), quota, by, user)).await?;
+    created.map_err(|refusal| refused(&refusal))
+}
+
+fn write_all(
+    conn: &mut Connection,
+    new: &NewInstance,
+    credential: Option<&Choice>,
+    quota: u32,
+    by: Option<crate::domain::ids::UserId>,
+    owner: crate::domain::ids::UserId,
+) -> QueryResult<Result<Instance, CreateRefusal>> {
+    match credential {
+        Some(Choice::New(row)) => credentials::insert(conn, row)?,
+        Some(Choice::Stored(id)) => {
+            let row = credentials::by_id(conn, *id)?;
+            if row.user_id != owner || row.service != new.service {
+                return Ok(Err(CreateRefusal::CredentialMissing));
+            }
+        }
+        None => {}
+    }
+    let created = instances::create(conn, new, quota)?;
+    match &created {
+        Ok(instance) => {
+            let detail = json!({ "service": instance.service, "number": instance.number, "owner": owner, "credential": instance.credential_id });
+            audit(conn, by, "instance.create", format!("instance:{}", instance.id), detail)?;
+        }
+        // The credential that came with it must not stay.
+        Err(_) => return Err(crate::db::QueryError::RollbackTransaction).or_else(|error| if credential.is_some_and(Choice::is_new) { Err(error) } else { Ok(created) }),
+    }
+    Ok(created)
+}
+
+enum Choice {
+    Stored(CredentialId),
+    New(Box<credentials::Credential>),
+}
+
+impl Choice {
+    fn id(&self) -> CredentialId {
+        match self {
+            Self::Stored(id) => *id,
+            Self::New(row) => row.id,
+        }
+    }
+
+    const fn is_new(&self) -> bool {
+        matches!(self, Self::New(_))
+    }
+}
+
+fn credential(state: &AppState, owner: &users::User, service: &Service, choice: Option<CredentialChoice>, now: Timestamp) -> Result<Option<Choice>, ApiError> {
+    let spec = &service.manifest.credential;
+    match (choice, spec.kind) {
+        (None, CredentialKind::None) => Ok(None),
+        (None, _) => Err(ApiError::invalid(format!("`credential`: {} needs one: {}", service.manifest.name, spec.help.as_deref().unwrap_or("{value} or {id}")))),
+        (Some(_), CredentialKind::None) => Err(ApiError::invalid(format!("`credential`: {} needs none", service.manifest.name))),
+        (Some(CredentialChoice::Id { id }), _) => Ok(Some(Choice::Stored(id))),
+        (Some(CredentialChoice::Value { value }), kind) => {
+            let id = CredentialId::generate();
+            let sealed = state.vault.seal(&credential_owner(owner.id, id), &value)?;
+            let row = credentials::Credential {
+                id,
+                user_id: owner.id,
+                service: service.manifest.name.clone(),
+                label: String::new(),
+                kind,
+                hint: value.hint(),
+                sealed,
+                key_id: state.vault.key_id().to_owned(),
+                created_at: now,
+                rotated_at: None,
+                previous_sealed: None,
+                previous_until: None,
+            };
+            Ok(Some(Choice::New(Box::new(row))))
+        }
+    }
+}
+
+fn seal_env(state: &AppState, owner: &users::User, id: InstanceId, env: &BTreeMap<String, String>) -> Result<String, ApiError> {
+    let text = serde_json::to_string(env).map_err(ApiError::internal)?;
+    Ok(state.vault.seal(&env_owner(owner.id, id), &Secret::new(text))?)
+}
+
+fn expiry(minutes: Option<u64>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    match minutes {
+        None => Ok(None),
+        Some(0) => Err(ApiError::invalid("`expires_in_minutes` must be at least 1; leave it out for never")),
+        Some(minutes) => Ok(Some(now.after(Duration::from_secs(minutes.saturating_mul(60))))),
+    }
+}
+
+fn refused(refusal: &CreateRefusal) -> ApiError {
+    match refusal {
+        CreateRefusal::QuotaReached { limit } => {
+            ApiError::new(ErrorCode::QuotaReached, format!("this account may have {limit} instances and has them; delete one or ask an administrator"))
+        }
+        CreateRefusal::SlugTaken => ApiError::new(ErrorCode::Conflict, "try again"),
+        CreateRefusal::OwnerMissing => ApiError::new(ErrorCode::NotFound, "the account is gone"),
+        CreateRefusal::CredentialMissing => ApiError::invalid("`credential`: there is no such credential for this service, or it is not yours"),
+    }
+}
+
+/// Stops it and deletes everything that it has.
+pub async fn delete(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    state.supervisor.delete(instance.id).await?;
+    let by = actor(&caller.0);
+    state.db.write(move |conn| audit(conn, by, "instance.delete", format!("instance:{}", instance.id), json!({ "service": instance.service }))).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Off when it is wanted, on when it is not.
+pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    match instance.desired {
+        Desired::Running => state.supervisor.stop_instance(instance.id).await?,
+        Desired::Stopped => state.supervisor.start_instance(instance.id).await?,
+    }
+    done(&caller, &state, instance.id, "instance.toggle").await
+}
+
+/// A new process.
+pub async fn restart(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    state.supervisor.restart_instance(instance.id).await?;
+    done(&caller, &state, instance.id, "instance.restart").await
+}
+
+async fn done(caller: &Caller, state: &AppState, id: InstanceId, action: &'static str) -> Result<HttpResponse, ApiError> {
+    let by = actor(&caller.0);
+    let instance = state
+        .db
+        .write(move |conn| {
+            audit(conn, by, action, format!("instance:{id}"), json!({}))?;
+            instances::by_id(conn, id)
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(InstanceView::of(instance, state)))
+}

@@ -1,0 +1,89 @@
+//! What an owner may ask of an instance: modes, configuration fields, environment names.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    domain::{instance::Mode, manifest::Manifest},
+    web::error::ApiError,
+};
+
+/// Names with which an owner could run code in the child's interpreter, redirect its libraries or
+/// take the place of what Berth sets.
+const REFUSED_NAMES: [&str; 16] = [
+    "PATH", "HOME", "TMPDIR", "PORT", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "GCONV_PATH", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS", "SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_MODULES", "TMP",
+];
+const REFUSED_PREFIXES: [&str; 11] =
+    ["BERTH_", "LD_", "DYLD_", "NODE_", "PYTHON", "PERL", "RUBY", "NPM_CONFIG_", "GIT_", "UV_", "PIP_"];
+
+/// Checks an owner's environment.
+///
+/// # Errors
+/// The first name that is refused.
+pub fn environment(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    for (name, value) in env {
+        let plain = !name.is_empty()
+            && name.len() <= 128
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !plain {
+            return Err(ApiError::invalid(format!("`env`: {name:?} must be letters, digits and '_', not starting with a digit")));
+        }
+        let upper = name.to_uppercase();
+        if REFUSED_NAMES.contains(&upper.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
+            return Err(ApiError::invalid(format!("`env`: {name} is not allowed, it could change what runs")));
+        }
+        if value.len() > 32 * 1024 || value.contains('\0') {
+            return Err(ApiError::invalid(format!("`env`: the value of {name} must be at most 32 KiB without NUL")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks values against the manifest's fields.
+///
+/// # Errors
+/// A field that there is not, or a required one that is missing.
+pub fn config(manifest: &Manifest, config: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    if let Some(unknown) = config.keys().find(|key| !manifest.config.iter().any(|field| field.name == **key)) {
+        let known: Vec<&str> = manifest.config.iter().map(|field| field.name.as_str()).collect();
+        return Err(ApiError::invalid(format!("`config`: {} has no field {unknown:?}; it has: {}", manifest.name, known.join(", "))));
+    }
+    let missing = manifest.config.iter().find(|field| field.required && field.default.is_none() && !config.contains_key(&field.name));
+    match missing {
+        Some(field) => Err(ApiError::invalid(format!("`config`: {:?} is required: {}", field.name, field.help))),
+        None => Ok(()),
+    }
+}
+
+/// The mode to use.
+///
+/// # Errors
+/// When the service does not allow it, or Berth cannot serve it yet.
+pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError> {
+    let mode = wanted.or_else(|| manifest.modes.iter().copied().find(|mode| *mode == Mode::Dedicated)).unwrap_or_default();
+    if !manifest.modes.contains(&mode) {
+        let allowed: Vec<&str> = manifest.modes.iter().map(|mode| mode.as_str()).collect();
+        return Err(ApiError::invalid(format!("`mode`: {} allows {}, not {mode}", manifest.name, allowed.join(", "))));
+    }
+    if mode != Mode::Dedicated {
+        return Err(ApiError::invalid(format!("`mode`: {mode} is not served by this version; use dedicated")));
+    }
+    Ok(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_change_what_runs_are_refused() {
+        let env = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+        for name in ["FOO", "API_URL", "_X1", "DEBUG"] {
+            assert!(environment(&env(name)).is_ok(), "{name}");
+        }
+        for name in ["", "1A", "A-B", "A=B", "LD_PRELOAD", "node_options", "NODE_OPTIONS", "PYTHONPATH", "BERTH_HOST", "Path", "npm_config_prefix", "BASH_ENV"] {
+            assert!(environment(&env(name)).is_err(), "{name}");
+        }
+    }
+}
