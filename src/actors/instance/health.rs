@@ -96,13 +96,13 @@ impl InstanceActor {
         let retries = self.health_spec().retries;
         let health = if outcome.is_ok() { Health::Healthy } else { Health::Unhealthy };
         self.health.failures = if outcome.is_ok() { 0 } else { self.health.failures + 1 };
-        for asker in self.health.askers.drain(..) {
-            let _ = asker.send(health);
-        }
         self.status.send_modify(|status| {
             status.health = health;
             status.checked_at = Some(Timestamp::now());
         });
+        for asker in self.health.askers.drain(..) {
+            let _ = asker.send(health);
+        }
         match outcome {
             Ok(()) => {
                 if self.advance(Event::HealthRegained) {
