@@ -69,12 +69,18 @@ pub fn open_stores(config: &Config) -> Result<Stores> {
     let key_file = config.storage.master_key_file();
     let stored = db.read_blocking(|conn| settings::get(conn, "vault.check"))?;
     if stored.is_some() && config.storage.master_key.is_none() && !key_file.exists() {
-        bail!("{} is missing, but the database holds secrets sealed with it; put it back or set BERTH_MASTER_KEY", key_file.display());
+        bail!(
+            "{} is missing, but the database holds secrets sealed with it; put it back or set BERTH_MASTER_KEY",
+            key_file.display()
+        );
     }
-    let (vault, _) = Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
+    let (vault, _) =
+        Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
     let fresh = vault.check_value()?;
     let check = db.write_blocking(|conn| settings::put_if_absent(conn, "vault.check", &fresh))?;
-    vault.verify_check(&check).context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
+    vault
+        .verify_check(&check)
+        .context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
     let id = uuid::Uuid::new_v4().simple().to_string();
     let host = db.write_blocking(|conn| settings::put_if_absent(conn, "host.id", &id))?;
     Ok(Stores { db, vault: Arc::new(vault), host })
@@ -181,8 +187,9 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<App
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen"))
+    TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen")
+    })
 }
 
 fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_web::dev::Server> {
