@@ -236,6 +236,9 @@ fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_w
         .workers(state.config.server.workers)
         .keep_alive(Duration::from_secs(75))
         .client_request_timeout(Duration::from_secs(30))
+        .client_disconnect_timeout(Duration::from_secs(5))
+        // Answers are small and whole: waiting for more to send only delays them.
+        .tcp_nodelay(true)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals()
         .listen(listener)?;

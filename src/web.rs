@@ -8,65 +8,53 @@ mod gateway;
 pub mod origin;
 pub mod state;
 
-use actix_web::{
-    Scope, middleware,
-    web::{ServiceConfig, delete, get, patch, post, resource, scope, to},
-};
+use actix_web::web::{self, ServiceConfig};
 
-use self::api::{auth, credentials, instances, logs, operations, services, sessions, system, tokens, users};
+use self::{
+    api::{auth, credentials, instances, logs, openapi, operations, services, sessions, system, tokens, users},
+    framework::{at, delete, get, head, patch, post},
+};
 
 /// All routes. Instances come last: the first segment of their URLs is a variable.
 pub fn configure(config: &mut ServiceConfig) {
     framework::configure(config);
     config
-        .service(resource("/health").route(get().to(system::health)))
-        .service(resource("/health/sessions").route(get().to(sessions::health)))
-        .service(resource("/metrics").route(get().to(system::metrics)))
-        .service(resource("/openapi.json").route(get().to(api::openapi::document)))
-        .service(session_routes("/sessions"))
-        .service(api_routes());
+        .service(at("/health", [get(system::health), head(system::health)]))
+        .service(at("/health/sessions", [get(sessions::health)]))
+        .service(at("/metrics", [get(system::metrics)]))
+        .service(at("/openapi.json", [get(openapi::document)]))
+        .service(at("/api/v1/auth/login", [post(auth::login)]))
+        .service(at("/api/v1/auth/logout", [post(auth::logout)]))
+        .service(at("/api/v1/auth/me", [get(auth::me)]))
+        .service(at("/api/v1/me", [get(auth::me)]))
+        .service(at("/api/v1/services", [get(services::list), post(services::create)]))
+        .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
+        .service(at("/api/v1/mcps", [get(instances::list), post(instances::create)]))
+        .service(at("/api/v1/mcps/{id}", [get(instances::show), patch(operations::change), delete(instances::delete)]))
+        .service(at("/api/v1/mcps/{id}/toggle", [post(operations::toggle)]))
+        .service(at("/api/v1/mcps/{id}/restart", [post(operations::restart)]))
+        .service(at("/api/v1/mcps/{id}/renew", [post(operations::renew)]))
+        .service(at("/api/v1/mcps/{id}/restore", [post(operations::restore)]))
+        .service(at("/api/v1/mcps/{id}/clone", [post(operations::clone)]))
+        .service(at("/api/v1/mcps/{id}/logs", [get(logs::lines)]))
+        .service(at("/api/v1/mcps/{id}/logs/stream", [get(logs::follow)]))
+        .service(at("/api/v1/mcps/{id}/stats", [get(operations::stats)]))
+        .service(at("/api/v1/mcps/{id}/events", [get(operations::events)]))
+        .service(at("/api/v1/credentials", [get(credentials::list), post(credentials::create)]))
+        .service(at("/api/v1/credentials/{id}", [delete(credentials::delete)]))
+        .service(at("/api/v1/credentials/{id}/rotate", [post(credentials::rotate)]))
+        .service(at("/api/v1/tokens", [get(tokens::list), post(tokens::create)]))
+        .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
+        .service(at("/api/v1/users", [get(users::list), post(users::create)]))
+        .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
+        .service(at("/api/v1/audit", [get(users::audit_list)]))
+        .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
+    for prefix in ["/api/v1", ""] {
+        config
+            .service(at(&format!("{prefix}/sessions"), [get(sessions::list)]))
+            .service(at(&format!("{prefix}/sessions/{{id}}"), [get(sessions::show), delete(sessions::end)]))
+            .service(at(&format!("{prefix}/sessions/{{id}}/state"), [get(sessions::show)]));
+    }
     gateway::configure(config);
-}
-
-fn api_routes() -> impl actix_web::dev::HttpServiceFactory {
-    scope("/api/v1")
-        .wrap(middleware::from_fn(framework::security_headers))
-        .service(resource("/auth/login").route(post().to(auth::login)))
-        .service(resource("/auth/logout").route(post().to(auth::logout)))
-        .service(resource("/me").route(get().to(auth::me)))
-        .service(resource("/services").route(get().to(services::list)).route(post().to(services::create)))
-        .service(resource("/services/{name}").route(get().to(services::show)).route(delete().to(services::remove)))
-        .service(resource("/mcps").route(get().to(instances::list)).route(post().to(instances::create)))
-        .service(
-            resource("/mcps/{id}")
-                .route(get().to(instances::show))
-                .route(patch().to(operations::change))
-                .route(delete().to(instances::delete)),
-        )
-        .service(resource("/mcps/{id}/toggle").route(post().to(operations::toggle)))
-        .service(resource("/mcps/{id}/restart").route(post().to(operations::restart)))
-        .service(resource("/mcps/{id}/renew").route(post().to(operations::renew)))
-        .service(resource("/mcps/{id}/restore").route(post().to(operations::restore)))
-        .service(resource("/mcps/{id}/clone").route(post().to(operations::clone)))
-        .service(resource("/mcps/{id}/logs").route(get().to(logs::lines)))
-        .service(resource("/mcps/{id}/logs/stream").route(get().to(logs::follow)))
-        .service(resource("/mcps/{id}/stats").route(get().to(operations::stats)))
-        .service(resource("/mcps/{id}/events").route(get().to(operations::events)))
-        .service(resource("/credentials").route(get().to(credentials::list)).route(post().to(credentials::create)))
-        .service(resource("/credentials/{id}").route(delete().to(credentials::delete)))
-        .service(resource("/credentials/{id}/rotate").route(post().to(credentials::rotate)))
-        .service(resource("/tokens").route(get().to(tokens::list)).route(post().to(tokens::create)))
-        .service(resource("/tokens/{id}").route(delete().to(tokens::revoke)))
-        .service(resource("/users").route(get().to(users::list)).route(post().to(users::create)))
-        .service(resource("/users/{id}").route(patch().to(users::change)).route(delete().to(users::remove)))
-        .service(resource("/audit").route(get().to(users::audit_list)))
-        .service(session_routes("/sessions"))
-        .default_service(to(framework::not_found))
-}
-
-fn session_routes(prefix: &str) -> Scope {
-    scope(prefix)
-        .service(resource("").route(get().to(sessions::list)))
-        .service(resource("/{id}").route(get().to(sessions::show)).route(delete().to(sessions::end)))
-        .service(resource("/{id}/state").route(get().to(sessions::show)))
+    config.default_service(web::to(framework::not_found));
 }

@@ -12,10 +12,13 @@ use super::{
     remote::{Remote, items, text},
     user::read_secret,
 };
-use crate::domain::{
-    ids::{CredentialId, InstanceId},
-    instance::Mode,
-    names::{Email, ServiceName},
+use crate::{
+    db::users,
+    domain::{
+        ids::{CredentialId, InstanceId},
+        instance::Mode,
+        names::{Email, ServiceName},
+    },
 };
 
 #[derive(Subcommand)]
@@ -143,7 +146,8 @@ fn pairs(pairs: &[(String, String)]) -> Option<Value> {
 fn list(context: &Context, remote: &Remote, user: Option<&Email>) -> Result<()> {
     let query = user.map(|email| format!("?user={}", encode(email.as_str()))).unwrap_or_default();
     let answer = remote.get(&format!("/api/v1/mcps{query}"))?;
-    context.output.show(&answer, || table(&answer))
+    let owners = Owners::read(context)?;
+    context.output.show(&answer, || table(&answer, &owners))
 }
 
 /// A value of a query.
@@ -151,8 +155,24 @@ fn encode(value: &str) -> String {
     url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
+/// The addresses of accounts, by id.
+pub(super) struct Owners(BTreeMap<String, Email>);
+
+impl Owners {
+    pub(super) fn read(context: &Context) -> Result<Self> {
+        let users = context.database()?.read_blocking(users::list)?;
+        Ok(Self(users.into_iter().map(|user| (user.id.to_string(), user.email)).collect()))
+    }
+
+    /// The owner of an instance's view.
+    pub(super) fn of(&self, view: &Value) -> String {
+        let id = text(view, "owner");
+        self.0.get(&id).map_or(id, Email::to_string)
+    }
+}
+
 /// The instances of a list's answer, for people.
-pub(super) fn table(answer: &Value) -> String {
+pub(super) fn table(answer: &Value, owners: &Owners) -> String {
     let rows: Vec<Vec<String>> = items(answer)
         .iter()
         .map(|view| {
@@ -161,10 +181,9 @@ pub(super) fn table(answer: &Value) -> String {
                 memory.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0));
             let cpu =
                 view.pointer("/usage/cpu_percent").map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"));
-            let mut row: Vec<String> = ["owner", "service", "number", "status", "health", "pid", "port", "restarts"]
-                .iter()
-                .map(|name| text(view, name))
-                .collect();
+            let members = ["service", "number", "status", "health", "pid", "port", "restarts"];
+            let mut row = vec![owners.of(view)];
+            row.extend(members.iter().map(|name| text(view, name)));
             row.extend([memory, cpu, text(view, "id")]);
             row
         })

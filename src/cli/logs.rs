@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::Context,
-    instance::resolve,
+    instance::{Owners, resolve},
     output,
     remote::{Remote, items, text},
 };
@@ -85,12 +85,13 @@ fn one(context: &Context, remote: &Remote, which: &str, how: &How, follow: bool)
 
 fn all(context: &Context, remote: &Remote, how: &How) -> Result<()> {
     let instances = remote.get("/api/v1/mcps")?;
+    let owners = Owners::read(context)?;
     let mut logs = Vec::new();
     for view in items(&instances) {
         let answer = lines(remote, &text(view, "id"), how)?;
         let name = format!("{}-{}", text(view, "service"), text(view, "number"));
         logs.push(
-            json!({ "id": view.get("id"), "name": name, "owner": view.get("owner"), "lines": answer.get("lines") }),
+            json!({ "id": view.get("id"), "name": name, "owner": owners.of(view), "lines": answer.get("lines") }),
         );
     }
     context.output.show(&json!({ "items": logs, "next": null }), || {
@@ -101,7 +102,7 @@ fn all(context: &Context, remote: &Remote, how: &How) -> Result<()> {
 }
 
 fn lines(remote: &Remote, id: &str, how: &How) -> Result<Value> {
-    remote.get(&format!("/api/v1/mcps/{id}/logs?stream={}&tail={}&format=json", how.stream.as_str(), how.tail))
+    remote.get(&format!("/api/v1/mcps/{id}/logs?stream={}&tail={}", how.stream.as_str(), how.tail))
 }
 
 fn joined(answer: &Value, prefix: &str) -> String {

@@ -44,8 +44,9 @@ impl Remote {
 
     /// Whether whoever listens there accepts our control token: after a crash it may be a stranger.
     fn is_ours(&self) -> Result<bool> {
-        let request = self.request(&Method::GET, "/api/v1/auth/me").timeout(Duration::from_secs(10));
-        match self.runtime.block_on(request.send()) {
+        let request = self.request(&Method::GET, "/api/v1/me").timeout(Duration::from_secs(10));
+        // Inside the runtime: the client arms its timer at once.
+        match self.runtime.block_on(async { request.send().await }) {
             Ok(response) => Ok(response.status().is_success()),
             Err(awc::error::SendRequestError::Connect(_)) => Ok(false),
             Err(error) => Err(self.silent(&error)),

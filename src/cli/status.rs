@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::Context,
-    instance::table,
+    instance::{Owners, table},
     output,
     remote::{Remote, items, text},
 };
@@ -28,14 +28,14 @@ pub(super) struct Monit {
 
 pub(super) fn run(context: &Context) -> Result<()> {
     let remote = Remote::require(context)?;
-    let (answer, text) = look(&remote)?;
+    let (answer, text) = look(context, &remote)?;
     context.output.show(&answer, || text)
 }
 
 pub(super) fn monit(context: &Context, command: &Monit) -> Result<()> {
     let remote = Remote::require(context)?;
     loop {
-        let (answer, text) = look(&remote)?;
+        let (answer, text) = look(context, &remote)?;
         if command.once || context.output.json {
             return context.output.show(&answer, || text);
         }
@@ -49,7 +49,7 @@ fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-fn look(remote: &Remote) -> Result<(Value, String)> {
+fn look(context: &Context, remote: &Remote) -> Result<(Value, String)> {
     let health = remote.get("/health")?;
     let instances = remote.get("/api/v1/mcps")?;
     let answer = json!({ "pid": remote.pid(), "health": health, "instances": items(&instances) });
@@ -63,7 +63,7 @@ fn look(remote: &Remote) -> Result<(Value, String)> {
         text(&health, "database"),
         items(&instances).len()
     );
-    Ok((answer, format!("{head}\n\n{}", table(&instances))))
+    Ok((answer, format!("{head}\n\n{}", table(&instances, &Owners::read(context)?))))
 }
 
 fn in_words(duration: Duration) -> String {

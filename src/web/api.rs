@@ -46,7 +46,7 @@ pub struct Page {
     #[serde(default)]
     limit: Option<u32>,
     /// The cursor of the page before.
-    #[serde(default)]
+    #[serde(default, alias = "cursor")]
     before: Option<i64>,
 }
 

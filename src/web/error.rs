@@ -1,129 +1,183 @@
-//! Errors of the HTTP API: RFC 9457 problems with a stable `code`.
+//! Refusals and failures of the API as RFC 9457 problems (`application/problem+json`).
 //!
-//! Layers below know nothing of HTTP; their errors become problems here, in exhaustive matches. What is
-//! internal is logged once, with the request's id, and never shown.
+//! A code exists only where a client would branch on it, and is stable. What is wrong with Berth
+//! itself is never told to a client: the body names a request id, and the whole chain of causes is
+//! logged once under that id, here.
 
 use std::{error::Error as StdError, fmt};
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::{actors::SupervisorError, auth::AuthError, catalog::CatalogError, db::DbError, vault::VaultError};
+use crate::{
+    actors::SupervisorError,
+    auth::{AuthError, passwords::PasswordError},
+    catalog::{CatalogError, ErrorKind},
+    db::DbError,
+    domain::names::NameError,
+    vault::VaultError,
+};
 
-/// What went wrong, for programs. A code exists only where a client would act on it.
+/// The header that names a request, in answers and in the log.
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// What kind of refusal or failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// No valid credentials.
-    Unauthenticated,
-    /// The account or its token may not do this.
-    Forbidden,
-    /// The CSRF token is missing or wrong.
-    CsrfFailed,
-    /// A foreign page or host.
-    OriginRefused,
-    /// Nothing there, or nothing that the caller may know of.
-    NotFound,
-    /// The verb is not served there.
-    MethodNotAllowed,
-    /// The body or query is wrong.
+    /// The request is not of the form that HTTP, JSON or the route asks for.
+    MalformedRequest,
+    /// A value in the request cannot be accepted; the detail names the field.
     ValidationFailed,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// No principal: nothing, or nothing valid, was sent.
+    Unauthenticated,
+    /// E-mail and password do not fit together.
+    WrongPassword,
+    /// The token's or the sign-in's time is over.
+    TokenExpired,
+    /// The account is disabled.
+    AccountDisabled,
+    /// A cookie came without its CSRF token.
+    CsrfFailed,
+    /// A browser page of another site, or another name for this host.
+    OriginRefused,
+    /// Known, but not allowed.
+    Forbidden,
+    /// There is no such thing, or it is somebody else's.
+    NotFound,
     /// The catalog has no such service.
     UnknownService,
-    /// As many instances as allowed.
-    QuotaReached,
-    /// The state or a name that is taken does not allow it.
+    /// The route exists, but not with this method.
+    MethodNotAllowed,
+    /// The state of things does not allow it.
     Conflict,
-    /// Too large.
-    PayloadTooLarge,
-    /// Too many requests.
-    RateLimited,
+    /// The owner has as many as they may.
+    QuotaReached,
     /// Too many failed sign-ins.
     Throttled,
-    /// Too many calls in flight.
+    /// Too many requests.
+    RateLimited,
+    /// Too much at a time.
     Overloaded,
-    /// The instance has no process, and none is coming.
+    /// The instance is not running and not coming up.
     InstanceUnavailable,
+    /// The instance's server refused the request.
+    UpstreamRefused,
     /// The instance's server failed.
     UpstreamFailed,
     /// The instance's server did not answer in time.
     UpstreamTimeout,
-    /// The instance's server answered with an error.
-    UpstreamRefused,
     /// The database cannot be used now.
     DatabaseUnavailable,
-    /// Berth is ending.
+    /// Berth is stopping.
     ShuttingDown,
     /// A defect.
     Internal,
 }
 
 impl ErrorCode {
-    const fn status(self) -> StatusCode {
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
         match self {
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::CsrfFailed | Self::OriginRefused => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ValidationFailed | Self::UnknownService => StatusCode::BAD_REQUEST,
-            Self::QuotaReached | Self::Conflict => StatusCode::CONFLICT,
+            Self::MalformedRequest | Self::ValidationFailed => StatusCode::BAD_REQUEST,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RateLimited | Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unauthenticated | Self::WrongPassword | Self::TokenExpired => StatusCode::UNAUTHORIZED,
+            Self::AccountDisabled | Self::CsrfFailed | Self::OriginRefused | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::UnknownService => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
+            Self::Throttled | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpstreamRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::UpstreamRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded | Self::InstanceUnavailable | Self::DatabaseUnavailable | Self::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+
+    /// Seconds after which the same request may succeed, where waiting helps at all.
+    const fn default_retry_after(self) -> Option<u64> {
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(2),
+            StatusCode::TOO_MANY_REQUESTS => Some(1),
+            _ => None,
+        }
+    }
 }
 
-/// An error on its way to the client.
+/// The body of an answer that is not a success.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem<'a> {
+    /// `about:blank`: the status and the code say what it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong and what to do, for a person.
+    detail: &'a str,
+    /// What is wrong, for a program; stable.
+    code: ErrorCode,
+    /// Finds the request in the log.
+    request_id: &'a str,
+}
+
+/// Why a request was not done. Any handler may return it.
 #[derive(Debug)]
 pub struct ApiError {
     code: ErrorCode,
     detail: String,
-    /// What is logged and never shown.
     source: Option<Box<dyn StdError + Send + Sync>>,
-    retry_after_seconds: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    code: ErrorCode,
-    request_id: String,
+    retry_after: Option<u64>,
+    allow: Option<String>,
 }
 
 impl ApiError {
-    /// An error with words for the client: what failed, why, what to do.
+    /// `detail` is told to the client: what is wrong and what to do.
+    #[must_use]
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), source: None, retry_after_seconds: None }
+        let retry_after = code.default_retry_after();
+        Self { code, detail: detail.into(), source: None, retry_after, allow: None }
     }
 
-    /// The body or the query is wrong.
+    /// The cause, for the log alone.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Tells the client to come back after this many seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Names the methods that the route has (RFC 9110 section 15.5.6).
+    #[must_use]
+    pub fn allow(mut self, methods: impl Into<String>) -> Self {
+        self.allow = Some(methods.into());
+        self
+    }
+
+    /// Something in the request cannot be accepted; `detail` begins with the field's name.
+    #[must_use]
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(ErrorCode::ValidationFailed, detail)
-    }
-
-    /// The same words whether it does not exist or belongs to somebody else.
-    #[must_use]
-    pub fn no_such_instance() -> Self {
-        Self::new(ErrorCode::NotFound, "there is no such instance, or it is not yours")
-    }
-
-    /// A defect: the caller learns nothing, the log everything.
-    pub fn internal(source: impl StdError + Send + Sync + 'static) -> Self {
-        let detail = "something failed inside Berth; its log has the reason under this request's id";
-        Self { source: Some(Box::new(source)), ..Self::new(ErrorCode::Internal, detail) }
     }
 
     /// The operating system gave no randomness.
@@ -132,11 +186,45 @@ impl ApiError {
         Self::internal(error)
     }
 
-    /// Says when to try again.
+    /// There is no such thing for this caller.
     #[must_use]
-    pub const fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_seconds = Some(seconds);
-        self
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ErrorCode::NotFound, format!("there is no such {what}, or it is not yours"))
+    }
+
+    /// There is no such instance for this caller: nobody learns of somebody else's.
+    #[must_use]
+    pub fn no_such_instance() -> Self {
+        Self::not_found("instance")
+    }
+
+    /// A failure of Berth itself.
+    #[must_use]
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let detail = "something failed inside Berth; its log has more under this request id";
+        Self::new(ErrorCode::Internal, detail).because(source)
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    fn log(&self, request_id: &str) {
+        let mut causes = String::new();
+        let mut source: Option<&(dyn StdError + 'static)> = self.source.as_deref().map(|source| source as _);
+        while let Some(cause) = source {
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        match self.code {
+            ErrorCode::Internal | ErrorCode::DatabaseUnavailable => {
+                log::error!("request {request_id} failed: {}{causes}", self.detail);
+            }
+            code => log::debug!("request {request_id} refused ({code:?}): {}{causes}", self.detail),
+        }
     }
 }
 
@@ -146,111 +234,200 @@ impl fmt::Display for ApiError {
     }
 }
 
+impl StdError for ApiError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.code.status()
     }
 
     fn error_response(&self) -> HttpResponse {
+        let request_id = new_request_id();
+        self.log(&request_id);
         let status = self.status_code();
-        let request_id = uuid::Uuid::now_v7().to_string();
-        if let Some(source) = &self.source {
-            let mut chain = source.to_string();
-            let mut cause = source.source();
-            while let Some(next) = cause {
-                chain.push_str(": ");
-                chain.push_str(&next.to_string());
-                cause = next.source();
-            }
-            log::error!("request {request_id}: {chain}");
-        }
-        let title = status.canonical_reason().unwrap_or("Error");
         let problem = Problem {
-            r#type: "about:blank",
-            title,
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: &self.detail,
             code: self.code,
-            request_id,
+            request_id: &request_id,
         };
         let mut response = HttpResponse::build(status);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"berth\""));
-        }
-        let default = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        if let Some(seconds) = self.retry_after_seconds.or(default) {
-            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
-        }
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        response.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body)
+        self.add_headers(&mut response);
+        response.insert_header((REQUEST_ID, request_id.as_str()));
+        // A struct of strings and numbers always serialises.
+        response.body(serde_json::to_vec(&problem).unwrap_or_default())
     }
+}
+
+impl ApiError {
+    fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(methods) = &self.allow {
+            response.insert_header((header::ALLOW, methods.as_str()));
+        }
+    }
+}
+
+/// A fresh name for a request.
+pub(super) fn new_request_id() -> String {
+    Uuid::now_v7().simple().to_string()
 }
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::NotFound => Self::new(ErrorCode::NotFound, "there is no such thing, or it is not yours"),
-            DbError::UniqueViolation { constraint } => {
-                Self::new(ErrorCode::Conflict, format!("that value is taken already ({constraint})"))
+            DbError::Unavailable { .. } => {
+                let detail = "the database is not available right now; nothing was changed, try again";
+                Self::new(ErrorCode::DatabaseUnavailable, detail).because(error)
+            }
+            DbError::NotFound => Self::not_found("thing"),
+            DbError::UniqueViolation { ref constraint } => {
+                let detail = match constraint.as_str() {
+                    "users_email" => "there is an account with this e-mail address already",
+                    "services_name" | "services_pkey" => "there is a service of this name already",
+                    _ => "somebody else has taken that just now; try again",
+                };
+                Self::new(ErrorCode::Conflict, detail).because(error)
             }
             DbError::ForeignKey => {
-                Self::new(ErrorCode::Conflict, "something still refers to it, or it refers to something that is gone")
+                let detail = "something that belongs to it was added or removed just now; try again";
+                Self::new(ErrorCode::Conflict, detail).because(error)
             }
-            DbError::Unavailable { reason } => {
-                log::error!("the database is not available: {reason}");
-                Self::new(
-                    ErrorCode::DatabaseUnavailable,
-                    "the database cannot be used now; nothing was changed; try again",
-                )
-                .retry_after(5)
-            }
-            error @ (DbError::Url { .. } | DbError::Migration(_) | DbError::Query(_)) => Self::internal(error),
+            DbError::Url { .. } | DbError::Migration(_) | DbError::Query(_) => Self::internal(error),
         }
     }
 }
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
-        let text = error.to_string();
-        match error {
-            AuthError::Missing
-            | AuthError::Unknown
-            | AuthError::Expired
-            | AuthError::Revoked
-            | AuthError::WrongPassword => Self::new(ErrorCode::Unauthenticated, text),
-            AuthError::Disabled => Self::new(ErrorCode::Forbidden, text),
-            AuthError::Csrf => Self::new(ErrorCode::CsrfFailed, text),
+        let code = match error {
+            AuthError::Missing | AuthError::Unknown | AuthError::Revoked => ErrorCode::Unauthenticated,
+            AuthError::Expired => ErrorCode::TokenExpired,
+            AuthError::Disabled => ErrorCode::AccountDisabled,
+            AuthError::WrongPassword => ErrorCode::WrongPassword,
+            AuthError::Csrf => ErrorCode::CsrfFailed,
             AuthError::Throttled { retry_after_seconds } => {
-                Self::new(ErrorCode::Throttled, text).retry_after(retry_after_seconds)
+                return Self::new(ErrorCode::Throttled, error.to_string()).retry_after(retry_after_seconds);
             }
-            AuthError::Database(source) => source.into(),
-            error @ AuthError::Hash(_) => Self::internal(error),
-        }
+            AuthError::Database(error) => return error.into(),
+            AuthError::Hash(error) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 impl From<SupervisorError> for ApiError {
     fn from(error: SupervisorError) -> Self {
-        let text = error.to_string();
         match error {
-            SupervisorError::Gone => Self::new(ErrorCode::ShuttingDown, text),
-            SupervisorError::Busy => Self::new(ErrorCode::Overloaded, text).retry_after(1),
-            SupervisorError::Unknown => Self::no_such_instance(),
-            SupervisorError::Refused(_) => Self::new(ErrorCode::Conflict, text),
-            SupervisorError::Database(source) => source.into(),
+            SupervisorError::Gone => Self::new(ErrorCode::ShuttingDown, error.to_string()),
+            SupervisorError::Busy => Self::new(ErrorCode::Overloaded, error.to_string()),
+            SupervisorError::Unknown | SupervisorError::Database(DbError::NotFound) => Self::no_such_instance(),
+            SupervisorError::Refused(detail) => Self::new(ErrorCode::Conflict, detail),
+            SupervisorError::Database(error) => error.into(),
         }
     }
 }
 
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
-        Self::invalid(error.to_string())
+        let code = match error.kind {
+            ErrorKind::Invalid => ErrorCode::ValidationFailed,
+            ErrorKind::Taken | ErrorKind::Bundled => ErrorCode::Conflict,
+            ErrorKind::Unknown => ErrorCode::UnknownService,
+            ErrorKind::Unusable => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
-        Self::internal(error)
+        match error {
+            VaultError::TooLong => Self::new(ErrorCode::ValidationFailed, error.to_string()),
+            VaultError::BadKey { .. }
+            | VaultError::KeyFileExposed { .. }
+            | VaultError::KeyFile { .. }
+            | VaultError::Randomness { .. }
+            | VaultError::WrongKey { .. }
+            | VaultError::UnknownVersion { .. }
+            | VaultError::Malformed
+            | VaultError::Forged => Self::internal(error),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        Self::invalid(format!("`password`: {error}"))
+    }
+}
+
+impl From<NameError> for ApiError {
+    fn from(error: NameError) -> Self {
+        Self::new(ErrorCode::ValidationFailed, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    async fn rendered(error: ApiError) -> (HttpResponse<()>, serde_json::Value) {
+        let (head, body) = error.error_response().into_parts();
+        let body = to_bytes(body).await.unwrap();
+        (head, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_problem_has_every_member_and_no_cause() {
+        let cause = DbError::Unavailable { reason: "file /secret/berth.db is locked".to_owned() };
+        let (head, mut body) = rendered(cause.into()).await;
+        assert_eq!(head.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+        assert_eq!(head.headers().get(header::RETRY_AFTER).unwrap(), "2");
+        assert_eq!(head.headers().get(REQUEST_ID).unwrap().to_str().unwrap(), body["request_id"]);
+        body["request_id"] = "[id]".into();
+        insta::assert_json_snapshot!(body, @r#"
+        {
+          "code": "database_unavailable",
+          "detail": "the database is not available right now; nothing was changed, try again",
+          "request_id": "[id]",
+          "status": 503,
+          "title": "Service Unavailable",
+          "type": "about:blank"
+        }
+        "#);
+    }
+
+    #[actix_web::test]
+    async fn headers_say_what_to_do_next() {
+        let cases = [
+            (AuthError::Missing.into(), 401, "www-authenticate", "Bearer"),
+            (AuthError::WrongPassword.into(), 401, "www-authenticate", "Bearer"),
+            (AuthError::Throttled { retry_after_seconds: 77 }.into(), 429, "retry-after", "77"),
+            (ApiError::new(ErrorCode::Overloaded, "x"), 503, "retry-after", "2"),
+            (ApiError::new(ErrorCode::MethodNotAllowed, "x").allow("GET, POST"), 405, "allow", "GET, POST"),
+        ];
+        for (error, status, name, value) in cases {
+            let (head, body) = rendered(error).await;
+            assert_eq!(head.status().as_u16(), status);
+            assert_eq!(body["status"], status);
+            assert_eq!(head.headers().get(name).unwrap(), value);
+        }
     }
 }

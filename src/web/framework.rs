@@ -1,15 +1,19 @@
 //! What the framework itself answers, in our format; and headers that every API answer carries.
 
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, FromRequest, Handler, HttpRequest, Responder, Route,
     body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderName, HeaderValue},
-    middleware::Next,
-    web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig},
+    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    error::JsonPayloadError,
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
+    middleware::{Next, from_fn},
+    web::{self, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
 };
 
-use super::error::{ApiError, ErrorCode};
+use super::error::{ApiError, ErrorCode, REQUEST_ID, new_request_id};
 
 /// Largest JSON body of the API, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
@@ -22,27 +26,70 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Errors of extractors and unknown routes as problems.
+/// Errors of extractors as problems.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    let json = JsonConfig::default().limit(MAX_JSON).error_handler(|error, _| {
-        let too_large = error.status_code() == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE;
-        let code = if too_large { ErrorCode::PayloadTooLarge } else { ErrorCode::ValidationFailed };
-        ApiError::new(code, format!("the body is not what is expected here: {error}")).into()
-    });
+    let json = JsonConfig::default().limit(MAX_JSON).error_handler(|error, _| refused_body(&error).into());
     let query = QueryConfig::default()
-        .error_handler(|error, _| ApiError::invalid(format!("the query is wrong: {error}")).into());
-    let path = PathConfig::default()
-        .error_handler(|_, _| ApiError::new(ErrorCode::NotFound, "there is no such thing, or it is not yours").into());
+        .error_handler(|error, _| ApiError::invalid(format!("the query cannot be used: {error}")).into());
+    // What cannot be an id names nothing.
+    let path = PathConfig::default().error_handler(|_, _| ApiError::not_found("thing").into());
     config.app_data(json).app_data(query).app_data(path);
 }
 
-/// No such route.
-pub(super) async fn not_found() -> HttpResponse {
-    ApiError::new(ErrorCode::NotFound, "there is no such URL; /openapi.json lists those there are").error_response()
+fn refused_body(error: &JsonPayloadError) -> ApiError {
+    let code = match error {
+        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => ErrorCode::PayloadTooLarge,
+        JsonPayloadError::ContentType => {
+            let detail = "the body must be JSON, with `Content-Type: application/json`";
+            return ApiError::new(ErrorCode::UnsupportedMediaType, detail);
+        }
+        JsonPayloadError::Deserialize(error) if error.is_data() => ErrorCode::ValidationFailed,
+        _ => ErrorCode::MalformedRequest,
+    };
+    ApiError::new(code, format!("the body cannot be used: {error}"))
 }
 
-/// Adds the headers.
-pub(super) async fn security_headers(
+/// No such route.
+pub(super) async fn not_found(request: HttpRequest) -> Result<&'static str, ApiError> {
+    let detail = format!("there is nothing at {}; /openapi.json lists what there is", request.path());
+    Err(ApiError::new(ErrorCode::NotFound, detail))
+}
+
+/// The routes of one path, with the headers of the API. Other methods are refused with those it has.
+pub(super) fn at<const N: usize>(
+    path: &str,
+    methods: [(Method, Route); N],
+) -> impl HttpServiceFactory + 'static + use<N> {
+    let names: Vec<String> = methods.iter().map(|(method, _)| method.to_string()).collect();
+    let allow = names.join(", ");
+    let refuse = move |request: HttpRequest| {
+        let detail = format!("{} is not a method of this path; it has {allow}", request.method());
+        let error = ApiError::new(ErrorCode::MethodNotAllowed, detail).allow(allow.clone());
+        std::future::ready(Err::<&'static str, _>(error))
+    };
+    methods
+        .into_iter()
+        .fold(web::resource(path), |resource, (_, route)| resource.route(route))
+        .default_service(web::to(refuse))
+        .wrap(from_fn(add_headers))
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident)*) => {$(
+        /// One method of a path.
+        pub(super) fn $name<F, Args>(handler: F) -> (Method, Route)
+        where
+            F: Handler<Args>,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            (Method::$method, web::method(Method::$method).to(handler))
+        }
+    )*};
+}
+methods! { get GET head HEAD post POST patch PATCH delete DELETE }
+
+async fn add_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -52,6 +99,11 @@ pub(super) async fn security_headers(
         if !headers.contains_key(&name) {
             headers.insert(name, value);
         }
+    }
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(&new_request_id())
+    {
+        headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
     Ok(response)
 }

@@ -1,5 +1,7 @@
 //! Signing in and out.
 
+use std::net::IpAddr;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite, time::Duration as CookieDuration},
@@ -41,31 +43,52 @@ pub async fn login(
 ) -> Result<HttpResponse, ApiError> {
     origin::check(&request, &state)?;
     let LoginBody { email, password } = body.into_inner();
-    let peer = request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-    let keys = [format!("account {}", email.to_lowercase()), format!("address {peer}")];
+    // An address has at most 254 characters; longer names are nobody's and need no memory.
+    let account: String = email.to_lowercase().chars().take(254).collect();
+    let address = client_address(&request);
+    let keys = [format!("account {account}"), format!("address {address}")];
     let keys: [&str; 2] = [&keys[0], &keys[1]];
-    let now = Timestamp::now();
-    if let Some(wait) = state.throttle.wait(&keys, now) {
-        return Err(AuthError::Throttled { retry_after_seconds: wait.as_secs() + 1 }.into());
-    }
+    refuse_throttled(&state, &keys)?;
     let user = match email.parse::<Email>() {
         Ok(email) => state.db.read(move |conn| users::by_email(conn, &email).optional()).await?,
         Err(_) => None,
     };
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let matches = passwords::verify_async(password, hash).await;
-    let Some(user) = user.filter(|_| matches) else {
-        state.throttle.failed(&keys, now);
-        let detail = json!({ "address": peer });
-        let target = format!("account:{}", email.chars().take(254).collect::<String>());
+    // Guesses that were sent at once have all passed the first look; what they found stays hidden.
+    refuse_throttled(&state, &keys)?;
+    let is_disabled = user.as_ref().is_some_and(|user| user.disabled_at.is_some());
+    let Some(user) = user.filter(|_| matches && !is_disabled) else {
+        state.throttle.failed(&keys, Timestamp::now());
+        let detail = json!({ "address": address, "disabled": matches && is_disabled });
+        let target = format!("account:{account}");
         state.db.write(move |conn| audit(conn, None, "auth.login_failed", target, detail)).await?;
-        return Err(AuthError::WrongPassword.into());
+        return Err(if matches { AuthError::Disabled } else { AuthError::WrongPassword }.into());
     };
-    if user.disabled_at.is_some() {
-        return Err(AuthError::Disabled.into());
-    }
     state.throttle.succeeded(keys[0]);
     open(&request, &state, user).await
+}
+
+fn refuse_throttled(state: &AppState, keys: &[&str]) -> Result<(), AuthError> {
+    match state.throttle.wait(keys, Timestamp::now()) {
+        None => Ok(()),
+        Some(wait) => Err(AuthError::Throttled { retry_after_seconds: wait.as_secs() + 1 }),
+    }
+}
+
+/// Where a sign-in comes from. A proxy on this host says it in the last entry of `X-Forwarded-For`;
+/// everybody else could write there what they like. Of IPv6, the network counts: one person has it whole.
+fn client_address(request: &HttpRequest) -> String {
+    let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return String::new() };
+    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let forwarded = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
+    match forwarded.filter(|_| peer.is_loopback()).unwrap_or(peer) {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
 }
 
 async fn open(request: &HttpRequest, state: &AppState, user: users::User) -> Result<HttpResponse, ApiError> {

@@ -98,7 +98,7 @@ pub async fn create(
     let Some(user) = actor(&caller.0) else {
         return Err(ApiError::new(ErrorCode::Forbidden, "the operator has no account to store credentials for"));
     };
-    let service = service_of(&state, &service)?;
+    let service = service_of(&state, &service, user)?;
     super::validate::label(&label)?;
     check(&value)?;
     if service.manifest.credential.kind == CredentialKind::None {
@@ -198,7 +198,8 @@ async fn own(caller: &Caller, state: &AppState, id: CredentialId) -> Result<cred
     Err(ApiError::new(ErrorCode::NotFound, "there is no such thing, or it is not yours"))
 }
 
-fn check(value: &Secret) -> Result<(), ApiError> {
+/// Checks what a credential may be.
+pub(super) fn check(value: &Secret) -> Result<(), ApiError> {
     let text = value.expose();
     if text.is_empty() || text.len() > MAX_VALUE || text.contains('\0') {
         return Err(ApiError::invalid("`value` must have 1 to 65536 bytes without NUL"));

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, Query},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{List, actor, audit, validate};
+use super::{List, actor, audit, credentials::check, services::may_use, validate};
 use crate::{
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
@@ -78,6 +78,7 @@ pub enum CredentialChoice {
 #[derive(Serialize)]
 pub struct InstanceView {
     id: InstanceId,
+    owner: UserId,
     slug: String,
     service: ServiceName,
     number: u32,
@@ -111,6 +112,7 @@ impl InstanceView {
             url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
             slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
             id: instance.id,
+            owner: instance.user_id,
             slug: instance.slug,
             service: instance.service,
             number: instance.number,
@@ -132,12 +134,33 @@ impl InstanceView {
     }
 }
 
+/// `?all=true` or `?user=EMAIL`, for administrators.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    user: Option<Email>,
+}
+
 /// The caller's instances; for the operator, all.
-pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let (user, everybody) = (caller.0.user, actor(&caller.0).is_none());
+pub async fn list(caller: Caller, state: Data<AppState>, query: Query<ListQuery>) -> Result<HttpResponse, ApiError> {
+    let ListQuery { all, user: wanted } = query.into_inner();
+    if all || wanted.is_some() {
+        caller.may(Action::Administer)?;
+    }
+    let (user, everybody) = (caller.0.user, all || actor(&caller.0).is_none());
     let rows = state
         .db
-        .read(move |conn| if everybody { instances::list_all(conn) } else { instances::list_for_user(conn, user) })
+        .read(move |conn| match wanted {
+            Some(email) => match users::by_email(conn, &email).optional()? {
+                Some(user) => instances::list_for_user(conn, user.id),
+                None => Ok(Vec::new()),
+            },
+            None if everybody => instances::list_all(conn),
+            None => instances::list_for_user(conn, user),
+        })
         .await?;
     let visible = rows
         .into_iter()
@@ -184,7 +207,7 @@ pub async fn create(
     caller.may(Action::UseAccount)?;
     let body = body.into_inner();
     let owner = owner_of(&caller, &state, body.user).await?;
-    let service = service_of(&state, &body.service)?;
+    let service = service_of(&state, &body.service, owner.id)?;
     let now = Timestamp::now();
     let parts = Parts {
         mode: validate::mode(&service.manifest, body.mode)?,
@@ -196,8 +219,19 @@ pub async fn create(
         limits: Limits::default(),
     };
     let instance = record(&state, &caller, &owner, &service, parts).await?;
-    state.supervisor.add(instance.clone()).await?;
+    take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+}
+
+/// Hands a recorded instance to the supervisor. When that fails it is forgotten again, so that the
+/// caller may simply try again.
+pub(super) async fn take_on(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
+    let Err(refused) = state.supervisor.add(instance.clone()).await else { return Ok(()) };
+    let id = instance.id;
+    if let Err(error) = state.db.write(move |conn| instances::delete(conn, id)).await {
+        log::warn!("instance {id} was recorded but not started; the next start of Berth brings it up: {error}");
+    }
+    Err(refused.into())
 }
 
 /// What an owner decides of an instance.
@@ -227,10 +261,10 @@ async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Res
     }
 }
 
-/// The service with this name.
-pub(super) fn service_of(state: &AppState, name: &str) -> Result<Arc<Service>, ApiError> {
+/// The service with this name, if `user` may use it.
+pub(super) fn service_of(state: &AppState, name: &str, user: UserId) -> Result<Arc<Service>, ApiError> {
     let found = name.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
-    found.ok_or_else(|| {
+    found.filter(|service| may_use(service, user)).ok_or_else(|| {
         ApiError::new(
             ErrorCode::UnknownService,
             format!("there is no service {name:?}; GET /api/v1/services lists them"),
@@ -341,6 +375,7 @@ fn credential(
         }
         (Some(CredentialChoice::Id { id }), _) => Ok(Some(Choice::Stored(id))),
         (Some(CredentialChoice::Value { value }), kind) => {
+            check(&value)?;
             let id = CredentialId::generate();
             let sealed = state.vault.seal(&credential_owner(owner.id, id), &value)?;
             let row = credentials::Credential {

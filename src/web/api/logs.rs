@@ -1,6 +1,6 @@
 //! Logs of an instance: its last lines, and new ones as they come.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -75,7 +75,8 @@ pub async fn follow(
 ) -> Result<HttpResponse, ApiError> {
     let file = file_of(&caller, &state, path.into_inner(), &query).await?;
     let at = std::fs::metadata(&file).map_or(0, |about| about.len());
-    let events = stream::unfold(Follower { file, at, quiet: 0 }, |follower| async move { Some(follower.next().await) });
+    let follower = Follower { state, file, at, quiet: 0 };
+    let events = stream::unfold(follower, Follower::next);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
@@ -89,33 +90,38 @@ async fn file_of(caller: &Caller, state: &AppState, id: InstanceId, query: &LogQ
 }
 
 struct Follower {
+    state: Data<AppState>,
     file: PathBuf,
     at: u64,
     quiet: u32,
 }
 
 impl Follower {
-    /// What has been written since; a comment after some silence. A rotated file starts over.
-    async fn next(mut self) -> (Result<Bytes, std::convert::Infallible>, Self) {
-        loop {
+    /// What has been written since; a comment after some silence. A rotated file starts over. Ends when
+    /// Berth does.
+    async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
+        while !self.state.draining.load(Ordering::Acquire) {
             let (file, at) = (self.file.clone(), self.at);
             let read = tokio::task::spawn_blocking(move || read_from(&file, at)).await;
             let (text, at) = read.unwrap_or_default();
             self.at = at;
-            if let Some(end) = text.rfind('\n') {
+            let whole_lines = text.rfind('\n').map(|end| end + 1);
+            // A line that fills a chunk is sent in pieces: its end may be far away.
+            if let Some(end) = whole_lines.or((text.len() as u64 == MAX_CHUNK).then_some(text.len())) {
                 // A line that is not finished yet is read again.
-                self.at -= (text.len() - end - 1) as u64;
+                self.at -= (text.len() - end) as u64;
                 self.quiet = 0;
                 let events: Vec<u8> = text[..end].lines().flat_map(|line| sse::event(line.as_bytes())).collect();
-                return (Ok(Bytes::from(events)), self);
+                return Some((Ok(Bytes::from(events)), self));
             }
             self.at -= text.len() as u64;
             self.quiet += 1;
             tokio::time::sleep(LOOK).await;
             if self.quiet.is_multiple_of(30) {
-                return (Ok(sse::KEEP_ALIVE), self);
+                return Some((Ok(sse::KEEP_ALIVE), self));
             }
         }
+        None
     }
 }
 

@@ -12,12 +12,13 @@ use utoipa::openapi::{
 const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/api/v1/auth/login", "Sign in with {email, password}", "200"),
     (HttpMethod::Post, "/api/v1/auth/logout", "Sign out", "204"),
+    (HttpMethod::Get, "/api/v1/auth/me", "The caller's account", "200"),
     (HttpMethod::Get, "/api/v1/me", "The caller's account", "200"),
     (HttpMethod::Get, "/api/v1/services", "The catalog; ?search=", "200"),
-    (HttpMethod::Post, "/api/v1/services", "Add a service (a manifest)", "201"),
+    (HttpMethod::Post, "/api/v1/services", "Add a service: a manifest", "201"),
     (HttpMethod::Get, "/api/v1/services/{name}", "One service", "200"),
     (HttpMethod::Delete, "/api/v1/services/{name}", "Remove a service that was added", "204"),
-    (HttpMethod::Get, "/api/v1/mcps", "Instances", "200"),
+    (HttpMethod::Get, "/api/v1/mcps", "Instances; for administrators ?all=true or ?user=EMAIL", "200"),
     (
         HttpMethod::Post,
         "/api/v1/mcps",
@@ -55,6 +56,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Delete, "/api/v1/tokens/{id}", "Revoke a token", "204"),
     (HttpMethod::Get, "/api/v1/users", "Accounts (administrators)", "200"),
     (HttpMethod::Post, "/api/v1/users", "Make an account: {email, password?, role?}", "201"),
+    (HttpMethod::Get, "/api/v1/users/{id}", "One account", "200"),
     (
         HttpMethod::Patch,
         "/api/v1/users/{id}",
@@ -63,6 +65,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     ),
     (HttpMethod::Delete, "/api/v1/users/{id}", "Remove an account with all it has", "204"),
     (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
+    (HttpMethod::Post, "/api/v1/admin/refresh", "Read the services directory again (administrators)", "200"),
     (HttpMethod::Get, "/api/v1/sessions", "Client sessions", "200"),
     (HttpMethod::Delete, "/api/v1/sessions/{id}", "End a client session", "204"),
     (HttpMethod::Get, "/api/v1/sessions/{id}/state", "One client session", "200"),

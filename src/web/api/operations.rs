@@ -97,8 +97,8 @@ pub async fn restore(caller: Caller, state: Data<AppState>, path: Path<InstanceI
 /// A second instance with the same service, label, configuration, environment and credential.
 pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
     let source = find(&caller.0, &state, path.into_inner(), true).await?;
-    let service = api::service_of(&state, source.service.as_str())?;
     let owner_id = source.user_id;
+    let service = api::service_of(&state, source.service.as_str(), owner_id)?;
     let owner = state.db.read(move |conn| users::by_id(conn, owner_id)).await?;
     let env = open_env(&state, &source)?;
     let parts = Parts {
@@ -111,7 +111,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
         expires_at: None,
     };
     let instance = api::record(&state, &caller, &owner, &service, parts).await?;
-    state.supervisor.add(instance.clone()).await?;
+    api::take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
 }
 
@@ -124,7 +124,8 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let instance = find(&caller.0, &state, path.into_inner(), true).await?;
     let body = body.into_inner();
-    let service = api::service_of(&state, instance.service.as_str())?;
+    let service = api::service_of(&state, instance.service.as_str(), instance.user_id)?;
+    let until = expiry(body.expires_in_minutes, Timestamp::now())?;
     let changes = changes(&caller, &state, &instance, &service.manifest, &body).await?;
     let (id, by) = (instance.id, actor(&caller.0));
     let names = json!({
@@ -138,8 +139,8 @@ pub async fn change(
             audit(conn, by, "instance.change", format!("instance:{id}"), names)
         })
         .await?;
-    if body.expires_in_minutes.is_some() {
-        state.supervisor.renew(id, expiry(body.expires_in_minutes, Timestamp::now())?).await?;
+    if until.is_some() {
+        state.supervisor.renew(id, until).await?;
     }
     state.supervisor.reconfigure(id).await?;
     let instance = state.db.read(move |conn| rows::by_id(conn, id)).await?;

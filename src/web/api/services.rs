@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{List, actor, audit};
 use crate::{
-    auth::policy::Action,
-    db::{instances, services},
-    domain::{manifest::Manifest, names::ServiceName, time::Timestamp},
+    auth::{Principal, policy::Action},
+    catalog::{Origin, Service},
+    db::{instances, services, users::Role},
+    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -25,20 +26,40 @@ pub struct Search {
     search: Option<String>,
 }
 
-/// The catalog.
-pub async fn list(_: Caller, state: Data<AppState>, query: Query<Search>) -> HttpResponse {
-    let found = state.catalog.list(query.search.as_deref());
+/// What the caller may see of the catalog.
+pub async fn list(caller: Caller, state: Data<AppState>, query: Query<Search>) -> HttpResponse {
+    let mut found = state.catalog.list(query.search.as_deref());
+    found.retain(|service| is_visible(service, &caller.0));
     let items: Vec<&Manifest> = found.iter().map(|service| &service.manifest).collect();
     HttpResponse::Ok().json(List::whole(items))
 }
 
-/// Adds a service.
+/// A service that a user added is theirs alone; administrators see all.
+fn is_visible(service: &Service, caller: &Principal) -> bool {
+    caller.role == Role::Admin || may_use(service, caller.user)
+}
+
+/// Whether instances of `user` may be copies of this service.
+pub(super) fn may_use(service: &Service, user: UserId) -> bool {
+    match service.origin {
+        Origin::Bundled { .. } | Origin::Runtime { owner: None } => true,
+        Origin::Runtime { owner: Some(owner) } => owner == user,
+    }
+}
+
+/// Adds a service: for everybody by an administrator, for oneself by a user where `user_services` allows it.
 pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::Administer)?;
+    caller.may(Action::UseAccount)?;
+    let is_admin = caller.may(Action::Administer).is_ok();
+    if !is_admin && !state.config.auth.user_services {
+        let detail = "only administrators may add services here; the setting `user_services` lets everybody";
+        return Err(ApiError::new(ErrorCode::Forbidden, detail));
+    }
     let manifest = body.into_inner();
     let by = actor(&caller.0);
-    let service = state.catalog.add_runtime(manifest.clone(), by)?;
-    let row = services::Service { manifest: manifest.clone(), owner_id: by, created_at: Timestamp::now() };
+    let owner_id = by.filter(|_| !is_admin);
+    let service = state.catalog.add_runtime(manifest.clone(), owner_id)?;
+    let row = services::Service { manifest: manifest.clone(), owner_id, created_at: Timestamp::now() };
     let name = manifest.name.clone();
     let stored = state
         .db
@@ -55,17 +76,24 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
 }
 
 /// One service.
-pub async fn show(_: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn show(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
     let service = path.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
-    let service = service.ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
+    let service = service
+        .filter(|service| is_visible(service, &caller.0))
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
     Ok(HttpResponse::Ok().json(&service.manifest))
 }
 
 /// Removes a service that was added at run time, when no instance is left of it.
 pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::Administer)?;
-    let name: ServiceName =
-        path.parse().map_err(|_| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
+    caller.may(Action::UseAccount)?;
+    let unknown = || ApiError::new(ErrorCode::UnknownService, "there is no such service");
+    let name: ServiceName = path.parse().map_err(|_| unknown())?;
+    let service = state.catalog.get(&name).filter(|service| is_visible(service, &caller.0)).ok_or_else(unknown)?;
+    let is_own = service.origin == Origin::Runtime { owner: Some(caller.0.user) };
+    if !is_own {
+        caller.may(Action::Administer)?;
+    }
     let (by, wanted) = (actor(&caller.0), name.clone());
     let used = state.db.read(instances::list_all).await?.iter().filter(|instance| instance.service == name).count();
     if used > 0 {

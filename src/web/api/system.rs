@@ -1,21 +1,26 @@
 //! The system itself: health, metrics.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
 use serde_json::json;
 
+use super::{actor, audit};
 use crate::{
     auth::policy::Action,
+    db::users,
     domain::lifecycle::State,
     telemetry::Gauges,
     web::{error::ApiError, extract::Caller, state::AppState},
 };
 
+/// How long the database may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether Berth serves: 200, or 503 when it is ending or its database cannot be reached. Open to all.
 pub async fn health(state: Data<AppState>) -> HttpResponse {
     let draining = state.draining.load(Ordering::Acquire);
-    let database = state.db.ping().await.is_ok();
+    let database = matches!(tokio::time::timeout(PATIENCE, state.db.ping()).await, Ok(Ok(())));
     let mut instances: BTreeMap<&str, u64> = BTreeMap::new();
     for route in state.routes.all() {
         *instances.entry(route.status().state.as_str()).or_default() += 1;
@@ -62,4 +67,18 @@ pub async fn metrics(
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
         .body(text))
+}
+
+/// Reads the services directory again and forgets what is remembered of tokens. For administrators.
+pub async fn refresh(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    caller.may(Action::Administer)?;
+    let catalog = state.catalog.clone();
+    let read = tokio::task::spawn_blocking(move || catalog.reload_bundled()).await.map_err(ApiError::internal)?;
+    for user in state.db.read(users::list).await? {
+        state.authenticator.forget_user(user.id);
+    }
+    let by = actor(&caller.0);
+    state.db.write(move |conn| audit(conn, by, "system.refresh", "system".to_owned(), json!({}))).await?;
+    let problems: Vec<String> = read.iter().map(ToString::to_string).collect();
+    Ok(HttpResponse::Ok().json(json!({ "services": state.catalog.list(None).len(), "problems": problems })))
 }

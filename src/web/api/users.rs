@@ -4,17 +4,23 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use serde::{Deserialize, Serialize};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::{List, Page, actor, audit};
 use crate::{
     auth::{passwords, policy::Action},
     db::{
-        audit as audit_log, instances, logins,
+        Connection, DbError, QueryError, QueryResult, audit as audit_log, instances, logins, services,
         users::{self, NewUser, Role, User},
     },
-    domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
+    domain::{
+        ids::UserId,
+        names::{Email, ServiceName},
+        secret::Secret,
+        time::Timestamp,
+    },
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -68,7 +74,14 @@ pub struct ChangeUser {
     disabled: Option<bool>,
     role: Option<String>,
     password: Option<Secret>,
-    instance_quota: Option<u32>,
+    /// `null` brings the default back.
+    #[serde(deserialize_with = "present")]
+    instance_quota: Option<Option<u32>>,
+}
+
+/// Tells `null` from absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// All accounts.
@@ -76,6 +89,14 @@ pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
     caller.may(Action::Administer)?;
     let users = state.db.read(users::list).await?;
     Ok(HttpResponse::Ok().json(List::whole(users.iter().map(UserView::of).collect())))
+}
+
+/// One account.
+pub async fn show(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
+    caller.may(Action::Administer)?;
+    let id = path.into_inner();
+    let user = state.db.read(move |conn| users::by_id(conn, id)).await?;
+    Ok(HttpResponse::Ok().json(UserView::of(&user)))
 }
 
 /// Makes an account.
@@ -122,13 +143,15 @@ pub async fn change(
     let ChangeUser { disabled, role, password, instance_quota } = body.into_inner();
     let role = parse_role(role.as_deref())?;
     let password_hash = hash(password).await?;
-    if disabled == Some(true) || role == Some(Role::User) {
-        keep_an_administrator(&state, id).await?;
-    }
     let by = actor(&caller.0);
     let user = state
         .db
         .write(move |conn| {
+            let detail = json!({ "disabled": disabled, "role": role.map(Role::as_str), "password": password_hash.is_some(), "instance_quota": instance_quota });
+            audit(conn, by, "user.change", format!("user:{id}"), detail)?;
+            if disabled == Some(true) || role == Some(Role::User) {
+                keep_an_administrator(conn, id)?;
+            }
             if let Some(disabled) = disabled {
                 users::set_disabled(conn, id, disabled.then(Timestamp::now))?;
                 if disabled {
@@ -142,14 +165,13 @@ pub async fn change(
                 users::set_password(conn, id, Some(hash))?;
                 logins::delete_for_user(conn, id, None)?;
             }
-            if instance_quota.is_some() {
-                users::set_quota(conn, id, instance_quota)?;
+            if let Some(quota) = instance_quota {
+                users::set_quota(conn, id, quota)?;
             }
-            let detail = json!({ "disabled": disabled, "role": role.map(Role::as_str), "password": password_hash.is_some(), "instance_quota": instance_quota });
-            audit(conn, by, "user.change", format!("user:{id}"), detail)?;
             users::by_id(conn, id)
         })
-        .await?;
+        .await
+        .map_err(kept)?;
     state.authenticator.forget_user(id);
     Ok(HttpResponse::Ok().json(UserView::of(&user)))
 }
@@ -158,23 +180,18 @@ pub async fn change(
 pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    keep_an_administrator(&state, id).await?;
-    let user = state.db.read(move |conn| users::by_id(conn, id)).await?;
-    // First the door, then the rooms: nothing new is made while the rest is taken down.
-    state.db.write(move |conn| users::set_disabled(conn, id, Some(Timestamp::now()))).await?;
-    state.authenticator.forget_user(id);
-    for instance in state.db.read(move |conn| instances::list_for_user(conn, id)).await? {
-        state.supervisor.delete(instance.id).await?;
-    }
     let by = actor(&caller.0);
-    let email = user.email.clone();
-    state
-        .db
-        .write(move |conn| {
-            users::delete(conn, id)?;
-            audit(conn, by, "user.remove", format!("user:{id}"), json!({ "email": email }))
-        })
-        .await?;
+    // First the door, then the rooms: nothing new is made while the rest is taken down.
+    let user = state.db.write(move |conn| shut_out(conn, id, by)).await.map_err(kept)?;
+    state.authenticator.forget_user(id);
+    let owned = state.db.read(move |conn| instances::list_for_user(conn, id)).await?;
+    // Together: each may take its whole grace period.
+    try_join_all(owned.iter().map(|instance| state.supervisor.delete(instance.id))).await?;
+    let services = state.db.write(move |conn| erase(conn, id)).await?;
+    for name in &services {
+        // Gone already, when somebody else was faster.
+        let _ = state.catalog.remove_runtime(name);
+    }
     state.authenticator.forget_user(id);
     let logs = state.paths.user_logs(user.number);
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(logs)).await;
@@ -202,16 +219,45 @@ pub async fn audit_list(
     Ok(HttpResponse::Ok().json(List { items: items.collect(), next }))
 }
 
-/// The last administrator can be neither removed nor shut out.
-async fn keep_an_administrator(state: &AppState, id: UserId) -> Result<(), ApiError> {
-    let users = state.db.read(users::list).await?;
+/// The first half of a removal. The audit row comes first: it is what puts such transactions in one
+/// order, so that two administrators cannot remove each other at once.
+fn shut_out(conn: &mut Connection, id: UserId, by: Option<UserId>) -> QueryResult<User> {
+    let user = users::by_id(conn, id)?;
+    audit(conn, by, "user.remove", format!("user:{id}"), json!({ "email": user.email }))?;
+    keep_an_administrator(conn, id)?;
+    users::set_disabled(conn, id, Some(Timestamp::now()))?;
+    Ok(user)
+}
+
+/// The second half; returns the services that only this user could use.
+fn erase(conn: &mut Connection, id: UserId) -> QueryResult<Vec<ServiceName>> {
+    let own = services::list(conn)?.into_iter().filter(|service| service.owner_id == Some(id));
+    let names: Vec<ServiceName> = own.map(|service| service.manifest.name).collect();
+    names.iter().try_for_each(|name| services::delete(conn, name))?;
+    users::delete(conn, id)?;
+    Ok(names)
+}
+
+/// The last administrator can be neither removed nor shut out: the transaction is undone, see [`kept`].
+fn keep_an_administrator(conn: &mut Connection, id: UserId) -> QueryResult<()> {
+    let users = users::list(conn)?;
     let counts = |user: &&User| user.role == Role::Admin && user.disabled_at.is_none();
     let others = users.iter().filter(counts).filter(|user| user.id != id).count();
     let is_one = users.iter().filter(counts).any(|user| user.id == id);
     if is_one && others == 0 {
-        return Err(ApiError::new(ErrorCode::Conflict, "this is the last administrator; make another one first"));
+        return Err(QueryError::RollbackTransaction);
     }
     Ok(())
+}
+
+/// What a transaction that was undone for [`keep_an_administrator`] is for the caller.
+fn kept(error: DbError) -> ApiError {
+    match error {
+        DbError::Query(QueryError::RollbackTransaction) => {
+            ApiError::new(ErrorCode::Conflict, "this is the last administrator; make another one first")
+        }
+        error => error.into(),
+    }
 }
 
 fn parse_role(role: Option<&str>) -> Result<Option<Role>, ApiError> {
@@ -219,13 +265,13 @@ fn parse_role(role: Option<&str>) -> Result<Option<Role>, ApiError> {
         None => Ok(None),
         Some("admin") => Ok(Some(Role::Admin)),
         Some("user") => Ok(Some(Role::User)),
-        Some(other) => Err(ApiError::invalid(format!("role {other:?} is not one of admin, user"))),
+        Some(other) => Err(ApiError::invalid(format!("`role`: {other:?} is not one of admin, user"))),
     }
 }
 
 async fn hash(password: Option<Secret>) -> Result<Option<String>, ApiError> {
     let Some(password) = password else { return Ok(None) };
-    passwords::check(&password).map_err(|error| ApiError::invalid(error.to_string()))?;
+    passwords::check(&password)?;
     let hash = passwords::hash_async(password).await.map_err(crate::auth::AuthError::from)?;
     Ok(Some(hash))
 }

@@ -9,7 +9,7 @@ use crate::{
 
 /// Names with which an owner could run code in the child's interpreter, redirect its libraries or
 /// take the place of what Berth sets.
-const REFUSED_NAMES: [&str; 16] = [
+const REFUSED_NAMES: &[&str] = &[
     "PATH",
     "HOME",
     "TMPDIR",
@@ -26,15 +26,56 @@ const REFUSED_NAMES: [&str; 16] = [
     "OPENSSL_CONF",
     "OPENSSL_MODULES",
     "TMP",
+    "TEMP",
+    "SHELL",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "CLASSPATH",
+    "VIRTUAL_ENV",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "HOSTALIASES",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "NLSPATH",
+    "LOCPATH",
+    "GLIBC_TUNABLES",
 ];
-const REFUSED_PREFIXES: [&str; 11] =
-    ["BERTH_", "LD_", "DYLD_", "NODE_", "PYTHON", "PERL", "RUBY", "NPM_CONFIG_", "GIT_", "UV_", "PIP_"];
+const REFUSED_PREFIXES: &[&str] = &[
+    "BERTH_",
+    "LD_",
+    "DYLD_",
+    "NODE_",
+    "NPM_CONFIG_",
+    "BUN_",
+    "DENO_",
+    "PYTHON",
+    "UV_",
+    "PIP_",
+    "PERL",
+    "RUBY",
+    "LUA_",
+    "GIT_",
+    "JULIA_",
+    "DOTNET_",
+    "CORECLR_",
+    "COMPLUS_",
+    "MALLOC_",
+];
+/// Variables and fields that one instance may have.
+const MAX_ENTRIES: usize = 100;
+/// Longest value of one, in bytes: the kernel takes no argument or variable above 128 KiB.
+const MAX_VALUE: usize = 32 * 1024;
 
 /// Checks an owner's environment.
 ///
 /// # Errors
 /// The first name that is refused.
 pub fn environment(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    if env.len() > MAX_ENTRIES {
+        return Err(ApiError::invalid(format!("`env` has at most {MAX_ENTRIES} variables")));
+    }
     for (name, value) in env {
         let plain = !name.is_empty()
             && name.len() <= 128
@@ -49,9 +90,14 @@ pub fn environment(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
         if REFUSED_NAMES.contains(&upper.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
             return Err(ApiError::invalid(format!("`env`: {name} is not allowed, it could change what runs")));
         }
-        if value.len() > 32 * 1024 || value.contains('\0') {
-            return Err(ApiError::invalid(format!("`env`: the value of {name} must be at most 32 KiB without NUL")));
-        }
+        value_of("env", name, value)?;
+    }
+    Ok(())
+}
+
+fn value_of(field: &str, name: &str, value: &str) -> Result<(), ApiError> {
+    if value.len() > MAX_VALUE || value.contains('\0') {
+        return Err(ApiError::invalid(format!("`{field}`: the value of {name} must be at most 32 KiB without NUL")));
     }
     Ok(())
 }
@@ -69,6 +115,7 @@ pub fn config(manifest: &Manifest, config: &BTreeMap<String, String>) -> Result<
             known.join(", ")
         )));
     }
+    config.iter().try_for_each(|(name, value)| value_of("config", name, value))?;
     let missing = manifest
         .config
         .iter()
@@ -132,7 +179,7 @@ mod tests {
     #[test]
     fn names_that_change_what_runs_are_refused() {
         let env = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
-        for name in ["FOO", "API_URL", "_X1", "DEBUG"] {
+        for name in ["FOO", "API_URL", "_X1", "DEBUG", "HTTPS_PROXY", "TZ"] {
             assert!(environment(&env(name)).is_ok(), "{name}");
         }
         for name in [
@@ -148,8 +195,49 @@ mod tests {
             "Path",
             "npm_config_prefix",
             "BASH_ENV",
+            "GIT_SSH_COMMAND",
+            "PROMPT_COMMAND",
+            "PORT",
         ] {
             assert!(environment(&env(name)).is_err(), "{name}");
         }
+    }
+
+    fn manifest() -> Manifest {
+        let fields =
+            r#"[{"name":"NEEDED","required":true},{"name":"FILLED","required":true,"default":"x"},{"name":"FREE"}]"#;
+        let text = format!(
+            r#"{{"name":"x","display_name":"X","transport":"stdio","launch":{{"kind":"command","command":"/bin/cat"}},
+            "config":{fields},"modes":["session","dedicated"],"limits":{{"memory_bytes":100,"processes":4}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn configuration_is_what_the_manifest_asks_for() {
+        let check = |pairs: &[(&str, &str)]| {
+            config(&manifest(), &pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
+        assert!(check(&[("NEEDED", "1")]).is_ok());
+        assert!(check(&[("NEEDED", "1"), ("FREE", "2")]).is_ok());
+        for wrong in [&[("FREE", "2")][..], &[("NEEDED", "1"), ("OTHER", "2")], &[("NEEDED", "a\0b")], &[]] {
+            assert!(check(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn owners_tighten_and_administrators_widen() {
+        let service = manifest().limits;
+        let wanted = |memory_bytes| Limits { memory_bytes: Some(memory_bytes), ..Limits::default() };
+        assert!(limits(wanted(99), service, false).is_ok());
+        assert!(limits(wanted(101), service, false).is_err());
+        assert!(limits(wanted(101), service, true).is_ok());
+    }
+
+    #[test]
+    fn modes_are_those_of_the_service_and_of_this_version() {
+        assert_eq!(mode(&manifest(), None).unwrap(), Mode::Dedicated);
+        assert!(mode(&manifest(), Some(Mode::Session)).is_err());
+        assert!(mode(&manifest(), Some(Mode::Shared)).is_err());
     }
 }
