@@ -250,6 +250,12 @@ impl SupervisorHandle {
         Ok(killed)
     }
 
+    /// Ports that are leased to HTTP children now.
+    #[must_use]
+    pub fn leased_ports(&self) -> usize {
+        self.runtime.ports.leased()
+    }
+
     async fn tell(&self, id: InstanceId, command: InstanceCommand) -> Result<(), SupervisorError> {
         let known = self.supervisor.send(ToInstance { id, command }).timeout(ACCEPT_TIMEOUT).await?;
         if known { Ok(()) } else { Err(SupervisorError::Unknown) }

@@ -20,7 +20,10 @@ use std::{
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
 use anyhow::{Context, Result, bail};
-use tokio::sync::Semaphore;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
+};
 use url::Url;
 
 pub use self::control::Control;
@@ -43,7 +46,9 @@ use crate::{
 /// Threads for instances' actors: few, never one each.
 const ARBITERS: usize = 2;
 /// How long calls in flight may take to finish at the end.
-const DRAIN_SECONDS: u64 = 10;
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// The setting by which a wrong master key is known.
+pub const VAULT_CHECK: &str = "vault.check";
 
 /// The parts that commands without a server need, too.
 pub struct Stores {
@@ -60,21 +65,22 @@ pub struct Stores {
 /// # Errors
 /// When anything cannot be opened; a wrong master key is refused before anything is written with it.
 pub fn open_stores(config: &Config) -> Result<Stores> {
-    make_private(&config.storage.data_dir)?;
-    let db = open_database(config)?;
-    let applied = db.migrate().context("the database could not be migrated; nothing was started")?;
-    if !applied.is_empty() {
-        log::info!("database migrated: {}", applied.join(", "));
-    }
+    let db = open_migrated_database(config)?;
     let key_file = config.storage.master_key_file();
-    let stored = db.read_blocking(|conn| settings::get(conn, "vault.check"))?;
+    let stored = db.read_blocking(|conn| settings::get(conn, VAULT_CHECK))?;
     if stored.is_some() && config.storage.master_key.is_none() && !key_file.exists() {
-        bail!("{} is missing, but the database holds secrets sealed with it; put it back or set BERTH_MASTER_KEY", key_file.display());
+        bail!(
+            "{} is missing, but the database holds secrets sealed with it; put it back or set BERTH_MASTER_KEY",
+            key_file.display()
+        );
     }
-    let (vault, _) = Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
+    let (vault, _) =
+        Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
     let fresh = vault.check_value()?;
-    let check = db.write_blocking(|conn| settings::put_if_absent(conn, "vault.check", &fresh))?;
-    vault.verify_check(&check).context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
+    let check = db.write_blocking(|conn| settings::put_if_absent(conn, VAULT_CHECK, &fresh))?;
+    vault
+        .verify_check(&check)
+        .context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
     let id = uuid::Uuid::new_v4().simple().to_string();
     let host = db.write_blocking(|conn| settings::put_if_absent(conn, "host.id", &id))?;
     Ok(Stores { db, vault: Arc::new(vault), host })
@@ -88,30 +94,65 @@ pub fn open_database(config: &Config) -> Result<Db> {
     Db::open(config.storage.database_url().expose()).context("the database cannot be opened")
 }
 
-/// The catalog: bundled services and those that were added. What is wrong with one is logged and
+/// Opens the database and brings its schema up to date, making the data directory where it is missing.
+///
+/// # Errors
+/// When it cannot be reached or migrated.
+pub fn open_migrated_database(config: &Config) -> Result<Db> {
+    let db = migrated(config)?.0;
+    Ok(db)
+}
+
+/// Brings the database's schema up to date; the names of what was applied.
+///
+/// # Errors
+/// When it cannot be reached or migrated.
+pub fn migrate(config: &Config) -> Result<Vec<String>> {
+    migrated(config).map(|(_, applied)| applied)
+}
+
+fn migrated(config: &Config) -> Result<(Db, Vec<String>)> {
+    make_private(&config.storage.data_dir)?;
+    let db = open_database(config)?;
+    let applied = db.migrate().context("the database could not be migrated; nothing was changed")?;
+    if !applied.is_empty() {
+        log::info!("database migrated: {}", applied.join(", "));
+    }
+    Ok((db, applied))
+}
+
+/// The catalog: bundled services and those that were added. What is wrong with one is told and
 /// leaves the others alone.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn load_catalog(config: &Config, db: &Db) -> Result<Catalog> {
+pub fn load_catalog(config: &Config, db: &Db) -> Result<(Catalog, Vec<String>)> {
     let (catalog, problems) = Catalog::load(&config.storage.services_dir, config.runtime.shared_ports);
-    for problem in problems {
-        log::error!("a service is left out: {problem}");
-    }
+    let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for added in db.read_blocking(services::list)? {
         let name = added.manifest.name.clone();
         if let Err(problem) = catalog.add_runtime(added.manifest, added.owner_id) {
-            log::error!("the service {name} is left out: {problem}");
+            problems.push(format!("added service {name}: {problem}"));
         }
     }
-    Ok(catalog)
+    Ok((catalog, problems))
 }
 
-/// Runs Berth until it is told to end. Returns whether every process ended by itself.
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether every process ended by itself.
+    pub graceful: bool,
+    /// Whether Berth was told to start again.
+    pub again: bool,
+}
+
+/// Runs Berth until it is told to end.
 ///
 /// # Errors
 /// When it cannot start; nothing runs then.
-pub async fn serve(config: Config) -> Result<bool> {
+pub async fn serve(config: Config) -> Result<Ended> {
+    let mut signals = Signals::listen()?;
     make_private(&config.storage.data_dir)?;
     let _lock = DataLock::take(&config.storage.data_dir)?;
     let stores = open_stores(&config)?;
@@ -128,17 +169,20 @@ pub async fn serve(config: Config) -> Result<bool> {
     let report = state.supervisor.boot().await.context("instances could not be brought back")?;
     log::info!("Berth {} serves {} instances at {}", env!("CARGO_PKG_VERSION"), report.instances, state.public_url);
     let upkeep = actix_rt::spawn(upkeep(state.clone()));
-    wait_for_signal().await?;
+    let again = signals.wait().await;
     let graceful = shut_down(&state, &handle).await;
     upkeep.abort();
     serving.await??;
     drop(control);
-    Ok(graceful)
+    Ok(Ended { graceful, again })
 }
 
 fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<AppState>> {
     let Stores { db, vault, host } = stores;
-    let catalog = load_catalog(&config, &db)?;
+    let (catalog, problems) = load_catalog(&config, &db)?;
+    for problem in problems {
+        log::error!("a service is left out: {problem}");
+    }
     let (routes, metrics) = (Arc::new(RouteTable::default()), Arc::new(Metrics::default()));
     let paths = Paths::new(config.storage.data_dir.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -181,8 +225,9 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<App
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen"))
+    TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen")
+    })
 }
 
 fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_web::dev::Server> {
@@ -191,14 +236,14 @@ fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_w
         .workers(state.config.server.workers)
         .keep_alive(Duration::from_secs(75))
         .client_request_timeout(Duration::from_secs(30))
-        .shutdown_timeout(DRAIN_SECONDS)
+        .shutdown_timeout(DRAIN.as_secs())
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
 }
 
 async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
-    log::info!("ending: calls in flight have {DRAIN_SECONDS} s");
+    log::info!("ending: calls in flight have {} s", DRAIN.as_secs());
     state.draining.store(true, Ordering::Release);
     server.stop(true).await;
     let killed = state.supervisor.shutdown().await.unwrap_or(0);
@@ -227,15 +272,31 @@ async fn upkeep(state: Data<AppState>) {
     }
 }
 
-async fn wait_for_signal() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that end a run. Listened for from the start, so that none that comes early kills.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    again: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            again: listen(SignalKind::user_defined1())?,
+        })
     }
-    Ok(())
+
+    /// Waits for TERM or INT, which end Berth, or USR1, after which it starts again; returns whether it does.
+    async fn wait(&mut self) -> bool {
+        tokio::select! {
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+            _ = self.again.recv() => true,
+        }
+    }
 }
 
 /// Makes the data directory, for its owner alone.

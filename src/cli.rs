@@ -1,83 +1,186 @@
-//! The command line (being replaced).
-use std::{collections::BTreeMap, io::Read, path::PathBuf, process::ExitCode};
+//! The command line: one file per command below, the tree of them here.
+//!
+//! Accounts, tokens, services and the audit log are in the database, so their commands work on it
+//! directly, whether Berth runs or not. What a running Berth must know at once (instances, and
+//! rights that are taken away) goes to it over REST with the control token of its data directory.
+//!
+//! Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong usage.
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+mod audit;
+mod context;
+mod doctor;
+mod instance;
+mod life;
+mod logs;
+mod output;
+mod remote;
+mod serve;
+mod service;
+mod status;
+mod token;
+mod user;
 
-use crate::{
-    app,
-    auth::{passwords, tokens},
-    config::{Config, Layers},
-    db::{tokens as token_rows, users},
-    domain::{ids::*, secret::Secret, time::Timestamp},
-};
+use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use self::context::Context;
+
+/// Hosts MCP servers for many users: a private, supervised instance per user at an authenticated URL.
 #[derive(Parser)]
+#[command(name = "berth", version, arg_required_else_help = true)]
 struct Cli {
-    #[arg(long, global = true)]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    global: Global,
     #[command(subcommand)]
     command: Command,
 }
+
+/// Options of every command.
+#[derive(Args)]
+struct Global {
+    /// Everything that Berth writes. Default ./data, or BERTH_DATA_DIR
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The settings file; goes before the command. Default ./berth.toml, if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting by its name, such as `log=debug`
+    #[arg(long = "set", global = true, value_name = "NAME=VALUE", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum Command {
-    Serve { #[arg(long)] listen: Option<String> },
+    /// Run Berth until it is told to end
+    Serve(serve::Serve),
+    /// Bring the database's schema up to date
     Migrate,
+    /// Look for what is missing or wrong on this machine
+    Doctor,
+    /// People with an account
     #[command(subcommand)]
-    User(User),
+    User(user::User),
+    /// API tokens
     #[command(subcommand)]
-    Token(Token),
+    Token(token::Token),
+    /// What can be hosted
     #[command(subcommand)]
-    Service(Service),
+    Service(service::Service),
+    /// What is hosted
+    #[command(subcommand)]
+    Instance(instance::Instance),
+    /// What runs
+    Status,
+    /// The last log lines of one instance, or of all
+    Logs(logs::Logs),
+    /// What runs, refreshed
+    Monit(status::Monit),
+    /// End the running Berth and start it again with the same settings, as the same process
+    Restart,
+    /// End the running Berth and every instance
+    Stop,
+    /// The record of who did what
+    #[command(subcommand)]
+    Audit(audit::Audit),
 }
-#[derive(Subcommand)]
-enum User { Add { email: String, #[arg(long)] admin: bool, #[arg(long)] password_stdin: bool } }
-#[derive(Subcommand)]
-enum Token { Create { #[arg(long)] user: String } }
-#[derive(Subcommand)]
-enum Service { List }
 
-/// Runs.
+/// Parses the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    match run(&cli) {
         Ok(code) => code,
-        Err(error) => { eprintln!("{error:#}"); ExitCode::FAILURE }
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
-    let mut flags = BTreeMap::new();
-    if let Some(d) = cli.data_dir { flags.insert("data_dir".to_owned(), d.display().to_string()); }
-    if let Command::Serve { listen: Some(l) } = &cli.command { flags.insert("listen".to_owned(), l.clone()); }
-    let config = Config::read(&Layers::new(flags, std::env::vars(), std::path::Path::new("berth.toml"))?)?;
-    match cli.command {
-        Command::Serve { .. } => {
-            crate::telemetry::init_logging(&config.server.log, config.server.log_format);
-            let ok = actix_rt::System::new().block_on(app::serve(config))?;
-            Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+fn run(cli: &Cli) -> Result<ExitCode> {
+    let (listen, file) = match &cli.command {
+        Command::Serve(serve) => (serve.listen.as_deref(), serve.config.as_deref()),
+        _ => (None, None),
+    };
+    let context = Context::new(&cli.global, listen, file)?;
+    match &cli.command {
+        Command::Serve(_) => return serve::run(context),
+        Command::Doctor => return doctor::run(&context),
+        Command::Migrate => life::migrate(&context),
+        Command::User(command) => user::run(&context, command),
+        Command::Token(command) => token::run(&context, command),
+        Command::Service(command) => return service::run(&context, command),
+        Command::Instance(command) => instance::run(&context, command),
+        Command::Status => status::run(&context),
+        Command::Logs(command) => logs::run(&context, command),
+        Command::Monit(command) => status::monit(&context, command),
+        Command::Restart => life::restart(&context),
+        Command::Stop => life::stop(&context),
+        Command::Audit(command) => return audit::run(&context, command),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `NAME=VALUE`; the value may hold further equal signs.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("must be NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn verify_cli() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_the_contract_parse() {
+        let id = "0198c6a0-0000-7000-8000-000000000000";
+        for line in [
+            "serve --listen 127.0.0.1:0 --data-dir d --config berth.toml",
+            "--config berth.toml --set log=debug migrate",
+            "migrate",
+            "doctor --json",
+            "user add a@b.c --admin --password-stdin",
+            "user list",
+            "user disable a@b.c",
+            "user remove a@b.c",
+            &format!("token create --user a@b.c --instance {id} --instance {id} --expires-days 3"),
+            "service list",
+            "service show memory",
+            "service check service.toml",
+            "service add service.json",
+            "instance create memory --user a@b.c --label x --env A=b=c --config R=s --credential-stdin --expires-minutes 5",
+            &format!("instance renew {id} --minutes 5"),
+            &format!("instance renew {id} --never"),
+            &format!("instance logs {id} --follow --stream access"),
+            "instance clone mem_ann_abcdefgh",
+            "status --json",
+            "logs",
+            "monit --once",
+            "restart",
+            "stop",
+            "audit verify",
+        ] {
+            let words = std::iter::once("berth").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        Command::Migrate => { app::open_stores(&config)?; Ok(ExitCode::SUCCESS) }
-        Command::User(User::Add { email, admin, password_stdin }) => {
-            let stores = app::open_stores(&config)?;
-            let mut p = String::new();
-            if password_stdin { std::io::stdin().read_to_string(&mut p)?; }
-            let p = Secret::new(p.trim_end_matches('\n').to_owned());
-            passwords::check(&p)?;
-            let hash = passwords::hash(&p)?;
-            let new = users::NewUser { id: UserId::generate(), email: email.parse()?, password_hash: Some(hash), role: if admin { users::Role::Admin } else { users::Role::User }, instance_quota: None, created_at: Timestamp::now() };
-            stores.db.write_blocking(|c| users::insert(c, &new)).context("user")?;
-            Ok(ExitCode::SUCCESS)
+        for line in ["", "nothing", "user add", "user add x", "token create", "instance renew x", "serve --set novalue"]
+        {
+            let words = std::iter::once("berth").chain(line.split_whitespace());
+            assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");
         }
-        Command::Token(Token::Create { user }) => {
-            let stores = app::open_stores(&config)?;
-            let email = user.parse()?;
-            let s = tokens::mint()?;
-            stores.db.write_blocking(|c| { let u = users::by_email(c, &email)?; token_rows::insert(c, &token_rows::NewToken { id: TokenId::generate(), user_id: u.id, name: String::new(), hash: tokens::TokenHash::of(s.expose()).to_hex(), hint: s.hint(), instances: None, created_at: Timestamp::now(), expires_at: None }) })?;
-            println!("{}", s.expose());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Service(Service::List) => { println!("services"); Ok(ExitCode::SUCCESS) }
     }
 }

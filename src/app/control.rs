@@ -40,7 +40,12 @@ impl Control {
         let fresh = data_dir.join("control.json.new");
         // Written aside and renamed: a reader sees all of it or none.
         let _ = fs::remove_file(&fresh);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).with_context(|| format!("cannot write {}", fresh.display()))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)
+            .with_context(|| format!("cannot write {}", fresh.display()))?;
         file.write_all(&serde_json::to_vec(&content)?)?;
         fs::rename(&fresh, &path)?;
         Ok(Self { url: content.url, token: Secret::new(content.token), pid: content.pid, published: Some(path) })

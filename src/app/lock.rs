@@ -25,7 +25,11 @@ impl DataLock {
             let mut holder = String::new();
             // The holder's pid is a courtesy; without it the message still says enough.
             let _ = file.read_to_string(&mut holder);
-            bail!("another Berth (pid {}) uses the data directory {}; stop it first or choose another with --data-dir", holder.trim(), data_dir.display());
+            bail!(
+                "another Berth (pid {}) uses the data directory {}; stop it first or choose another with --data-dir",
+                holder.trim(),
+                data_dir.display()
+            );
         }
         file.set_len(0)?;
         file.rewind()?;

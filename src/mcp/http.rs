@@ -153,7 +153,8 @@ impl HttpUpstream {
         session.set_child_session(session_of(&response));
         self.answer_of(response).await?;
         let initialized = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        self.send(Method::POST, Some(session), initialized).await.map(|_| ())
+        let mut accepted = self.send(Method::POST, Some(session), initialized).await?;
+        self.collect(&mut accepted).await.map(|_| ())
     }
 
     /// The one response in an answer, whether it came as JSON or as events.
@@ -182,20 +183,24 @@ impl HttpUpstream {
     }
 
     async fn collect(&self, response: &mut ClientResponse) -> Result<Bytes, UpstreamError> {
-        let mut body = BytesMut::new();
+        // Read to the very end: only then does the connection go back to the pool.
+        let mut whole = Bytes::new();
+        let mut pieces = BytesMut::new();
         while let Some(chunk) = response.next().await {
             let chunk = chunk.map_err(|error| unreachable(&error))?;
-            if body.is_empty() && length_of(response) == Some(chunk.len() as u64) {
-                return Ok(chunk);
-            }
-            if body.len() + chunk.len() > self.max_answer_bytes {
+            if whole.len() + pieces.len() + chunk.len() > self.max_answer_bytes {
                 return Err(UpstreamError::Protocol {
                     detail: format!("its answer is larger than {} bytes", self.max_answer_bytes),
                 });
             }
-            body.extend_from_slice(&chunk);
+            if whole.is_empty() && pieces.is_empty() {
+                whole = chunk;
+                continue;
+            }
+            pieces.extend_from_slice(&std::mem::take(&mut whole));
+            pieces.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
     }
 
     async fn reply_of(&self, mut response: ClientResponse) -> Result<Reply, UpstreamError> {
@@ -263,10 +268,10 @@ impl Upstream for HttpUpstream {
         message: Message,
     ) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
-            let response = self.send_in_session(Method::POST, &session, message.body().clone()).await?;
+            let mut response = self.send_in_session(Method::POST, &session, message.body().clone()).await?;
             let status = response.status();
             if status.is_success() {
-                return Ok(());
+                return self.collect(&mut response).await.map(|_| ());
             }
             Err(UpstreamError::Unreachable { detail: format!("it answered HTTP {}", status.as_u16()) })
         }

@@ -1,8 +1,14 @@
 //! The REST API below `/api/v1`.
 
 pub mod auth;
+pub mod credentials;
 pub mod instances;
+pub mod logs;
+pub mod openapi;
+pub mod operations;
 pub mod services;
+pub mod sessions;
+pub mod system;
 pub mod tokens;
 pub mod users;
 pub mod validate;
@@ -56,7 +62,13 @@ fn actor(principal: &Principal) -> Option<UserId> {
 }
 
 /// Writes an audit row inside the transaction of the change that it is about.
-fn audit(conn: &mut Connection, actor: Option<UserId>, action: &str, target: String, detail: serde_json::Value) -> QueryResult<()> {
+fn audit(
+    conn: &mut Connection,
+    actor: Option<UserId>,
+    action: &str,
+    target: String,
+    detail: serde_json::Value,
+) -> QueryResult<()> {
     let entry = audit::NewEntry { at: Timestamp::now(), actor, action: action.to_owned(), target, detail };
     audit::append(conn, &entry).map(|_| ())
 }

@@ -75,7 +75,9 @@ impl ErrorCode {
             Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Overloaded | Self::InstanceUnavailable | Self::DatabaseUnavailable | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::InstanceUnavailable | Self::DatabaseUnavailable | Self::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -163,7 +165,14 @@ impl ResponseError for ApiError {
             log::error!("request {request_id}: {chain}");
         }
         let title = status.canonical_reason().unwrap_or("Error");
-        let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail, code: self.code, request_id };
+        let problem = Problem {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+        };
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if status == StatusCode::UNAUTHORIZED {
@@ -182,11 +191,19 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::NotFound => Self::new(ErrorCode::NotFound, "there is no such thing, or it is not yours"),
-            DbError::UniqueViolation { constraint } => Self::new(ErrorCode::Conflict, format!("that value is taken already ({constraint})")),
-            DbError::ForeignKey => Self::new(ErrorCode::Conflict, "something still refers to it, or it refers to something that is gone"),
+            DbError::UniqueViolation { constraint } => {
+                Self::new(ErrorCode::Conflict, format!("that value is taken already ({constraint})"))
+            }
+            DbError::ForeignKey => {
+                Self::new(ErrorCode::Conflict, "something still refers to it, or it refers to something that is gone")
+            }
             DbError::Unavailable { reason } => {
                 log::error!("the database is not available: {reason}");
-                Self::new(ErrorCode::DatabaseUnavailable, "the database cannot be used now; nothing was changed; try again").retry_after(5)
+                Self::new(
+                    ErrorCode::DatabaseUnavailable,
+                    "the database cannot be used now; nothing was changed; try again",
+                )
+                .retry_after(5)
             }
             error @ (DbError::Url { .. } | DbError::Migration(_) | DbError::Query(_)) => Self::internal(error),
         }
@@ -197,12 +214,16 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let text = error.to_string();
         match error {
-            AuthError::Missing | AuthError::Unknown | AuthError::Expired | AuthError::Revoked | AuthError::WrongPassword => {
-                Self::new(ErrorCode::Unauthenticated, text)
-            }
+            AuthError::Missing
+            | AuthError::Unknown
+            | AuthError::Expired
+            | AuthError::Revoked
+            | AuthError::WrongPassword => Self::new(ErrorCode::Unauthenticated, text),
             AuthError::Disabled => Self::new(ErrorCode::Forbidden, text),
             AuthError::Csrf => Self::new(ErrorCode::CsrfFailed, text),
-            AuthError::Throttled { retry_after_seconds } => Self::new(ErrorCode::Throttled, text).retry_after(retry_after_seconds),
+            AuthError::Throttled { retry_after_seconds } => {
+                Self::new(ErrorCode::Throttled, text).retry_after(retry_after_seconds)
+            }
             AuthError::Database(source) => source.into(),
             error @ AuthError::Hash(_) => Self::internal(error),
         }

@@ -52,11 +52,13 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let state = request.app_data::<Data<AppState>>().ok_or_else(|| ApiError::new(ErrorCode::Internal, "no state"))?;
+            let state =
+                request.app_data::<Data<AppState>>().ok_or_else(|| ApiError::new(ErrorCode::Internal, "no state"))?;
             origin::check(&request, state)?;
             let principal = authenticate(&request, state).await?;
             if principal.limiter.check().is_err() {
-                return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1));
+                return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down")
+                    .retry_after(1));
             }
             Ok(Self(principal))
         })

@@ -27,7 +27,8 @@ impl Allowed {
         let port = bound.port();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), bound.ip().to_string()];
         let local = names.iter().map(|name| format!("{name}:{port}"));
-        let hosts: HashSet<String> = if bound.ip().is_loopback() && !behind_proxy { local.clone().collect() } else { HashSet::new() };
+        let hosts: HashSet<String> =
+            if bound.ip().is_loopback() && !behind_proxy { local.clone().collect() } else { HashSet::new() };
         let mut origins: HashSet<String> = local.map(|host| format!("http://{host}")).collect();
         origins.insert(public.origin().ascii_serialization());
         origins.extend(extra.iter().map(|origin| origin.to_lowercase()));
@@ -53,12 +54,18 @@ pub fn check(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
     if let Some(origin) = text(header::ORIGIN)
         && !state.allowed.origin(origin)
     {
-        return Err(ApiError::new(ErrorCode::OriginRefused, format!("origin {origin} is not allowed; add it to `allowed_origins`")));
+        return Err(ApiError::new(
+            ErrorCode::OriginRefused,
+            format!("origin {origin} is not allowed; add it to `allowed_origins`"),
+        ));
     }
     if let Some(host) = text(header::HOST)
         && !state.allowed.host(host)
     {
-        return Err(ApiError::new(ErrorCode::OriginRefused, format!("host {host} is not this server; set `public_url` when a proxy is in front")));
+        return Err(ApiError::new(
+            ErrorCode::OriginRefused,
+            format!("host {host} is not this server; set `public_url` when a proxy is in front"),
+        ));
     }
     Ok(())
 }
@@ -72,7 +79,9 @@ mod tests {
         let bound = "127.0.0.1:5000".parse().unwrap();
         let public = Url::parse("https://mcp.example.org").unwrap();
         let allowed = Allowed::new(&public, bound, &["https://app.example.org".to_owned()], false);
-        for origin in ["http://localhost:5000", "http://127.0.0.1:5000", "https://mcp.example.org", "HTTPS://app.example.org"] {
+        for origin in
+            ["http://localhost:5000", "http://127.0.0.1:5000", "https://mcp.example.org", "HTTPS://app.example.org"]
+        {
             assert!(allowed.origin(origin), "{origin}");
         }
         for origin in ["http://evil.example", "null", "http://localhost:5001", "https://localhost:5000", ""] {

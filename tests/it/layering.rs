@@ -19,9 +19,45 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("routing", &["mcp", "config", "domain"]),
     ("auth", &["db", "config", "domain"]),
     ("actors", &["routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"]),
-    ("web", &["actors", "auth", "routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"]),
-    ("app", &["web", "actors", "auth", "routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"]),
-    ("cli", &["app", "web", "actors", "auth", "routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"]),
+    (
+        "web",
+        &["actors", "auth", "routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"],
+    ),
+    (
+        "app",
+        &[
+            "web",
+            "actors",
+            "auth",
+            "routing",
+            "mcp",
+            "process",
+            "catalog",
+            "vault",
+            "db",
+            "telemetry",
+            "config",
+            "domain",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "app",
+            "web",
+            "actors",
+            "auth",
+            "routing",
+            "mcp",
+            "process",
+            "catalog",
+            "vault",
+            "db",
+            "telemetry",
+            "config",
+            "domain",
+        ],
+    ),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -101,7 +137,8 @@ fn quarantined_crates_stay_in_their_layer() {
         for (needle, home) in [("diesel", "db"), ("actix::", "actors")] {
             let names = text.lines().any(|line| {
                 let code = line.split("//").next().unwrap_or_default();
-                code.match_indices(needle).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+                code.match_indices(needle)
+                    .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
             });
             if names && layer != home {
                 wrong.push(format!("{} names {needle}", path.display()));

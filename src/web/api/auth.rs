@@ -34,7 +34,11 @@ pub struct LoginBody {
 }
 
 /// Signs in: a cookie, and the CSRF token that goes with it.
-pub async fn login(request: HttpRequest, state: Data<AppState>, body: Json<LoginBody>) -> Result<HttpResponse, ApiError> {
+pub async fn login(
+    request: HttpRequest,
+    state: Data<AppState>,
+    body: Json<LoginBody>,
+) -> Result<HttpResponse, ApiError> {
     origin::check(&request, &state)?;
     let LoginBody { email, password } = body.into_inner();
     let peer = request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
@@ -95,7 +99,13 @@ async fn open(request: &HttpRequest, state: &AppState, user: users::User) -> Res
 
 fn cookie(state: &AppState, value: String, age: CookieDuration) -> Cookie<'static> {
     let secure = state.public_url.scheme() == "https";
-    Cookie::build(COOKIE, value).path("/").http_only(true).same_site(SameSite::Strict).secure(secure).max_age(age).finish()
+    Cookie::build(COOKIE, value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(secure)
+        .max_age(age)
+        .finish()
 }
 
 /// Signs out; the cookie is worth nothing afterwards.

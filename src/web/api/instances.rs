@@ -14,13 +14,13 @@ use crate::{
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
     db::{
-        Connection, QueryResult, credentials,
+        Connection, OptionalExtension, QueryResult, credentials,
         instances::{self, CreateRefusal, NewInstance},
         users,
     },
     domain::{
         crash::CrashCard,
-        ids::{CredentialId, InstanceId},
+        ids::{CredentialId, InstanceId, UserId},
         instance::{Desired, Instance, Mode, Status, credential_owner, env_owner},
         lifecycle::{Health, State},
         limits::{Limits, Usage},
@@ -135,8 +135,13 @@ impl InstanceView {
 /// The caller's instances; for the operator, all.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let (user, everybody) = (caller.0.user, actor(&caller.0).is_none());
-    let rows = state.db.read(move |conn| if everybody { instances::list_all(conn) } else { instances::list_for_user(conn, user) }).await?;
-    let visible = rows.into_iter().filter(|row| crate::auth::policy::allows(&caller.0, Action::View { id: row.id, owner: row.user_id }));
+    let rows = state
+        .db
+        .read(move |conn| if everybody { instances::list_all(conn) } else { instances::list_for_user(conn, user) })
+        .await?;
+    let visible = rows
+        .into_iter()
+        .filter(|row| crate::auth::policy::allows(&caller.0, Action::View { id: row.id, owner: row.user_id }));
     let items = visible.map(|row| InstanceView::of(row, &state)).collect();
     Ok(HttpResponse::Ok().json(List::whole(items)))
 }
@@ -148,7 +153,12 @@ pub async fn show(caller: Caller, state: Data<AppState>, path: Path<InstanceId>)
 }
 
 /// The instance, if the caller may see (or manage) it.
-pub async fn find(caller: &Arc<Principal>, state: &AppState, id: InstanceId, manage: bool) -> Result<Instance, ApiError> {
+pub(super) async fn find(
+    caller: &Arc<Principal>,
+    state: &AppState,
+    id: InstanceId,
+    manage: bool,
+) -> Result<Instance, ApiError> {
     let found = state.db.read(move |conn| instances::by_id(conn, id)).await;
     let instance = match found {
         Err(crate::db::DbError::NotFound) => return Err(ApiError::no_such_instance()),
@@ -166,14 +176,39 @@ pub async fn find(caller: &Arc<Principal>, state: &AppState, id: InstanceId, man
 }
 
 /// Makes an instance and starts it.
-pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateInstance>) -> Result<HttpResponse, ApiError> {
+pub async fn create(
+    caller: Caller,
+    state: Data<AppState>,
+    body: Json<CreateInstance>,
+) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
     let body = body.into_inner();
-    let owner = owner_of(&caller, &state, body.user.clone()).await?;
+    let owner = owner_of(&caller, &state, body.user).await?;
     let service = service_of(&state, &body.service)?;
-    let instance = record(&state, &caller, &owner, &service, body).await?;
+    let now = Timestamp::now();
+    let parts = Parts {
+        mode: validate::mode(&service.manifest, body.mode)?,
+        credential: credential(&state, &owner, &service, body.credential, now)?,
+        expires_at: expiry(body.expires_in_minutes, now)?,
+        label: body.label,
+        config: body.config,
+        env: body.env,
+        limits: Limits::default(),
+    };
+    let instance = record(&state, &caller, &owner, &service, parts).await?;
     state.supervisor.add(instance.clone()).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+}
+
+/// What an owner decides of an instance.
+pub(super) struct Parts {
+    pub(super) label: String,
+    pub(super) mode: Mode,
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) credential: Option<Choice>,
+    pub(super) limits: Limits,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Result<users::User, ApiError> {
@@ -192,45 +227,52 @@ async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Res
     }
 }
 
-fn service_of(state: &AppState, name: &str) -> Result<Arc<Service>, ApiError> {
+/// The service with this name.
+pub(super) fn service_of(state: &AppState, name: &str) -> Result<Arc<Service>, ApiError> {
     let found = name.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
-    found.ok_or_else(|| ApiError::new(ErrorCode::UnknownService, format!("there is no service {name:?}; GET /api/v1/services lists them")))
+    found.ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::UnknownService,
+            format!("there is no service {name:?}; GET /api/v1/services lists them"),
+        )
+    })
 }
 
 /// Validates, seals, and writes credential and instance in one transaction with the quota.
-async fn record(state: &AppState, caller: &Caller, owner: &users::User, service: &Service, body: CreateInstance) -> Result<Instance, ApiError> {
+pub(super) async fn record(
+    state: &AppState,
+    caller: &Caller,
+    owner: &users::User,
+    service: &Service,
+    parts: Parts,
+) -> Result<Instance, ApiError> {
     let manifest = &service.manifest;
-    validate::environment(&body.env)?;
-    validate::config(manifest, &body.config)?;
-    let mode = validate::mode(manifest, body.mode)?;
-    if body.label.len() > 200 {
-        return Err(ApiError::invalid("`label` has at most 200 bytes"));
-    }
-    let now = Timestamp::now();
-    let expires_at = expiry(body.expires_in_minutes, now)?;
+    validate::environment(&parts.env)?;
+    validate::config(manifest, &parts.config)?;
+    validate::label(&parts.label)?;
     let id = InstanceId::generate();
-    let credential = credential(state, owner, service, body.credential, now)?;
-    let env_sealed = if body.env.is_empty() { None } else { Some(seal_env(state, owner, id, &body.env)?) };
+    let env_sealed = if parts.env.is_empty() { None } else { Some(seal_env(state, owner.id, id, &parts.env)?) };
     let prefix: String = manifest.name.as_str().chars().take(3).collect();
     let slug = format!("{prefix}_{}_{}", owner.email.short(), random_slug().map_err(ApiError::random)?);
+    let credential = parts.credential;
     let new = NewInstance {
         id,
         user_id: owner.id,
         service: manifest.name.clone(),
         slug,
-        label: body.label,
-        mode,
+        label: parts.label,
+        mode: parts.mode,
         desired: Desired::Running,
-        config: body.config,
+        config: parts.config,
         env_sealed,
         credential_id: credential.as_ref().map(Choice::id),
-        limits: Limits::default(),
-        created_at: now,
-        expires_at,
+        limits: parts.limits,
+        created_at: Timestamp::now(),
+        expires_at: parts.expires_at,
     };
     let quota = owner.instance_quota.unwrap_or(state.config.auth.instance_quota);
-    let (by, user) = (actor(&caller.0), owner.id);
-    let created = state.db.write(move |conn| write_all(conn, &new, credential.as_ref(), quota, by, user)).await?;
+    let by = actor(&caller.0);
+    let created = state.db.write(move |conn| write_all(conn, &new, credential.as_ref(), quota, by)).await?;
     created.map_err(|refusal| refused(&refusal))
 }
 
@@ -239,32 +281,33 @@ fn write_all(
     new: &NewInstance,
     credential: Option<&Choice>,
     quota: u32,
-    by: Option<crate::domain::ids::UserId>,
-    owner: crate::domain::ids::UserId,
+    by: Option<UserId>,
 ) -> QueryResult<Result<Instance, CreateRefusal>> {
     match credential {
         Some(Choice::New(row)) => credentials::insert(conn, row)?,
         Some(Choice::Stored(id)) => {
-            let row = credentials::by_id(conn, *id)?;
-            if row.user_id != owner || row.service != new.service {
+            let row = credentials::by_id(conn, *id).optional()?;
+            if row.is_none_or(|row| row.user_id != new.user_id || row.service != new.service) {
                 return Ok(Err(CreateRefusal::CredentialMissing));
             }
         }
         None => {}
     }
     let created = instances::create(conn, new, quota)?;
-    match &created {
-        Ok(instance) => {
-            let detail = json!({ "service": instance.service, "number": instance.number, "owner": owner, "credential": instance.credential_id });
+    match (&created, credential) {
+        (Ok(instance), _) => {
+            let detail = json!({ "service": instance.service, "number": instance.number, "owner": new.user_id, "credential": instance.credential_id });
             audit(conn, by, "instance.create", format!("instance:{}", instance.id), detail)?;
         }
-        // The credential that came with it must not stay.
-        Err(_) => return Err(crate::db::QueryError::RollbackTransaction).or_else(|error| if credential.is_some_and(Choice::is_new) { Err(error) } else { Ok(created) }),
+        // The credential that came with it does not stay without it.
+        (Err(_), Some(Choice::New(row))) => credentials::delete(conn, row.id)?,
+        (Err(_), _) => {}
     }
     Ok(created)
 }
 
-enum Choice {
+/// Which credential an instance gets.
+pub(super) enum Choice {
     Stored(CredentialId),
     New(Box<credentials::Credential>),
 }
@@ -276,18 +319,26 @@ impl Choice {
             Self::New(row) => row.id,
         }
     }
-
-    const fn is_new(&self) -> bool {
-        matches!(self, Self::New(_))
-    }
 }
 
-fn credential(state: &AppState, owner: &users::User, service: &Service, choice: Option<CredentialChoice>, now: Timestamp) -> Result<Option<Choice>, ApiError> {
+fn credential(
+    state: &AppState,
+    owner: &users::User,
+    service: &Service,
+    choice: Option<CredentialChoice>,
+    now: Timestamp,
+) -> Result<Option<Choice>, ApiError> {
     let spec = &service.manifest.credential;
     match (choice, spec.kind) {
         (None, CredentialKind::None) => Ok(None),
-        (None, _) => Err(ApiError::invalid(format!("`credential`: {} needs one: {}", service.manifest.name, spec.help.as_deref().unwrap_or("{value} or {id}")))),
-        (Some(_), CredentialKind::None) => Err(ApiError::invalid(format!("`credential`: {} needs none", service.manifest.name))),
+        (None, _) => Err(ApiError::invalid(format!(
+            "`credential`: {} needs one: {}",
+            service.manifest.name,
+            spec.help.as_deref().unwrap_or("{value} or {id}")
+        ))),
+        (Some(_), CredentialKind::None) => {
+            Err(ApiError::invalid(format!("`credential`: {} needs none", service.manifest.name)))
+        }
         (Some(CredentialChoice::Id { id }), _) => Ok(Some(Choice::Stored(id))),
         (Some(CredentialChoice::Value { value }), kind) => {
             let id = CredentialId::generate();
@@ -311,27 +362,54 @@ fn credential(state: &AppState, owner: &users::User, service: &Service, choice: 
     }
 }
 
-fn seal_env(state: &AppState, owner: &users::User, id: InstanceId, env: &BTreeMap<String, String>) -> Result<String, ApiError> {
+/// Seals an owner's environment for one instance.
+pub(super) fn seal_env(
+    state: &AppState,
+    owner: UserId,
+    id: InstanceId,
+    env: &BTreeMap<String, String>,
+) -> Result<String, ApiError> {
     let text = serde_json::to_string(env).map_err(ApiError::internal)?;
-    Ok(state.vault.seal(&env_owner(owner.id, id), &Secret::new(text))?)
+    Ok(state.vault.seal(&env_owner(owner, id), &Secret::new(text))?)
 }
 
-fn expiry(minutes: Option<u64>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
-    match minutes {
-        None => Ok(None),
-        Some(0) => Err(ApiError::invalid("`expires_in_minutes` must be at least 1; leave it out for never")),
-        Some(minutes) => Ok(Some(now.after(Duration::from_secs(minutes.saturating_mul(60))))),
+/// The credential `id`, if it is this owner's and for this service.
+pub(super) async fn own_credential(
+    state: &AppState,
+    owner: UserId,
+    service: &ServiceName,
+    id: CredentialId,
+) -> Result<(), ApiError> {
+    let row = state.db.read(move |conn| credentials::by_id(conn, id).optional()).await?;
+    match row {
+        Some(row) if row.user_id == owner && row.service == *service => Ok(()),
+        _ => Err(refused(&CreateRefusal::CredentialMissing)),
     }
+}
+
+/// When an instance expires that is to live for `minutes`.
+pub(super) fn expiry(minutes: Option<u64>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    let Some(minutes) = minutes else { return Ok(None) };
+    let lifetime = Duration::from_secs(minutes.saturating_mul(60));
+    if lifetime.is_zero() || lifetime > super::operations::MAX_EXPIRY {
+        return Err(ApiError::invalid(
+            "`expires_in_minutes` must be at least 1 and at most a hundred years; leave it out for never",
+        ));
+    }
+    Ok(Some(now.after(lifetime)))
 }
 
 fn refused(refusal: &CreateRefusal) -> ApiError {
     match refusal {
-        CreateRefusal::QuotaReached { limit } => {
-            ApiError::new(ErrorCode::QuotaReached, format!("this account may have {limit} instances and has them; delete one or ask an administrator"))
-        }
+        CreateRefusal::QuotaReached { limit } => ApiError::new(
+            ErrorCode::QuotaReached,
+            format!("this account may have {limit} instances and has them; delete one or ask an administrator"),
+        ),
         CreateRefusal::SlugTaken => ApiError::new(ErrorCode::Conflict, "try again"),
         CreateRefusal::OwnerMissing => ApiError::new(ErrorCode::NotFound, "the account is gone"),
-        CreateRefusal::CredentialMissing => ApiError::invalid("`credential`: there is no such credential for this service, or it is not yours"),
+        CreateRefusal::CredentialMissing => {
+            ApiError::invalid("`credential`: there is no such credential for this service, or it is not yours")
+        }
     }
 }
 
@@ -340,35 +418,17 @@ pub async fn delete(caller: Caller, state: Data<AppState>, path: Path<InstanceId
     let instance = find(&caller.0, &state, path.into_inner(), true).await?;
     state.supervisor.delete(instance.id).await?;
     let by = actor(&caller.0);
-    state.db.write(move |conn| audit(conn, by, "instance.delete", format!("instance:{}", instance.id), json!({ "service": instance.service }))).await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
-/// Off when it is wanted, on when it is not.
-pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
-    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
-    match instance.desired {
-        Desired::Running => state.supervisor.stop_instance(instance.id).await?,
-        Desired::Stopped => state.supervisor.start_instance(instance.id).await?,
-    }
-    done(&caller, &state, instance.id, "instance.toggle").await
-}
-
-/// A new process.
-pub async fn restart(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
-    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
-    state.supervisor.restart_instance(instance.id).await?;
-    done(&caller, &state, instance.id, "instance.restart").await
-}
-
-async fn done(caller: &Caller, state: &AppState, id: InstanceId, action: &'static str) -> Result<HttpResponse, ApiError> {
-    let by = actor(&caller.0);
-    let instance = state
+    state
         .db
         .write(move |conn| {
-            audit(conn, by, action, format!("instance:{id}"), json!({}))?;
-            instances::by_id(conn, id)
+            audit(
+                conn,
+                by,
+                "instance.delete",
+                format!("instance:{}", instance.id),
+                json!({ "service": instance.service }),
+            )
         })
         .await?;
-    Ok(HttpResponse::Ok().json(InstanceView::of(instance, state)))
+    Ok(HttpResponse::NoContent().finish())
 }

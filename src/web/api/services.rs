@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{List, actor, audit};
 use crate::{
     auth::policy::Action,
-    db::services,
+    db::{instances, services},
     domain::{manifest::Manifest, names::ServiceName, time::Timestamp},
     web::{
         error::{ApiError, ErrorCode},
@@ -59,4 +59,25 @@ pub async fn show(_: Caller, state: Data<AppState>, path: Path<String>) -> Resul
     let service = path.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
     let service = service.ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
     Ok(HttpResponse::Ok().json(&service.manifest))
+}
+
+/// Removes a service that was added at run time, when no instance is left of it.
+pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    caller.may(Action::Administer)?;
+    let name: ServiceName =
+        path.parse().map_err(|_| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
+    let (by, wanted) = (actor(&caller.0), name.clone());
+    let used = state.db.read(instances::list_all).await?.iter().filter(|instance| instance.service == name).count();
+    if used > 0 {
+        return Err(ApiError::new(ErrorCode::Conflict, format!("{used} instances use {name}; delete them first")));
+    }
+    state.catalog.remove_runtime(&name)?;
+    state
+        .db
+        .write(move |conn| {
+            services::delete(conn, &wanted)?;
+            audit(conn, by, "service.remove", format!("service:{wanted}"), json!({}))
+        })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
 }

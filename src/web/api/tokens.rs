@@ -77,7 +77,10 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToke
     let CreateToken { name, instances: wanted, expires_in_days } = body.into_inner();
     let user = caller.0.user;
     if actor(&caller.0).is_none() {
-        return Err(ApiError::new(ErrorCode::Forbidden, "the operator has no account; use `berth token create --user EMAIL`"));
+        return Err(ApiError::new(
+            ErrorCode::Forbidden,
+            "the operator has no account; use `berth token create --user EMAIL`",
+        ));
     }
     if name.len() > 200 || expires_in_days == Some(0) {
         return Err(ApiError::invalid("`name` has at most 200 bytes, `expires_in_days` is at least 1"));
@@ -104,11 +107,18 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToke
                 return Ok(Err(id));
             }
             let token = tokens::insert(conn, &new)?;
-            audit(conn, Some(user), "token.create", format!("token:{}", token.id), json!({ "instances": token.instances, "expires_at": token.expires_at }))?;
+            audit(
+                conn,
+                Some(user),
+                "token.create",
+                format!("token:{}", token.id),
+                json!({ "instances": token.instances, "expires_at": token.expires_at }),
+            )?;
             Ok(Ok(token))
         })
         .await?;
-    let token = made.map_err(|id| ApiError::invalid(format!("`instances`: there is no instance {id}, or it is not yours")))?;
+    let token =
+        made.map_err(|id| ApiError::invalid(format!("`instances`: there is no instance {id}, or it is not yours")))?;
     let mut view = serde_json::to_value(TokenView::from(token)).unwrap_or_default();
     view["token"] = secret.expose().into();
     Ok(HttpResponse::Created().json(view))

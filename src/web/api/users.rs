@@ -1,6 +1,5 @@
 //! Accounts, for administrators.
 
-
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
@@ -86,12 +85,25 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
     let role = parse_role(role.as_deref())?.unwrap_or(Role::User);
     let password_hash = hash(password).await?;
     let by = actor(&caller.0);
-    let new = NewUser { id: UserId::generate(), email, password_hash, role, instance_quota: None, created_at: Timestamp::now() };
+    let new = NewUser {
+        id: UserId::generate(),
+        email,
+        password_hash,
+        role,
+        instance_quota: None,
+        created_at: Timestamp::now(),
+    };
     let user = state
         .db
         .write(move |conn| {
             let user = users::insert(conn, &new)?;
-            audit(conn, by, "user.create", format!("user:{}", user.id), json!({ "email": user.email, "role": role.as_str() }))?;
+            audit(
+                conn,
+                by,
+                "user.create",
+                format!("user:{}", user.id),
+                json!({ "email": user.email, "role": role.as_str() }),
+            )?;
             Ok(user)
         })
         .await?;
@@ -99,7 +111,12 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
 }
 
 /// Changes an account. Disabling takes effect on the next request.
-pub async fn change(caller: Caller, state: Data<AppState>, path: Path<UserId>, body: Json<ChangeUser>) -> Result<HttpResponse, ApiError> {
+pub async fn change(
+    caller: Caller,
+    state: Data<AppState>,
+    path: Path<UserId>,
+    body: Json<ChangeUser>,
+) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
     let ChangeUser { disabled, role, password, instance_quota } = body.into_inner();
@@ -170,7 +187,11 @@ pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -
 }
 
 /// The audit log, newest first.
-pub async fn audit_list(caller: Caller, state: Data<AppState>, page: actix_web::web::Query<Page>) -> Result<HttpResponse, ApiError> {
+pub async fn audit_list(
+    caller: Caller,
+    state: Data<AppState>,
+    page: actix_web::web::Query<Page>,
+) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let (limit, before) = (page.limit(), page.before);
     let entries = state.db.read(move |conn| audit_log::list(conn, limit, before, None)).await?;

@@ -3,15 +3,29 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{instance::Mode, manifest::Manifest},
+    domain::{instance::Mode, limits::Limits, manifest::Manifest},
     web::error::ApiError,
 };
 
 /// Names with which an owner could run code in the child's interpreter, redirect its libraries or
 /// take the place of what Berth sets.
 const REFUSED_NAMES: [&str; 16] = [
-    "PATH", "HOME", "TMPDIR", "PORT", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "GCONV_PATH", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS",
-    "JDK_JAVA_OPTIONS", "SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_MODULES", "TMP",
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "PORT",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "GCONV_PATH",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "SSLKEYLOGFILE",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "TMP",
 ];
 const REFUSED_PREFIXES: [&str; 11] =
     ["BERTH_", "LD_", "DYLD_", "NODE_", "PYTHON", "PERL", "RUBY", "NPM_CONFIG_", "GIT_", "UV_", "PIP_"];
@@ -27,7 +41,9 @@ pub fn environment(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !plain {
-            return Err(ApiError::invalid(format!("`env`: {name:?} must be letters, digits and '_', not starting with a digit")));
+            return Err(ApiError::invalid(format!(
+                "`env`: {name:?} must be letters, digits and '_', not starting with a digit"
+            )));
         }
         let upper = name.to_uppercase();
         if REFUSED_NAMES.contains(&upper.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
@@ -47,13 +63,49 @@ pub fn environment(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
 pub fn config(manifest: &Manifest, config: &BTreeMap<String, String>) -> Result<(), ApiError> {
     if let Some(unknown) = config.keys().find(|key| !manifest.config.iter().any(|field| field.name == **key)) {
         let known: Vec<&str> = manifest.config.iter().map(|field| field.name.as_str()).collect();
-        return Err(ApiError::invalid(format!("`config`: {} has no field {unknown:?}; it has: {}", manifest.name, known.join(", "))));
+        return Err(ApiError::invalid(format!(
+            "`config`: {} has no field {unknown:?}; it has: {}",
+            manifest.name,
+            known.join(", ")
+        )));
     }
-    let missing = manifest.config.iter().find(|field| field.required && field.default.is_none() && !config.contains_key(&field.name));
+    let missing = manifest
+        .config
+        .iter()
+        .find(|field| field.required && field.default.is_none() && !config.contains_key(&field.name));
     match missing {
         Some(field) => Err(ApiError::invalid(format!("`config`: {:?} is required: {}", field.name, field.help))),
         None => Ok(()),
     }
+}
+
+/// Checks an owner's name for an instance.
+///
+/// # Errors
+/// When it is too long or has control characters.
+pub fn label(label: &str) -> Result<(), ApiError> {
+    if label.len() > 200 || label.chars().any(char::is_control) {
+        return Err(ApiError::invalid("`label` has at most 200 bytes and no control characters"));
+    }
+    Ok(())
+}
+
+/// Checks an instance's own limits: owners may tighten those of the service, administrators may set any.
+///
+/// # Errors
+/// When an owner would widen one.
+pub fn limits(wanted: Limits, service: Limits, is_admin: bool) -> Result<(), ApiError> {
+    let widens = |wanted: Option<u64>, service: Option<u64>| matches!((wanted, service), (Some(wanted), Some(service)) if wanted > service);
+    let wide = |value: Option<u32>| value.map(u64::from);
+    let any = widens(wanted.memory_bytes, service.memory_bytes)
+        || widens(wide(wanted.cpu_percent), wide(service.cpu_percent))
+        || widens(wide(wanted.processes), wide(service.processes))
+        || widens(wide(wanted.open_files), wide(service.open_files))
+        || widens(wanted.disk_bytes, service.disk_bytes);
+    if any && !is_admin {
+        return Err(ApiError::invalid("`limits`: only an administrator may set more than the service allows"));
+    }
+    Ok(())
 }
 
 /// The mode to use.
@@ -61,7 +113,8 @@ pub fn config(manifest: &Manifest, config: &BTreeMap<String, String>) -> Result<
 /// # Errors
 /// When the service does not allow it, or Berth cannot serve it yet.
 pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError> {
-    let mode = wanted.or_else(|| manifest.modes.iter().copied().find(|mode| *mode == Mode::Dedicated)).unwrap_or_default();
+    let mode =
+        wanted.or_else(|| manifest.modes.iter().copied().find(|mode| *mode == Mode::Dedicated)).unwrap_or_default();
     if !manifest.modes.contains(&mode) {
         let allowed: Vec<&str> = manifest.modes.iter().map(|mode| mode.as_str()).collect();
         return Err(ApiError::invalid(format!("`mode`: {} allows {}, not {mode}", manifest.name, allowed.join(", "))));
@@ -82,7 +135,20 @@ mod tests {
         for name in ["FOO", "API_URL", "_X1", "DEBUG"] {
             assert!(environment(&env(name)).is_ok(), "{name}");
         }
-        for name in ["", "1A", "A-B", "A=B", "LD_PRELOAD", "node_options", "NODE_OPTIONS", "PYTHONPATH", "BERTH_HOST", "Path", "npm_config_prefix", "BASH_ENV"] {
+        for name in [
+            "",
+            "1A",
+            "A-B",
+            "A=B",
+            "LD_PRELOAD",
+            "node_options",
+            "NODE_OPTIONS",
+            "PYTHONPATH",
+            "BERTH_HOST",
+            "Path",
+            "npm_config_prefix",
+            "BASH_ENV",
+        ] {
             assert!(environment(&env(name)).is_err(), "{name}");
         }
     }

@@ -37,7 +37,15 @@ impl Admitted {
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
         state.metrics.record_call(took);
-        self.route.access.record(&AccessEntry { at: self.at, user: self.principal.user, verb, target, session, status, took });
+        self.route.access.record(&AccessEntry {
+            at: self.at,
+            user: self.principal.user,
+            verb,
+            target,
+            session,
+            status,
+            took,
+        });
     }
 }
 
@@ -54,7 +62,9 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     }
     if principal.limiter.check().is_err() {
         state.metrics.rate_limited.fetch_add(1, Relaxed);
-        return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1));
+        return Err(
+            ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1)
+        );
     }
     let permit = match request.method().as_str() {
         "GET" => None,
@@ -66,7 +76,8 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
 
 fn overloaded(state: &AppState) -> ApiError {
     state.metrics.overloaded.fetch_add(1, Relaxed);
-    ApiError::new(ErrorCode::Overloaded, "this instance has as many calls in flight as it may; try again").retry_after(1)
+    ApiError::new(ErrorCode::Overloaded, "this instance has as many calls in flight as it may; try again")
+        .retry_after(1)
 }
 
 async fn authenticate(request: &HttpRequest, state: &AppState) -> Result<Arc<Principal>, ApiError> {

@@ -33,7 +33,8 @@ impl BodyError {
 
 /// Reads the whole body, at most `limit` bytes.
 pub(super) async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, BodyError> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         discard(&mut payload).await;
         return Err(BodyError::TooLarge { limit });

@@ -62,7 +62,10 @@ fn builder(status: u16) -> HttpResponseBuilder {
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
 }
 
-fn holding(body: Body, permit: Option<OwnedSemaphorePermit>) -> impl Stream<Item = Result<Bytes, UpstreamError>> + 'static {
+fn holding(
+    body: Body,
+    permit: Option<OwnedSemaphorePermit>,
+) -> impl Stream<Item = Result<Bytes, UpstreamError>> + 'static {
     body.map(move |chunk| {
         let _held = &permit;
         chunk

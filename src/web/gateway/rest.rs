@@ -63,25 +63,43 @@ pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result
 }
 
 /// Calls a tool: `{name, arguments}`.
-pub(super) async fn call(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn call(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
     let admitted = admit(&request, &state).await?;
     let bytes = read(&request, payload, &state).await?;
-    let body: CallBody = serde_json::from_slice(&bytes)
-        .map_err(|error| ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}")))?;
+    let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
+        ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}"))
+    })?;
     let (upstream, session) = reach(&admitted, &state).await?;
     let outcome = rest::call_tool(&upstream, &session, &body).await.map_err(ApiError::from);
     Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
 }
 
 /// `…/api/*` of a service that speaks HTTP, passed on as it is.
-pub(super) async fn pass_through(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn pass_through(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
     let admitted = admit(&request, &state).await?;
     let body = read(&request, payload, &state).await?;
     let upstream = admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
-    let target = upstream.http_base().ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this service has no HTTP API; use …/mcp or …/mcp/call"))?;
+    let target = upstream
+        .http_base()
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this service has no HTTP API; use …/mcp or …/mcp/call"))?;
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    let pass_request = PassRequest { method: request.method().to_string(), path: api_path(&request), headers: headers.collect(), body };
-    let relay = pass(target, pass_request, state.config.runtime.call_timeout).await.map_err(|error| ApiError::from(RestError::from(error)))?;
+    let pass_request = PassRequest {
+        method: request.method().to_string(),
+        path: api_path(&request),
+        headers: headers.collect(),
+        body,
+    };
+    let relay = pass(target, pass_request, state.config.runtime.call_timeout)
+        .await
+        .map_err(|error| ApiError::from(RestError::from(error)))?;
     admitted.record(&state, request.method().as_str(), "api", None, relay.status);
     Ok(render::relayed(relay, admitted.permit))
 }
@@ -118,7 +136,13 @@ async fn read(request: &HttpRequest, payload: Payload, state: &AppState) -> Resu
     })
 }
 
-fn finish(admitted: &Admitted, state: &AppState, verb: &str, target: &str, outcome: Result<bytes::Bytes, ApiError>) -> HttpResponse {
+fn finish(
+    admitted: &Admitted,
+    state: &AppState,
+    verb: &str,
+    target: &str,
+    outcome: Result<bytes::Bytes, ApiError>,
+) -> HttpResponse {
     use actix_web::ResponseError;
     let response = match outcome {
         Ok(body) => HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body),
@@ -131,7 +155,9 @@ fn finish(admitted: &Admitted, state: &AppState, verb: &str, target: &str, outco
 impl From<RestError> for ApiError {
     fn from(error: RestError) -> Self {
         match &error {
-            RestError::Upstream(UpstreamError::TimedOut { .. }) => Self::new(ErrorCode::UpstreamTimeout, error.to_string()),
+            RestError::Upstream(UpstreamError::TimedOut { .. }) => {
+                Self::new(ErrorCode::UpstreamTimeout, error.to_string())
+            }
             RestError::Upstream(_) => Self::new(ErrorCode::UpstreamFailed, error.to_string()),
             RestError::Refused { .. } => Self::new(ErrorCode::UpstreamRefused, error.to_string()),
         }

@@ -1,0 +1,91 @@
+//! `berth status` and `berth monit`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    context::Context,
+    instance::table,
+    output,
+    remote::{Remote, items, text},
+};
+
+/// Clears the screen and goes to its first place.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+#[derive(Args)]
+pub(super) struct Monit {
+    /// Print once and end
+    #[arg(long)]
+    once: bool,
+    /// Seconds between two looks
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    interval: u64,
+}
+
+pub(super) fn run(context: &Context) -> Result<()> {
+    let remote = Remote::require(context)?;
+    let (answer, text) = look(&remote)?;
+    context.output.show(&answer, || text)
+}
+
+pub(super) fn monit(context: &Context, command: &Monit) -> Result<()> {
+    let remote = Remote::require(context)?;
+    loop {
+        let (answer, text) = look(&remote)?;
+        if command.once || context.output.json {
+            return context.output.show(&answer, || text);
+        }
+        output::line(&format!("{CLEAR}{text}"))?;
+        pause(Duration::from_secs(command.interval));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one thread of a command, which has nothing else to do")]
+fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+fn look(remote: &Remote) -> Result<(Value, String)> {
+    let health = remote.get("/health")?;
+    let instances = remote.get("/api/v1/mcps")?;
+    let answer = json!({ "pid": remote.pid(), "health": health, "instances": items(&instances) });
+    let uptime = Duration::from_secs(health.get("uptime_seconds").and_then(Value::as_u64).unwrap_or(0));
+    let head = format!(
+        "Berth {} (pid {}) is {}, up {}, database {}; {} instances",
+        text(&health, "version"),
+        remote.pid(),
+        text(&health, "status"),
+        in_words(uptime),
+        text(&health, "database"),
+        items(&instances).len()
+    );
+    Ok((answer, format!("{head}\n\n{}", table(&instances))))
+}
+
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptime_in_words() {
+        let cases = [(5, "5 s"), (65, "1 min"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")];
+        for (seconds, words) in cases {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+    }
+}

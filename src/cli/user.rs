@@ -1,0 +1,206 @@
+//! `berth user`.
+
+use std::io::Read;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    context::{Context, by_operator},
+    output,
+    remote::Remote,
+};
+use crate::{
+    actors::Paths,
+    auth::passwords,
+    db::{
+        Db, DbError, audit, instances, logins, services,
+        users::{self, NewUser, Role},
+    },
+    domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
+};
+
+#[derive(Subcommand)]
+pub(super) enum User {
+    /// Add an account. Without a password its owner can use tokens, but not sign in
+    Add {
+        /// What its owner signs in with
+        email: Email,
+        /// An administrator
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// All accounts
+    List,
+    /// Shut an account out: its sign-ins end, its tokens are refused
+    Disable {
+        /// Whose
+        email: Email,
+    },
+    /// Let a disabled account in again
+    Enable {
+        /// Whose
+        email: Email,
+    },
+    /// Remove an account with its instances, their files and logs, its tokens and credentials
+    Remove {
+        /// Whose
+        email: Email,
+    },
+}
+
+pub(super) fn run(context: &Context, command: &User) -> Result<()> {
+    let db = context.database()?;
+    match command {
+        User::Add { email, admin, password_stdin } => add(context, &db, email, *admin, *password_stdin),
+        User::List => list(context, &db),
+        User::Disable { email } => set_disabled(context, &db, email, true),
+        User::Enable { email } => set_disabled(context, &db, email, false),
+        User::Remove { email } => remove(context, &db, email),
+    }
+}
+
+fn add(context: &Context, db: &Db, email: &Email, admin: bool, password_stdin: bool) -> Result<()> {
+    let password_hash = if password_stdin { Some(hash(read_secret("password")?)?) } else { None };
+    let role = if admin { Role::Admin } else { Role::User };
+    let new = NewUser {
+        id: UserId::generate(),
+        email: email.clone(),
+        password_hash,
+        role,
+        instance_quota: None,
+        created_at: Timestamp::now(),
+    };
+    let added = db.write_blocking(|conn| {
+        let user = users::insert(conn, &new)?;
+        let detail = json!({ "email": user.email, "role": role.as_str() });
+        audit::append(conn, &by_operator("user.create", format!("user:{}", user.id), detail))?;
+        Ok(user)
+    });
+    let user = added.map_err(|error| match error {
+        DbError::UniqueViolation { .. } => anyhow::anyhow!("there is a user {email} already"),
+        other => other.into(),
+    })?;
+    context.output.show(&view(&user), || format!("added {role} {email} (number {})", user.number))
+}
+
+fn hash(password: Secret) -> Result<String> {
+    passwords::check(&password)?;
+    Ok(passwords::hash(&password)?)
+}
+
+/// Standard input as a secret; the newline that `echo` and Enter add is not part of it.
+pub(super) fn read_secret(what: &str) -> Result<Secret> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read the {what} from standard input"))?;
+    let trimmed = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if trimmed.is_empty() {
+        bail!("no {what} came on standard input");
+    }
+    Ok(Secret::new(trimmed.to_owned()))
+}
+
+fn view(user: &users::User) -> Value {
+    json!({
+        "id": user.id,
+        "number": user.number,
+        "email": user.email,
+        "role": user.role,
+        "disabled": user.disabled_at.is_some(),
+        "instance_quota": user.instance_quota,
+        "created_at": user.created_at,
+    })
+}
+
+fn list(context: &Context, db: &Db) -> Result<()> {
+    let users = db.read_blocking(users::list)?;
+    let items: Vec<Value> = users.iter().map(view).collect();
+    context.output.show(&json!({ "items": items, "next": null }), || {
+        let row = |user: &users::User| {
+            let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
+            vec![
+                user.number.to_string(),
+                user.email.to_string(),
+                user.role.to_string(),
+                state.to_owned(),
+                user.id.to_string(),
+            ]
+        };
+        output::table(&["NUMBER", "EMAIL", "ROLE", "STATE", "ID"], &users.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+fn set_disabled(context: &Context, db: &Db, email: &Email, disabled: bool) -> Result<()> {
+    let user = context.user(db, email)?;
+    let word = if disabled { "disabled" } else { "enabled" };
+    match Remote::find(context)? {
+        // It remembers tokens, so it must hear of this.
+        Some(remote) => {
+            remote.patch(&format!("/api/v1/users/{}", user.id), &json!({ "disabled": disabled }))?;
+        }
+        None => {
+            if disabled {
+                keep_an_admin(db, &user)?;
+            }
+            db.write_blocking(|conn| {
+                users::set_disabled(conn, user.id, disabled.then(Timestamp::now))?;
+                if disabled {
+                    logins::delete_for_user(conn, user.id, None)?;
+                }
+                let entry = by_operator("user.change", format!("user:{}", user.id), json!({ "disabled": disabled }));
+                audit::append(conn, &entry).map(drop)
+            })?;
+        }
+    }
+    context.output.show(&json!({ "email": email, "disabled": disabled }), || format!("{word} {email}"))
+}
+
+fn remove(context: &Context, db: &Db, email: &Email) -> Result<()> {
+    let user = context.user(db, email)?;
+    match Remote::find(context)? {
+        Some(remote) => remote.delete(&format!("/api/v1/users/{}", user.id))?,
+        None => remove_here(context, db, &user)?,
+    }
+    context.output.show(&json!({ "email": email, "removed": true }), || format!("removed {email}"))
+}
+
+/// Nothing runs: what is left of a user is files and rows.
+fn remove_here(context: &Context, db: &Db, user: &users::User) -> Result<()> {
+    keep_an_admin(db, user)?;
+    let paths = Paths::new(context.config.storage.data_dir.clone());
+    for instance in db.read_blocking(|conn| instances::list_for_user(conn, user.id))? {
+        let dirs = paths.of(&instance);
+        dirs.remove().with_context(|| format!("cannot remove the files of instance {}", instance.id))?;
+        db.write_blocking(|conn| instances::delete(conn, instance.id))?;
+    }
+    db.write_blocking(|conn| {
+        for service in services::list(conn)?.iter().filter(|service| service.owner_id == Some(user.id)) {
+            services::delete(conn, &service.manifest.name)?;
+        }
+        users::delete(conn, user.id)?;
+        let entry = by_operator("user.remove", format!("user:{}", user.id), json!({ "email": user.email }));
+        audit::append(conn, &entry).map(drop)
+    })?;
+    match std::fs::remove_dir_all(paths.user_logs(user.number)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("cannot remove the user's logs")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keep_an_admin(db: &Db, user: &users::User) -> Result<()> {
+    let is_active_admin = |user: &users::User| user.role == Role::Admin && user.disabled_at.is_none();
+    let users = db.read_blocking(users::list)?;
+    if is_active_admin(user) && !users.iter().any(|other| other.id != user.id && is_active_admin(other)) {
+        bail!("{} is the last administrator; make another one first", user.email);
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `/openapi.json`: every route with what it takes and answers, made when it is asked for.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::{
+    HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
+    path::{OperationBuilder, ParameterBuilder, ParameterIn},
+    response::ResponseBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
+
+/// Method, path, summary, status of success.
+const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
+    (HttpMethod::Post, "/api/v1/auth/login", "Sign in with {email, password}", "200"),
+    (HttpMethod::Post, "/api/v1/auth/logout", "Sign out", "204"),
+    (HttpMethod::Get, "/api/v1/me", "The caller's account", "200"),
+    (HttpMethod::Get, "/api/v1/services", "The catalog; ?search=", "200"),
+    (HttpMethod::Post, "/api/v1/services", "Add a service (a manifest)", "201"),
+    (HttpMethod::Get, "/api/v1/services/{name}", "One service", "200"),
+    (HttpMethod::Delete, "/api/v1/services/{name}", "Remove a service that was added", "204"),
+    (HttpMethod::Get, "/api/v1/mcps", "Instances", "200"),
+    (
+        HttpMethod::Post,
+        "/api/v1/mcps",
+        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, expires_in_minutes?}",
+        "201",
+    ),
+    (HttpMethod::Get, "/api/v1/mcps/{id}", "One instance", "200"),
+    (
+        HttpMethod::Patch,
+        "/api/v1/mcps/{id}",
+        "Change an instance: {label?, mode?, config?, env?, credential_id?, limits?, expires_in_minutes?}",
+        "200",
+    ),
+    (HttpMethod::Delete, "/api/v1/mcps/{id}", "Delete an instance and everything it has", "204"),
+    (HttpMethod::Post, "/api/v1/mcps/{id}/toggle", "Off when it is wanted, on when it is not", "200"),
+    (HttpMethod::Post, "/api/v1/mcps/{id}/restart", "A new process", "200"),
+    (HttpMethod::Post, "/api/v1/mcps/{id}/renew", "Another expiry: {expires_in_minutes} or {never: true}", "200"),
+    (HttpMethod::Post, "/api/v1/mcps/{id}/restore", "Bring back what has expired, failed or stopped", "200"),
+    (HttpMethod::Post, "/api/v1/mcps/{id}/clone", "A second instance like this one", "201"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/logs", "The last lines; ?stream=error or access, &tail=100", "200"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/logs/stream", "New lines as server-sent events", "200"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses, and how its limits are enforced", "200"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200"),
+    (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values", "200"),
+    (HttpMethod::Post, "/api/v1/credentials", "Store a credential: {service, label?, value}", "201"),
+    (HttpMethod::Delete, "/api/v1/credentials/{id}", "Delete a credential", "204"),
+    (HttpMethod::Post, "/api/v1/credentials/{id}/rotate", "A new value: {value}", "200"),
+    (HttpMethod::Get, "/api/v1/tokens", "API tokens, without their text", "200"),
+    (
+        HttpMethod::Post,
+        "/api/v1/tokens",
+        "Make a token: {name?, instances?, expires_in_days?}; its text is in this answer alone",
+        "201",
+    ),
+    (HttpMethod::Delete, "/api/v1/tokens/{id}", "Revoke a token", "204"),
+    (HttpMethod::Get, "/api/v1/users", "Accounts (administrators)", "200"),
+    (HttpMethod::Post, "/api/v1/users", "Make an account: {email, password?, role?}", "201"),
+    (
+        HttpMethod::Patch,
+        "/api/v1/users/{id}",
+        "Change an account: {disabled?, role?, password?, instance_quota?}",
+        "200",
+    ),
+    (HttpMethod::Delete, "/api/v1/users/{id}", "Remove an account with all it has", "204"),
+    (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
+    (HttpMethod::Get, "/api/v1/sessions", "Client sessions", "200"),
+    (HttpMethod::Delete, "/api/v1/sessions/{id}", "End a client session", "204"),
+    (HttpMethod::Get, "/api/v1/sessions/{id}/state", "One client session", "200"),
+    (HttpMethod::Get, "/health", "Whether Berth serves", "200"),
+    (HttpMethod::Get, "/health/sessions", "Client sessions per instance", "200"),
+    (HttpMethod::Get, "/metrics", "OpenMetrics", "200"),
+    (HttpMethod::Post, "/{service}/{id}/mcp", "MCP, Streamable HTTP: one message", "200"),
+    (HttpMethod::Get, "/{service}/{id}/mcp", "MCP, Streamable HTTP: the stream of the server's own messages", "200"),
+    (HttpMethod::Delete, "/{service}/{id}/mcp", "MCP, Streamable HTTP: end the session", "204"),
+    (HttpMethod::Get, "/{service}/{id}/health", "Check the instance now", "200"),
+    (HttpMethod::Get, "/{service}/{id}/mcp/tools", "Its tools", "200"),
+    (HttpMethod::Post, "/{service}/{id}/mcp/call", "Call a tool: {name, arguments}", "200"),
+];
+
+/// The document.
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(build())
+}
+
+fn build() -> OpenApi {
+    let mut paths = PathsBuilder::new();
+    for (method, path, summary, status) in ROUTES.iter().cloned() {
+        let mut operation = OperationBuilder::new()
+            .summary(Some(summary))
+            .response(status, ResponseBuilder::new().description(summary).build());
+        operation = operation.response(
+            "default",
+            ResponseBuilder::new().description("an RFC 9457 problem with a stable `code`").build(),
+        );
+        for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            operation = operation.parameter(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).build());
+        }
+        paths = paths.path(path, PathItem::new(method, operation.build()));
+    }
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("bearer", bearer).build();
+    OpenApiBuilder::new()
+        .info(InfoBuilder::new().title("Berth").version(env!("CARGO_PKG_VERSION")).build())
+        .paths(paths.build())
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))
+        .build()
+}

@@ -1,0 +1,243 @@
+//! What owners do with an instance beyond making and deleting it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    actor, audit,
+    instances::{self as api, InstanceView, Parts, expiry, find, seal_env},
+    validate,
+};
+use crate::{
+    auth::Principal,
+    db::{events as event_rows, instances as rows, instances::InstanceChanges, users},
+    domain::{
+        ids::{CredentialId, InstanceId},
+        instance::{Desired, Instance, Mode},
+        limits::Limits,
+        secret::Secret,
+        time::Timestamp,
+    },
+    web::{
+        api::{List, Page},
+        error::ApiError,
+        extract::Caller,
+        state::AppState,
+    },
+};
+
+/// Until when.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Renewal {
+    expires_in_minutes: Option<u64>,
+    never: bool,
+}
+
+/// Changes of an instance; what is absent stays.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangeInstance {
+    label: Option<String>,
+    mode: Option<Mode>,
+    config: Option<BTreeMap<String, String>>,
+    env: Option<BTreeMap<String, String>>,
+    credential_id: Option<CredentialId>,
+    limits: Option<Limits>,
+    expires_in_minutes: Option<u64>,
+}
+
+/// Off when it is wanted, on when it is not.
+pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    match instance.desired {
+        Desired::Running => state.supervisor.stop_instance(instance.id).await?,
+        Desired::Stopped => state.supervisor.start_instance(instance.id).await?,
+    }
+    done(&caller.0, &state, instance.id, "instance.toggle").await
+}
+
+/// A new process, with a full restart budget.
+pub async fn restart(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    state.supervisor.restart_instance(instance.id).await?;
+    done(&caller.0, &state, instance.id, "instance.restart").await
+}
+
+/// Another expiry: `{expires_in_minutes}` or `{never: true}`.
+pub async fn renew(
+    caller: Caller,
+    state: Data<AppState>,
+    path: Path<InstanceId>,
+    body: Json<Renewal>,
+) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    let Renewal { expires_in_minutes, never } = body.into_inner();
+    if expires_in_minutes.is_some() == never {
+        return Err(ApiError::invalid("give either `expires_in_minutes` or `never: true`"));
+    }
+    let until = expiry(expires_in_minutes, Timestamp::now())?;
+    state.supervisor.renew(instance.id, until).await?;
+    done(&caller.0, &state, instance.id, "instance.renew").await
+}
+
+/// Brings back what has expired, failed, stopped or lost its process.
+pub async fn restore(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    state.supervisor.restore(instance.id).await?;
+    done(&caller.0, &state, instance.id, "instance.restore").await
+}
+
+/// A second instance with the same service, label, configuration, environment and credential.
+pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let source = find(&caller.0, &state, path.into_inner(), true).await?;
+    let service = api::service_of(&state, source.service.as_str())?;
+    let owner_id = source.user_id;
+    let owner = state.db.read(move |conn| users::by_id(conn, owner_id)).await?;
+    let env = open_env(&state, &source)?;
+    let parts = Parts {
+        label: source.label,
+        mode: source.mode,
+        config: source.config,
+        env,
+        credential: source.credential_id.map(api::Choice::Stored),
+        limits: source.limits,
+        expires_at: None,
+    };
+    let instance = api::record(&state, &caller, &owner, &service, parts).await?;
+    state.supervisor.add(instance.clone()).await?;
+    Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+}
+
+/// Changes an instance. What its process was started with stays until its next start.
+pub async fn change(
+    caller: Caller,
+    state: Data<AppState>,
+    path: Path<InstanceId>,
+    body: Json<ChangeInstance>,
+) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    let body = body.into_inner();
+    let service = api::service_of(&state, instance.service.as_str())?;
+    let changes = changes(&caller, &state, &instance, &service.manifest, &body).await?;
+    let (id, by) = (instance.id, actor(&caller.0));
+    let names = json!({
+        "label": body.label.is_some(), "mode": body.mode, "config": body.config.is_some(), "env": body.env.is_some(),
+        "credential": body.credential_id, "limits": body.limits,
+    });
+    state
+        .db
+        .write(move |conn| {
+            rows::update(conn, id, &changes)?;
+            audit(conn, by, "instance.change", format!("instance:{id}"), names)
+        })
+        .await?;
+    if body.expires_in_minutes.is_some() {
+        state.supervisor.renew(id, expiry(body.expires_in_minutes, Timestamp::now())?).await?;
+    }
+    state.supervisor.reconfigure(id).await?;
+    let instance = state.db.read(move |conn| rows::by_id(conn, id)).await?;
+    Ok(HttpResponse::Ok().json(InstanceView::of(instance, &state)))
+}
+
+async fn changes(
+    caller: &Caller,
+    state: &AppState,
+    instance: &Instance,
+    manifest: &crate::domain::manifest::Manifest,
+    body: &ChangeInstance,
+) -> Result<InstanceChanges, ApiError> {
+    if let Some(env) = &body.env {
+        validate::environment(env)?;
+    }
+    if let Some(config) = &body.config {
+        validate::config(manifest, config)?;
+    }
+    validate::label(body.label.as_deref().unwrap_or_default())?;
+    if let Some(limits) = &body.limits {
+        validate::limits(*limits, manifest.limits, caller.may(crate::auth::policy::Action::Administer).is_ok())?;
+    }
+    if let Some(id) = body.credential_id {
+        api::own_credential(state, instance.user_id, &instance.service, id).await?;
+    }
+    let mode = body.mode.map(|mode| validate::mode(manifest, Some(mode))).transpose()?;
+    let sealed = match &body.env {
+        None => None,
+        Some(env) if env.is_empty() => Some(None),
+        Some(env) => Some(Some(seal_env(state, instance.user_id, instance.id, env)?)),
+    };
+    Ok(InstanceChanges {
+        label: body.label.clone(),
+        mode,
+        config: body.config.clone(),
+        env_sealed: sealed,
+        credential_id: body.credential_id.map(Some),
+        limits: body.limits,
+        ..InstanceChanges::default()
+    })
+}
+
+/// What happened to an instance, newest first.
+pub async fn events(
+    caller: Caller,
+    state: Data<AppState>,
+    path: Path<InstanceId>,
+    page: actix_web::web::Query<Page>,
+) -> Result<HttpResponse, ApiError> {
+    let id = find(&caller.0, &state, path.into_inner(), false).await?.id;
+    let (limit, before) = (page.limit(), page.before);
+    let rows = state.db.read(move |conn| event_rows::list(conn, id, limit, before)).await?;
+    let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| row.id.to_string())).flatten();
+    let items =
+        rows.into_iter().map(|row| json!({ "id": row.id, "at": row.at, "kind": row.kind, "detail": row.detail }));
+    Ok(HttpResponse::Ok().json(List { items: items.collect(), next }))
+}
+
+/// What an instance uses now, and what of its limits is in force how.
+pub async fn stats(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
+    let instance = find(&caller.0, &state, path.into_inner(), false).await?;
+    let route = state.routes.get(instance.id);
+    let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
+    let enforcement = crate::process::probe()
+        .into_iter()
+        .map(|item| json!({ "what": item.what, "how": item.how.as_str(), "detail": item.detail }));
+    Ok(HttpResponse::Ok().json(json!({
+        "usage": route.as_ref().and_then(|route| route.usage()),
+        "limits": instance.limits.or(manifest),
+        "sessions": route.as_ref().map_or(0, |route| route.sessions.len()),
+        "last_used": route.as_ref().map(|route| route.last_used()),
+        "enforcement": enforcement.collect::<Vec<_>>(),
+    })))
+}
+
+fn open_env(state: &AppState, instance: &Instance) -> Result<BTreeMap<String, String>, ApiError> {
+    let Some(sealed) = &instance.env_sealed else { return Ok(BTreeMap::new()) };
+    let opened: Secret = state.vault.open_sealed(&instance.env_owner(), sealed)?;
+    serde_json::from_str(opened.expose()).map_err(ApiError::internal)
+}
+
+async fn done(
+    caller: &Principal,
+    state: &AppState,
+    id: InstanceId,
+    action: &'static str,
+) -> Result<HttpResponse, ApiError> {
+    let by = actor(caller);
+    let instance = state
+        .db
+        .write(move |conn| {
+            audit(conn, by, action, format!("instance:{id}"), json!({}))?;
+            rows::by_id(conn, id)
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(InstanceView::of(instance, state)))
+}
+
+/// How long a request may name its expiry ahead.
+pub(super) const MAX_EXPIRY: Duration = Duration::from_secs(100 * 366 * 86_400);

@@ -1,0 +1,65 @@
+//! The system itself: health, metrics.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
+use serde_json::json;
+
+use crate::{
+    auth::policy::Action,
+    domain::lifecycle::State,
+    telemetry::Gauges,
+    web::{error::ApiError, extract::Caller, state::AppState},
+};
+
+/// Whether Berth serves: 200, or 503 when it is ending or its database cannot be reached. Open to all.
+pub async fn health(state: Data<AppState>) -> HttpResponse {
+    let draining = state.draining.load(Ordering::Acquire);
+    let database = state.db.ping().await.is_ok();
+    let mut instances: BTreeMap<&str, u64> = BTreeMap::new();
+    for route in state.routes.all() {
+        *instances.entry(route.status().state.as_str()).or_default() += 1;
+    }
+    let status = match (draining, database) {
+        (true, _) => "stopping",
+        (false, true) => "ok",
+        (false, false) => "degraded",
+    };
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": state.started.elapsed().as_secs(),
+        "database": if database { "ok" } else { "unavailable" },
+        "instances": instances,
+    });
+    if status == "ok" { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// OpenMetrics. For administrators, and without a token for scrapers on this host.
+pub async fn metrics(
+    request: HttpRequest,
+    state: Data<AppState>,
+    caller: Result<Caller, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let is_local = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    let is_proxied =
+        request.headers().contains_key("x-forwarded-for") || request.headers().contains_key(header::FORWARDED);
+    if !is_local || is_proxied {
+        caller?.may(Action::Administer)?;
+    }
+    let routes = state.routes.all();
+    let count = |wanted: State| routes.iter().filter(|route| route.status().state == wanted).count() as u64;
+    let gauges = Gauges {
+        instances: State::ALL
+            .iter()
+            .filter(|state| **state != State::Deleted)
+            .map(|state| (state.as_str(), count(*state)))
+            .collect(),
+        sessions: routes.iter().map(|route| route.sessions.len() as u64).sum(),
+        ports: state.supervisor.leased_ports() as u64,
+    };
+    let text = state.metrics.render(&gauges).map_err(ApiError::internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+        .body(text))
+}
