@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::{
     Instance, TestApp, User,
     mcp::{call, text_of},
-    procs, wait_for,
+    procs, try_for, wait_for,
 };
 
 const USERS: usize = 4;
@@ -24,7 +24,7 @@ fn many_users_at_once_get_their_own_answers_and_leave_nothing() {
         let users: Vec<User> = (0..USERS).map(|number| app.user(&format!("user{number}"))).collect();
         // What stays open once everything has been used once: pools, workers, logs.
         let warm = order(&users);
-        drop(mixed_calls(&users, &warm, Duration::ZERO));
+        mixed_calls(&users, &warm, Duration::ZERO);
         remove(&app, &users, &warm);
         let before = settled(&app);
 
@@ -32,7 +32,12 @@ fn many_users_at_once_get_their_own_answers_and_leave_nothing() {
         let calls = mixed_calls(&users, &instances, DURATION);
         assert!(calls > 100, "{calls} calls in {DURATION:?}");
         remove(&app, &users, &instances);
-        wait_for("the descriptors to be closed", || (procs::descriptors(app.pid()) <= before).then_some(()));
+        let mut last = Vec::new();
+        let closed = try_for(|| {
+            last = procs::descriptors(app.pid());
+            last.len() <= before.len()
+        });
+        assert!(closed, "descriptors are left open.\nbefore: {before:?}\nafter: {last:?}");
     }
 }
 
@@ -112,12 +117,12 @@ fn remove(app: &TestApp, users: &[User], instances: &[Vec<Instance>]) {
 }
 
 /// Open descriptors once their number has stayed the same for a while.
-fn settled(app: &TestApp) -> usize {
-    let (mut last, mut same) = (0, 0);
+fn settled(app: &TestApp) -> Vec<String> {
+    let (mut last, mut same) = (Vec::new(), 0);
     wait_for("a steady number of descriptors", || {
         let now = procs::descriptors(app.pid());
         same = if now == last { same + 1 } else { 0 };
-        last = now;
+        last.clone_from(&now);
         (same > 20).then_some(now)
     })
 }

@@ -27,7 +27,7 @@ pub(crate) use self::{
 use self::{postgres::Schema, procs::PortSlot, services::Service};
 
 /// Far longer than anything takes; only a test that fails waits for so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Polls until `probe` yields something.
 #[track_caller]
@@ -40,6 +40,18 @@ pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         pause();
     }
+}
+
+/// Polls until `holds` does; `false` if it never did.
+pub(crate) fn try_for(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        pause();
+    }
+    false
 }
 
 /// Between two looks at the same thing.

@@ -46,9 +46,24 @@ pub(crate) fn kill(pid: u32) {
     let _ = kill_process(pid, Signal::KILL);
 }
 
-/// Open descriptors of a process.
-pub(crate) fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+/// What the open descriptors of a process are, sorted, without the numbers that always differ.
+pub(crate) fn descriptors(pid: u32) -> Vec<String> {
+    let connections = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let mut found: Vec<String> = targets.map(|target| kind_of(&target.to_string_lossy(), &connections)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// `socket:[123]` as the addresses and the state that the kernel's table gives for it.
+fn kind_of(target: &str, connections: &str) -> String {
+    let Some((kind, number)) = target.split_once(":[") else { return target.to_owned() };
+    let of_inode = |line: &&str| line.split_whitespace().nth(9) == Some(number.trim_end_matches(']'));
+    match connections.lines().find(of_inode) {
+        Some(line) => format!("tcp {}", line.split_whitespace().skip(1).take(3).collect::<Vec<_>>().join(" ")),
+        None => kind.to_owned(),
+    }
 }
 
 /// Twenty ports, below those that the kernel hands out, that only the holder uses.
