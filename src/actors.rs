@@ -8,7 +8,7 @@
 //!
 //! Durability: what an owner wants (`desired`, expiry, deletion) is committed before it is
 //! answered. What is (`state`, restarts, last error) follows within moments through the
-//! [`recorder`] and is rebuilt after a crash anyway.
+//! `recorder` and is rebuilt after a crash anyway.
 
 mod environment;
 mod instance;

@@ -109,7 +109,7 @@ impl Batch {
                 *slot = instances::StateChange { last_good, ..*change };
             }
             Entry::Event { id, at, kind, detail } if self.events.len() < MAX_EVENTS => {
-                self.events.push((id, at, kind, detail))
+                self.events.push((id, at, kind, detail));
             }
             Entry::Event { .. } => {}
             Entry::Flush(done) => self.flushes.push(done),

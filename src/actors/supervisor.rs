@@ -167,7 +167,7 @@ impl Handler<ToInstance> for SupervisorActor {
             InstanceCommand::Reconfigure { instance } => entry.instance = (**instance).clone(),
             InstanceCommand::Renew { until } => entry.instance.expires_at = *until,
             InstanceCommand::Start | InstanceCommand::Restart => {
-                entry.instance.desired = crate::domain::instance::Desired::Running
+                entry.instance.desired = crate::domain::instance::Desired::Running;
             }
             InstanceCommand::Stop => entry.instance.desired = crate::domain::instance::Desired::Stopped,
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -32,15 +32,15 @@ pub(super) fn run(context: Context) -> Result<ExitCode> {
     init_logging(&config.server.log, config.server.log_format);
     let ended = actix_rt::System::new().block_on(app::serve(config))?;
     if ended.again {
-        return Err(start_again(exe));
+        return Err(start_again(&exe));
     }
     Ok(if ended == (Ended { graceful: true, again: false }) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Becomes the same program anew: same process, arguments, environment and streams, so that whoever
 /// supervises Berth notices nothing. Returns only when that fails.
-fn start_again(exe: PathBuf) -> anyhow::Error {
+fn start_again(exe: &Path) -> anyhow::Error {
     log::info!("starting again");
-    let error = Command::new(&exe).args(std::env::args_os().skip(1)).exec();
+    let error = Command::new(exe).args(std::env::args_os().skip(1)).exec();
     anyhow!(error).context(format!("cannot start {} again", exe.display()))
 }

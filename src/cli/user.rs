@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, command: &User) -> Result<()> {
 }
 
 fn add(context: &Context, db: &Db, email: &Email, admin: bool, password_stdin: bool) -> Result<()> {
-    let password_hash = if password_stdin { Some(hash(read_secret("password")?)?) } else { None };
+    let password_hash = if password_stdin { Some(hash(&read_secret("password")?)?) } else { None };
     let role = if admin { Role::Admin } else { Role::User };
     let new = NewUser {
         id: UserId::generate(),
@@ -88,9 +88,9 @@ fn add(context: &Context, db: &Db, email: &Email, admin: bool, password_stdin: b
     context.output.show(&view(&user), || format!("added {role} {email} (number {})", user.number))
 }
 
-fn hash(password: Secret) -> Result<String> {
-    passwords::check(&password)?;
-    Ok(passwords::hash(&password)?)
+fn hash(password: &Secret) -> Result<String> {
+    passwords::check(password)?;
+    Ok(passwords::hash(password)?)
 }
 
 /// Standard input as a secret; the newline that `echo` and Enter add is not part of it.

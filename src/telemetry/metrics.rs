@@ -91,13 +91,13 @@ impl Metrics {
         registry.register("leased_ports", "Ports leased to HTTP children", gauge(gauges.ports));
         let mut text = String::new();
         encode(&mut text, &registry)?;
-        Ok(self.with_durations(text))
+        Ok(self.with_durations(&text))
     }
 
     /// The histogram, written by hand: prometheus-client's own takes a lock per observation.
-    fn with_durations(&self, text: String) -> String {
+    fn with_durations(&self, text: &str) -> String {
         use fmt::Write;
-        let mut out = text.strip_suffix("# EOF\n").unwrap_or(&text).to_owned();
+        let mut out = text.strip_suffix("# EOF\n").unwrap_or(text).to_owned();
         out.push_str("# HELP berth_call_duration_seconds Until the head of the answer was ready.\n");
         out.push_str("# TYPE berth_call_duration_seconds histogram\n");
         let mut total = 0;

@@ -96,7 +96,9 @@ fn used(text: &str) -> BTreeSet<String> {
                     '{' => depth += 1,
                     '}' if depth == 0 => break,
                     '}' => depth -= 1,
-                    ',' if depth == 0 => names.insert(std::mem::take(&mut item)).then_some(()).unwrap_or(()),
+                    ',' if depth == 0 => {
+                        names.insert(std::mem::take(&mut item));
+                    }
                     c if depth == 0 => item.push(c),
                     _ => {}
                 }

@@ -155,7 +155,7 @@ impl InstanceActor {
         let (disk_bytes, log_bytes) = keeping.disk;
         let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
         self.route.set_usage(usage);
-        if self.housekeeping.samples % DISK_EVERY == 0 {
+        if self.housekeeping.samples.is_multiple_of(DISK_EVERY) {
             self.measure(context);
         }
         self.housekeeping.samples = self.housekeeping.samples.wrapping_add(1);

@@ -1,6 +1,6 @@
 //! Watches a process until it ends, and says why.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
 use tokio::{
@@ -68,9 +68,7 @@ impl Watch {
     }
 }
 
-fn exited(exit: &mut oneshot::Receiver<ExitReason>) -> impl Future<Output = ExitReason> {
-    async {
-        exit.await
-            .unwrap_or_else(|_| ExitReason::Lost { detail: "nobody was watching the process any more".to_owned() })
-    }
+async fn exited(exit: &mut oneshot::Receiver<ExitReason>) -> ExitReason {
+    let lost = || ExitReason::Lost { detail: "nobody was watching the process any more".to_owned() };
+    exit.await.unwrap_or_else(|_| lost())
 }
