@@ -3,5 +3,9 @@
 
 mod catalog;
 mod db;
+mod gateway;
 mod layering;
 mod process;
+mod soak;
+mod supervision;
+mod support;

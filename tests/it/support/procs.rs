@@ -1,0 +1,100 @@
+//! What runs on this machine, as far as it is ours; and ports that no other test uses.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, Signal, kill_process},
+};
+
+/// Processes whose environment names `root`: Berth's children carry their directories in theirs.
+pub(crate) fn marked(root: &Path) -> Vec<String> {
+    pids().filter(|pid| is_marked(*pid, root)).map(describe).collect()
+}
+
+/// Ends what a failed test leaves.
+pub(crate) fn kill_marked(root: &Path) {
+    for pid in pids().filter(|pid| is_marked(*pid, root)) {
+        kill(pid);
+    }
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether `pid` lives and names `root` in its environment. A zombie has none.
+pub(crate) fn is_marked(pid: u32, root: &Path) -> bool {
+    let needle = root.to_str().unwrap().as_bytes();
+    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    memchr::memmem::find(&environ, needle).is_some()
+}
+
+fn describe(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    format!("{pid} {}", String::from_utf8_lossy(&line).replace('\0', " "))
+}
+
+/// SIGKILL.
+pub(crate) fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+/// What the open descriptors of a process are, sorted, without the numbers that always differ.
+pub(crate) fn descriptors(pid: u32) -> Vec<String> {
+    let connections = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let mut found: Vec<String> = targets.map(|target| kind_of(&target.to_string_lossy(), &connections)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// `socket:[123]` as the addresses and the state that the kernel's table gives for it.
+fn kind_of(target: &str, connections: &str) -> String {
+    let Some((kind, number)) = target.split_once(":[") else { return target.to_owned() };
+    let of_inode = |line: &&str| line.split_whitespace().nth(9) == Some(number.trim_end_matches(']'));
+    match connections.lines().find(of_inode) {
+        Some(line) => format!("tcp {}", line.split_whitespace().skip(1).take(3).collect::<Vec<_>>().join(" ")),
+        None => kind.to_owned(),
+    }
+}
+
+/// Twenty ports, below those that the kernel hands out, that only the holder uses.
+pub(crate) struct PortSlot {
+    first: u16,
+    _lock: File,
+}
+
+const FIRST_PORT: u16 = 20_000;
+const SLOTS: u16 = 600;
+pub(crate) const PORTS: u16 = 20;
+
+impl PortSlot {
+    pub(crate) fn take() -> Self {
+        let folder = std::env::temp_dir().join("berth-test-ports");
+        fs::create_dir_all(&folder).unwrap();
+        let start = u16::try_from(process::id() % u32::from(SLOTS)).unwrap();
+        for slot in (start..SLOTS).chain(0..start) {
+            let lock = File::create(folder.join(slot.to_string())).unwrap();
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return Self { first: FIRST_PORT + slot * PORTS, _lock: lock };
+            }
+        }
+        panic!("every range of ports is in use; is another run of the tests stuck?")
+    }
+
+    pub(crate) const fn first(&self) -> u16 {
+        self.first
+    }
+
+    pub(crate) fn range(&self) -> String {
+        format!("{}-{}", self.first, self.first + PORTS - 1)
+    }
+}

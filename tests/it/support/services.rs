@@ -1,0 +1,47 @@
+//! Manifests of `fake-mcp` in all its moods.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+/// A service to be.
+pub(crate) struct Service {
+    manifest: Value,
+}
+
+impl Service {
+    fn new(name: &str, transport: &str, launch: &Value) -> Self {
+        let manifest = json!({ "name": name, "display_name": name, "transport": transport, "launch": launch });
+        Self { manifest }
+    }
+
+    pub(crate) fn stdio(name: &str, flags: &[&str]) -> Self {
+        let command = env!("CARGO_BIN_EXE_fake-mcp");
+        Self::new(name, "stdio", &json!({ "kind": "command", "command": command, "args": flags }))
+    }
+
+    pub(crate) fn command(name: &str, command: &str) -> Self {
+        Self::new(name, "stdio", &json!({ "kind": "command", "command": command }))
+    }
+
+    pub(crate) fn http(name: &str, flags: &[&str]) -> Self {
+        let (command, args) = (env!("CARGO_BIN_EXE_fake-mcp"), [&["--http"], flags].concat());
+        Self::new(name, "http", &json!({ "kind": "http", "command": command, "args": args }))
+    }
+
+    pub(crate) fn remote(name: &str, url: &str) -> Self {
+        Self::new(name, "http", &json!({ "kind": "remote", "url": url }))
+    }
+
+    /// How long its start may take.
+    pub(crate) fn start_seconds(mut self, seconds: u64) -> Self {
+        self.manifest["health"] = json!({ "start_seconds": seconds });
+        self
+    }
+
+    pub(super) fn write(&self, services: &Path) {
+        let folder = services.join(self.manifest["name"].as_str().unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("service.toml"), toml::to_string(&self.manifest).unwrap()).unwrap();
+    }
+}
