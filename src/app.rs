@@ -161,12 +161,14 @@ pub async fn serve(config: Config) -> Result<Ended> {
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;
     let state = compose(config, stores, bound)?;
-    let control = Control::publish(&state.config.storage.data_dir, bound)?;
-    state.authenticator.set_operator(control.token());
+    // Every instance has its route before the first request is taken: a client that comes back after
+    // a restart must wait for its instance, not be told that there is none.
+    let report = state.supervisor.boot().await.context("instances could not be brought back")?;
     let server = start_server(&state, listener)?;
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
-    let report = state.supervisor.boot().await.context("instances could not be brought back")?;
+    let control = Control::publish(&state.config.storage.data_dir, bound)?;
+    state.authenticator.set_operator(control.token());
     log::info!("Berth {} serves {} instances at {}", env!("CARGO_PKG_VERSION"), report.instances, state.public_url);
     let upkeep = actix_rt::spawn(upkeep(state.clone()));
     let again = signals.wait().await;

@@ -125,7 +125,8 @@ impl Handler<Boot> for SupervisorActor {
             let swept = tokio::task::spawn_blocking(move || sweep_stale(&host)).await;
             let report = BootReport { instances: instances.len(), stale: swept.unwrap_or(0) };
             for instance in instances {
-                this.do_send(AddInstance { instance });
+                // Waits for our own mailbox, from a task of its own: the report is true when it is given.
+                let _ = this.send(AddInstance { instance }).await;
             }
             report
         })

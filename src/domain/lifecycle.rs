@@ -98,7 +98,10 @@ impl State {
             (S::Pending | S::Restarting, E::Spawned) => Some(S::Starting),
             (S::Starting, E::Ready) | (S::Unhealthy, E::HealthRegained) => Some(S::Running),
             (S::Running, E::HealthLost) => Some(S::Unhealthy),
-            (S::Pending | S::Starting | S::Running | S::Unhealthy, E::EndedWillRestart) => Some(S::Restarting),
+            // Also while restarting: a start may fail before there is a process.
+            (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::EndedWillRestart) => {
+                Some(S::Restarting)
+            }
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::EndedForGood) => Some(S::Failed),
             (S::Running | S::Unhealthy, E::SleepRequested) => Some(S::Idle),
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::ConnectionLost) => {
@@ -194,7 +197,7 @@ mod tests {
         (State::Starting, "..R..rfS.eDx"),
         (State::Running, "...U.rfSieDx"),
         (State::Unhealthy, "....RrfSieDx"),
-        (State::Restarting, "ps....fS.eDx"),
+        (State::Restarting, "ps...rfS.eDx"),
         (State::Failed, "p......S.e.x"),
         (State::Stopped, "p........e.x"),
         (State::Idle, "p......S.e.x"),

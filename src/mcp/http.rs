@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use awc::{
     ClientResponse,
+    error::SendRequestError,
     http::{Method, StatusCode, header},
 };
 use bytes::{Bytes, BytesMut};
@@ -119,7 +120,14 @@ impl HttpUpstream {
         // A GET stream may stay silent for hours; a call may not.
         let sent =
             if method == Method::GET { request.send() } else { request.timeout(self.call_timeout).send_body(body) };
-        sent.await.map_err(|error| unreachable(&error))
+        sent.await.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &SendRequestError) -> UpstreamError {
+        match error {
+            SendRequestError::Timeout => UpstreamError::TimedOut { seconds: self.call_timeout.as_secs() },
+            error => unreachable(error),
+        }
     }
 
     async fn delete(&self, session: &str) {
@@ -208,6 +216,12 @@ impl HttpUpstream {
             return self.collect(&mut response).await.map(Reply::Message);
         }
         Ok(Reply::Relay(passthrough::relay(response)))
+    }
+}
+
+impl Drop for HttpUpstream {
+    fn drop(&mut self) {
+        client::departed();
     }
 }
 

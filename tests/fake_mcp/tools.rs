@@ -219,6 +219,8 @@ fn slow(server: &Server, name: &str, call: Call) {
         "die_signal" => {
             let signal = arguments.signal.and_then(Signal::from_named_raw).unwrap_or(Signal::ABORT);
             let _ = kill_process(getpid(), signal);
+            // Another thread may be the one that the kernel interrupts, a moment later.
+            std::thread::park_timeout(std::time::Duration::from_secs(2));
             "the signal had no effect".to_owned()
         }
         "flood_stderr" => flood(arguments.bytes),

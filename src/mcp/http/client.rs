@@ -1,11 +1,21 @@
 //! One HTTP client per thread: `awc::Client` is not `Send`, and its connections belong to the
 //! thread's event loop.
 
-use std::time::Duration;
+use std::{
+    cell::RefCell,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 thread_local! {
-    static CLIENT: awc::Client = build();
+    static CLIENT: RefCell<Option<(u64, awc::Client)>> = const { RefCell::new(None) };
 }
+
+/// Grows whenever an HTTP child is gone.
+static DEPARTURES: AtomicU64 = AtomicU64::new(0);
+
+/// How long an idle thread may keep connections to a child that is gone.
+const LINGER: Duration = Duration::from_secs(2);
 
 fn build() -> awc::Client {
     // No limit: the permits of each instance bound what is in flight.
@@ -15,8 +25,39 @@ fn build() -> awc::Client {
 }
 
 /// This thread's client.
+///
+/// Its pool closes a dead connection only when the same address is asked for again. So a client that
+/// has seen a child depart is replaced, and what it held is closed with it; calls in flight keep theirs.
 pub(super) fn local() -> awc::Client {
-    CLIENT.with(Clone::clone)
+    CLIENT.with_borrow_mut(|slot| {
+        let departures = DEPARTURES.load(Ordering::Relaxed);
+        match slot {
+            Some((seen, client)) if *seen == departures => client.clone(),
+            _ => {
+                let client = build();
+                *slot = Some((departures, client.clone()));
+                actix_rt::spawn(close_when_departed(departures));
+                client
+            }
+        }
+    })
+}
+
+/// Lets go of a client that has seen a child depart, also when its thread is not asked again.
+async fn close_when_departed(seen: u64) {
+    while DEPARTURES.load(Ordering::Relaxed) == seen {
+        tokio::time::sleep(LINGER).await;
+    }
+    CLIENT.with_borrow_mut(|slot| {
+        if slot.as_ref().is_some_and(|(held, _)| *held == seen) {
+            *slot = None;
+        }
+    });
+}
+
+/// Says that an HTTP child is gone.
+pub(super) fn departed() {
+    DEPARTURES.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Chooses ring as the process's TLS provider. Must run before the first client is built: awc

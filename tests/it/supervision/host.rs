@@ -54,7 +54,7 @@ fn settings_and_manifests_that_are_wrong_are_named() {
     app.start_again();
     let ann = app.user("ann");
     assert_eq!(ann.connect(&ann.create("fake")).echo("others go on"), "others go on");
-    let refused = ann.http.post("/api/v1/mcps", &json!({ "service": "broken" })).expect(400);
+    let refused = ann.http.post("/api/v1/mcps", &json!({ "service": "broken" })).expect(404);
     assert_eq!(refused.json()["code"], "unknown_service");
     let log = std::fs::read_to_string(app.root().join("berth.log")).unwrap();
     assert!(log.contains("broken") && log.contains("transport"), "{log}");
