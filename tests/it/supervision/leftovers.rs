@@ -26,7 +26,7 @@ fn what_forks_and_leaves_is_found() {
 
 #[test]
 fn the_whole_tree_ends_with_its_instance() {
-    let app = TestApp::start();
+    let app = TestApp::builder().env("BERTH_STOP_GRACE_SECONDS", 1).start();
     let ann = app.user("ann");
     for end in ["toggle", "restart", "delete"] {
         let (instance, other) = (ann.create("fake"), ann.create("fake"));
@@ -47,6 +47,19 @@ fn the_whole_tree_ends_with_its_instance() {
 }
 
 #[test]
+fn what_a_child_forked_is_asked_to_end_before_it_is_killed() {
+    let app = TestApp::builder().env("BERTH_STOP_GRACE_SECONDS", 5).start();
+    let ann = app.user("ann");
+    for (setsid, hold) in [(true, false), (true, true), (false, false), (false, true)] {
+        let instance = ann.create("fake");
+        fork(&ann.connect(&instance), setsid, hold);
+        ann.delete(&instance.id);
+        let log = fs::read_to_string(app.root().join("berth.log")).unwrap();
+        assert!(!log.contains("had to be killed"), "setsid {setsid}, hold {hold}");
+    }
+}
+
+#[test]
 fn a_crash_takes_the_tree_along() {
     let app = TestApp::start();
     let ann = app.user("ann");
@@ -55,6 +68,7 @@ fn a_crash_takes_the_tree_along() {
     let left = fork(&client, true, true);
     procs::kill(instance.pid());
     wait_until_gone(&app, left);
+    ann.wait_for_successor(&instance);
     assert_eq!(client.echo("back"), "back");
 }
 

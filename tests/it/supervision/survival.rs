@@ -38,7 +38,6 @@ fn after_a_sudden_end_everything_comes_back_and_nothing_is_left() {
             wait_for("an old process's end", || (!procs::is_marked(pid, app.root())).then_some(()));
         }
         assert_eq!(ann.show(&stopped.id).view["status"], "stopped");
-        // A session of the earlier run is gone, and its client learns how to go on.
         assert_eq!(ann.list().len(), 5);
     }
 }
