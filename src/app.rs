@@ -250,6 +250,10 @@ fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_w
 async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
     log::info!("ending: calls in flight have {} s", DRAIN.as_secs());
     state.draining.store(true, Ordering::Release);
+    // Streams that wait for messages would wait for the end of the drain, too.
+    for route in state.routes.all() {
+        route.sessions.end_streams();
+    }
     server.stop(true).await;
     let killed = state.supervisor.shutdown().await.unwrap_or(0);
     if let Err(error) = state.authenticator.flush_last_use().await {

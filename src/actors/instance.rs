@@ -49,7 +49,7 @@ pub(super) struct InstanceActor {
     /// The start that is under way; aborted by a stop.
     starting: Option<JoinHandle<()>>,
     /// The end of the last process; a new start waits for it.
-    stopping: Option<JoinHandle<()>>,
+    stopping: Option<JoinHandle<bool>>,
     health: HealthRecord,
     housekeeping: Housekeeping,
     expiry: Option<SpawnHandle>,
@@ -177,6 +177,8 @@ impl InstanceActor {
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
         self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
+        // First the link, then the callers: one who tries again at once waits for the next process.
+        self.route.set_link(Link::Down);
         if let Some(running) = &self.running {
             running.fail_callers(&summary);
         }
@@ -226,8 +228,9 @@ impl InstanceActor {
         let (logs, archive) = (self.dirs.logs.clone(), self.runtime.paths.archive(&self.instance));
         let stopping = self.stopping.take();
         self.stopping = Some(actix_rt::spawn(async move {
-            child::finished(stopping).await;
+            let graceful = child::finished(stopping).await;
             housekeeping::archive_logs(logs, archive).await;
+            graceful
         }));
     }
 }

@@ -266,6 +266,13 @@ impl Sessions {
         before - open.len()
     }
 
+    /// Ends every stream; the sessions stay. What is being answered is not touched.
+    pub fn end_streams(&self) {
+        for session in self.open.read().values() {
+            *session.stream.lock() = None;
+        }
+    }
+
     /// Every open session.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Session>> {

@@ -28,6 +28,9 @@ const KILL_BOUND: Duration = Duration::from_secs(5);
 /// Between two looks at what is left: from 2 ms, doubling, to this.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
+/// After the signal to the group, until those who are left are asked by name.
+const SECOND_REQUEST: Duration = Duration::from_millis(250);
+
 /// Blocking threads that look through `/proc` at once; whoever waits shares their result.
 static SCANS: Semaphore = Semaphore::const_new(2);
 
@@ -95,12 +98,12 @@ impl ProcessTree {
         let Some(target) = &self.target else { return StopOutcome::default() };
         let known = target.members(Vec::new()).await;
         self.terminate();
-        for row in known.iter().filter(|row| row.session != target.leader.pid()) {
-            signal_exact(row.pid, row.started, Signal::TERM);
-        }
+        // The session's members have most likely been reached by the signal to the group.
+        let mut asked = HashSet::new();
+        ask(known.iter().filter(|row| row.session != target.leader.pid()), &mut asked);
         let ended = async {
-            exited.await;
-            target.emptied(&known).await;
+            let emptied = target.emptied(&known, &mut asked);
+            tokio::join!(exited, emptied);
         };
         if tokio::time::timeout(grace, ended).await.is_ok() {
             self.done.store(true, Relaxed);
@@ -154,10 +157,19 @@ impl Target {
         tokio::task::spawn_blocking(move || target.members_since(asked, &known)).await.unwrap_or_default()
     }
 
-    /// Ends when no process of the tree is left.
-    async fn emptied(&self, known: &[Row]) {
+    /// Ends when no process of the tree is left. Whoever is still there a moment after the group was
+    /// signalled is asked by name: the leader may have been gone by then, or it was just forking.
+    async fn emptied(&self, known: &[Row], asked: &mut HashSet<(u32, u64)>) {
         let mut pause = Duration::from_millis(5);
-        while !self.members(known.to_vec()).await.is_empty() {
+        let began = Instant::now();
+        loop {
+            let members = self.members(known.to_vec()).await;
+            if members.is_empty() {
+                return;
+            }
+            if began.elapsed() > SECOND_REQUEST {
+                ask(members.iter(), asked);
+            }
             sleep(pause).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }
@@ -170,6 +182,15 @@ impl Target {
         let leader = Some(self.leader.pid()).filter(|pid| is_same(*pid, self.leader.started()));
         let known = known.iter().filter(|row| is_same(row.pid, row.started)).map(|row| row.pid);
         scan.table.closure(marked.chain(leader).chain(known))
+    }
+}
+
+/// SIGTERM to each of `rows` that was not asked before.
+fn ask<'a>(rows: impl Iterator<Item = &'a Row>, asked: &mut HashSet<(u32, u64)>) {
+    for row in rows {
+        if asked.insert((row.pid, row.started)) {
+            signal_exact(row.pid, row.started, Signal::TERM);
+        }
     }
 }
 

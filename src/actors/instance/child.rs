@@ -44,8 +44,9 @@ impl Running {
     }
 
     /// Input closed, signal, grace, kill: the whole tree. Waits for an earlier process first.
-    pub(super) async fn stop(mut self, grace: Duration, previous: Option<JoinHandle<()>>) {
-        finished(previous).await;
+    /// Returns whether everything ended by itself.
+    pub(super) async fn stop(mut self, grace: Duration, previous: Option<JoinHandle<bool>>) -> bool {
+        let before = finished(previous).await;
         self.stdin = None;
         if let Some(stdio) = &self.stdio {
             stdio.close_input();
@@ -59,13 +60,15 @@ impl Running {
         for task in self.tasks.drain(..) {
             task.abort();
         }
+        before && outcome.graceful
     }
 }
 
-/// Waits for a task, whatever became of it.
-pub(super) async fn finished(task: Option<JoinHandle<()>>) {
-    if let Some(task) = task {
-        // An error means that it was aborted or has panicked: either way it is over.
-        let _ = task.await;
+/// Waits for the end of a process; whether it ended by itself. No task: there was none to end.
+pub(super) async fn finished(task: Option<JoinHandle<bool>>) -> bool {
+    match task {
+        // An error means that the task has panicked: the process was killed by `Drop`.
+        Some(task) => task.await.unwrap_or(false),
+        None => true,
     }
 }

@@ -77,9 +77,9 @@ impl InstanceActor {
         let stopping = self.stopping.take();
         let lines = self.housekeeping.take_lines(&self.route);
         actix_rt::spawn(async move {
-            finished(stopping).await;
+            let ended = finished(stopping).await;
             super::housekeeping::write_lines(lines).await;
-            let _ = graceful.send(true);
+            let _ = graceful.send(ended);
         });
         context.stop();
     }

@@ -56,7 +56,7 @@ pub(super) struct StartJob {
     pub(super) generation: Generation,
     pub(super) log: Option<Arc<LogFile>>,
     pub(super) actor: Addr<InstanceActor>,
-    pub(super) previous: Option<JoinHandle<()>>,
+    pub(super) previous: Option<JoinHandle<bool>>,
 }
 
 type Fingerprint = BTreeMap<String, String>;
