@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod credentials;
+pub mod instance_view;
 pub mod instances;
 pub mod logs;
 pub mod openapi;

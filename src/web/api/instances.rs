@@ -6,10 +6,10 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
-use super::{List, actor, audit, credentials::check, services::may_use, validate};
+use super::{List, actor, audit, credentials::check, instance_view::InstanceView, services::may_use, validate};
 use crate::{
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
@@ -19,11 +19,9 @@ use crate::{
         users,
     },
     domain::{
-        crash::CrashCard,
         ids::{CredentialId, InstanceId, UserId},
-        instance::{Desired, Instance, Mode, Status, credential_owner, env_owner},
-        lifecycle::{Health, State},
-        limits::{Limits, Usage},
+        instance::{Desired, Instance, Mode, credential_owner, env_owner},
+        limits::Limits,
         manifest::CredentialKind,
         names::{Email, ServiceName},
         secret::Secret,
@@ -72,66 +70,6 @@ pub enum CredentialChoice {
         /// The secret.
         value: Secret,
     },
-}
-
-/// What is shown of an instance.
-#[derive(Serialize)]
-pub struct InstanceView {
-    id: InstanceId,
-    owner: UserId,
-    slug: String,
-    service: ServiceName,
-    number: u32,
-    label: String,
-    mode: Mode,
-    status: State,
-    health: Health,
-    port: Option<u16>,
-    pid: Option<u32>,
-    url: String,
-    slug_url: String,
-    created_at: Timestamp,
-    started_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    restarts: u32,
-    limits: Limits,
-    usage: Option<Usage>,
-    last_error: Option<CrashCard>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<String>,
-}
-
-impl InstanceView {
-    /// The record joined with what its actor publishes.
-    pub fn of(instance: Instance, state: &AppState) -> Self {
-        let route = state.routes.get(instance.id);
-        let status = route.as_ref().map_or_else(|| Status::of(&instance), |route| route.status());
-        let base = state.public_url.as_str().trim_end_matches('/');
-        let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
-        Self {
-            url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
-            slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
-            id: instance.id,
-            owner: instance.user_id,
-            slug: instance.slug,
-            service: instance.service,
-            number: instance.number,
-            label: instance.label,
-            mode: instance.mode,
-            status: status.state,
-            health: status.health,
-            port: status.port,
-            pid: status.pid,
-            created_at: instance.created_at,
-            started_at: status.started_at,
-            expires_at: status.expires_at,
-            restarts: status.restarts,
-            limits: instance.limits.or(manifest),
-            usage: route.and_then(|route| route.usage()),
-            last_error: status.last_error,
-            progress: status.progress,
-        }
-    }
 }
 
 /// `?all=true` or `?user=EMAIL`, for administrators.

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{
     actor, audit,
-    instances::{self as api, InstanceView, Parts, expiry, find, seal_env},
+    instance_view::InstanceView,
+    instances::{self as api, Parts, expiry, find, seal_env},
     validate,
 };
 use crate::{
