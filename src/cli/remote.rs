@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::context::Context;
-use crate::app::Control;
+use crate::{app::Control, mcp::http::install_crypto_provider};
 
 /// Stopping an instance alone may take its whole grace period.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,6 +27,7 @@ impl Remote {
     pub(super) fn find(context: &Context) -> Result<Option<Self>> {
         let Some(control) = Control::find(&context.config.storage.data_dir) else { return Ok(None) };
         let runtime = actix_rt::Runtime::new().context("cannot start a runtime")?;
+        install_crypto_provider();
         let client = Client::builder().timeout(PATIENCE).disable_redirects().finish();
         let remote = Self { control, runtime, client };
         Ok(remote.is_ours()?.then_some(remote))
