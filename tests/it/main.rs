@@ -1,7 +1,9 @@
 //! Everything through the public surface: real server, real processes, real clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod api;
 mod catalog;
+mod cli;
 mod db;
 mod gateway;
 mod layering;

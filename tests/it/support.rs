@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod postgres;
 pub(crate) mod procs;
+pub(crate) mod rest;
 pub(crate) mod services;
 pub(crate) mod user;
 
@@ -16,15 +17,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use berth::db::Db;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::{
     mcp::McpClient,
+    rest::{Answer, Client, text},
     user::{Instance, User},
 };
 use self::{postgres::Schema, procs::PortSlot, services::Service};
+
+/// The password of every account.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Far longer than anything takes; only a test that fails waits for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,9 +61,13 @@ pub(crate) fn try_for(mut holds: impl FnMut() -> bool) -> bool {
 }
 
 /// Between two looks at the same thing.
-#[expect(clippy::disallowed_methods, reason = "a test's own thread, and the only way to poll")]
 fn pause() {
-    std::thread::sleep(Duration::from_millis(15));
+    sleep(Duration::from_millis(15));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own thread, which has nothing else to do")]
+pub(crate) fn sleep(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// The text of a setting.
@@ -88,6 +98,19 @@ impl Builder {
     pub(crate) fn env(mut self, name: &str, value: impl Into<Setting>) -> Self {
         self.env.push((name.to_owned(), value.into().0));
         self
+    }
+
+    /// A setting by its name.
+    pub(crate) fn set(self, name: &str, value: impl Into<Setting>) -> Self {
+        self.env(&format!("BERTH_{}", name.to_uppercase()), value)
+    }
+
+    /// Runs `test` on one per database there is.
+    pub(crate) fn each(make: impl Fn() -> Self, test: impl Fn(&TestApp)) {
+        test(&make().start());
+        if let Some(schema) = Schema::create() {
+            test(&Self { schema: Some(schema), ..make() }.start());
+        }
     }
 
     /// A further service.
@@ -153,6 +176,21 @@ impl TestApp {
             .chain(Schema::create().map(|schema| Builder { schema: Some(schema), ..Builder::default() }.start()))
     }
 
+    /// Runs `test` on one per database there is.
+    pub(crate) fn each(test: impl Fn(&Self)) {
+        Self::each_backend().for_each(|app| test(&app));
+    }
+
+    /// Its database.
+    pub(crate) fn db(&self) -> Db {
+        let sqlite = || format!("sqlite://{}", self.data().join("berth.db").display());
+        Db::open(&self.setting("BERTH_DATABASE_URL").unwrap_or_else(sqlite)).unwrap()
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
     }
@@ -187,6 +225,42 @@ impl TestApp {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs `berth …` to its end, however that is.
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Output {
+        finish(self.command(args), input)
+    }
+
+    /// Runs `berth …`, which must fail; returns its complaint.
+    #[track_caller]
+    pub(crate) fn fails(&self, args: &[&str]) -> String {
+        self.refused(self.command(args))
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    /// Makes an account; somebody with a token of it.
+    pub(crate) fn client_of(&self, email: &str) -> Client {
+        self.client_with(email, &[])
+    }
+
+    /// Makes an administrator; somebody with a token of theirs.
+    pub(crate) fn admin_client(&self, email: &str) -> Client {
+        self.client_with(email, &["--admin"])
+    }
+
+    fn client_with(&self, email: &str, flags: &[&str]) -> Client {
+        self.cli(&[&["user", "add", email, "--password-stdin"], flags].concat(), PASSWORD);
+        self.client().with_token(&self.cli(&["token", "create", "--user", email], ""))
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.root.path().join("berth.log")).unwrap_or_default()
+    }
+
     /// Makes an account with a token, by the command line.
     pub(crate) fn user(&self, name: &str) -> User {
         self.account(name, &[])
@@ -198,7 +272,7 @@ impl TestApp {
 
     fn account(&self, name: &str, flags: &[&str]) -> User {
         let email = format!("{name}@example.org");
-        self.cli(&[&["user", "add", &email, "--password-stdin"], flags].concat(), "correct horse battery staple\n");
+        self.cli(&[&["user", "add", &email, "--password-stdin"], flags].concat(), PASSWORD);
         let token = self.cli(&["token", "create", "--user", &email], "");
         User::new(&self.url, email, &token)
     }
@@ -243,7 +317,8 @@ impl TestApp {
 
     fn terminate(&mut self) -> Option<ExitStatus> {
         let mut server = self.server.take()?;
-        kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+        // It may have ended by itself already; the status says how.
+        let _ = kill_process(Pid::from_child(&server), Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = server.try_wait().unwrap() {

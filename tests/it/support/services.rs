@@ -33,6 +33,17 @@ impl Service {
         Self::new(name, "http", &json!({ "kind": "remote", "url": url }))
     }
 
+    /// A member of the manifest.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.manifest[name] = value;
+        self
+    }
+
+    /// The manifest as TOML.
+    pub(crate) fn toml(&self) -> String {
+        toml::to_string(&self.manifest).unwrap()
+    }
+
     /// How long its start may take.
     pub(crate) fn start_seconds(mut self, seconds: u64) -> Self {
         self.manifest["health"] = json!({ "start_seconds": seconds });
@@ -42,6 +53,6 @@ impl Service {
     pub(super) fn write(&self, services: &Path) {
         let folder = services.join(self.manifest["name"].as_str().unwrap());
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("service.toml"), toml::to_string(&self.manifest).unwrap()).unwrap();
+        fs::write(folder.join("service.toml"), self.toml()).unwrap();
     }
 }

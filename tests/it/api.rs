@@ -1,0 +1,12 @@
+//! The REST API through the real binary; one file per kind of thing.
+
+mod accounts;
+mod credentials;
+mod instances;
+mod lifecycle;
+mod logs;
+mod malformed;
+mod services;
+mod sign_in;
+mod system;
+mod tokens;
