@@ -168,9 +168,13 @@ impl StartJob {
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (running, upstream) = self.take_over(child, port, service, &values);
+        let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let first_answer = with_turn(turn, upstream.wait_ready(timeout.saturating_sub(started.elapsed()))).await;
-        first_answer.map_err(|detail| ExitReason::NotReady { detail })?;
+        if let Err(detail) = first_answer {
+            leave_to_its_watcher(ended).await;
+            return Err(ExitReason::NotReady { detail });
+        }
         Ok(upstream.into_dyn())
     }
 
@@ -278,6 +282,16 @@ impl StartJob {
     fn http(&self, target: HttpTarget) -> Arc<HttpUpstream> {
         let config = &self.runtime.config;
         Arc::new(HttpUpstream::new(target, config.call_timeout, config.max_line_bytes))
+    }
+}
+
+/// A process that has ended is reported by its watcher, which knows how; this start is dropped then.
+/// Returns soon when the process lives.
+async fn leave_to_its_watcher(mut ended: watch::Receiver<bool>) {
+    const SOON: Duration = Duration::from_millis(500);
+    const LONG: Duration = Duration::from_secs(10);
+    if let Ok(Ok(_)) = tokio::time::timeout(SOON, ended.wait_for(|ended| *ended)).await {
+        tokio::time::sleep(LONG).await;
     }
 }
 
