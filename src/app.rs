@@ -1,7 +1,8 @@
 //! The composition root: what is made in which order, and how it ends.
 //!
-//! Start: data directory and its lock, database, vault, catalog, supervisor, port; only then are
-//! instances brought back, so that a second Berth or a busy port disturbs nobody. End: `/health` says
+//! Start: data directory and its lock, database, vault, port, catalog, supervisor; only then are
+//! instances brought back, so that a second Berth or a busy port disturbs nobody, and only after that
+//! are requests taken. End: `/health` says
 //! so, no new connections, calls in flight finish (10 s), processes end (grace, then kill), states are
 //! written.
 
