@@ -8,5 +8,6 @@ mod logs;
 mod malformed;
 mod services;
 mod sign_in;
+mod slow;
 mod system;
 mod tokens;

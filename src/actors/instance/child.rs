@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     actors::ports::PortLease,
     mcp::stdio::StdioUpstream,
-    process::{ProcessTree, StderrTail},
+    process::{ProcessTree, StderrTail, logs::LogFile},
 };
 
 /// Everything that ends with the process. Dropping it kills the process tree and frees the port.
@@ -15,6 +15,8 @@ pub(in crate::actors) struct Running {
     pub(super) pid: u32,
     pub(super) tree: Arc<ProcessTree>,
     pub(super) tail: Arc<StderrTail>,
+    /// Where its standard error goes.
+    pub(super) log: Option<Arc<LogFile>>,
     /// Becomes true when the leader has ended.
     pub(super) ended: watch::Receiver<bool>,
     /// The pipes of a stdio child.

@@ -50,7 +50,7 @@ impl InstanceActor {
             dirs: self.dirs.clone(),
             sessions: self.route.sessions.clone(),
             generation: self.generation,
-            log: self.housekeeping.error_log(),
+            error_log: self.housekeeping.error_log(),
             actor: context.address(),
             previous: self.stopping.take(),
         };
@@ -72,6 +72,7 @@ impl InstanceActor {
 
     fn ready(&mut self, context: &mut Context<Self>, started: Started) {
         self.starting = None;
+        self.housekeeping.reopen();
         self.route.set_link(Link::Up(started.upstream));
         if !self.advance(Event::Ready) {
             self.route.set_link(Link::Down);

@@ -40,7 +40,6 @@ pub(super) struct Housekeeping {
     error_path: PathBuf,
     access_path: PathBuf,
     rotation: Rotation,
-    error_log: OnceLock<Arc<LogFile>>,
     access_log: OnceLock<Arc<LogFile>>,
     strikes: Strikes,
     ticks: Option<u64>,
@@ -63,7 +62,6 @@ impl Housekeeping {
             error_path: logs.join("error.log"),
             access_path: logs.join("access.log"),
             rotation,
-            error_log: OnceLock::new(),
             access_log: OnceLock::new(),
             strikes: Strikes::default(),
             ticks: None,
@@ -73,9 +71,14 @@ impl Housekeeping {
         }
     }
 
-    /// The file for standard error; `None` when it cannot be opened (the instance runs all the same).
-    pub(super) fn error_log(&self) -> Option<Arc<LogFile>> {
-        open(&self.error_log, &self.error_path, self.rotation)
+    /// Where standard error goes, and how that is rotated.
+    pub(super) fn error_log(&self) -> (PathBuf, Rotation) {
+        (self.error_path.clone(), self.rotation)
+    }
+
+    /// Forgets the open access log: an expiry may have archived the file since.
+    pub(super) fn reopen(&mut self) {
+        self.access_log = OnceLock::new();
     }
 
     /// Takes what the access log has gathered.
@@ -87,23 +90,18 @@ impl Housekeeping {
     pub(super) const fn measured(&mut self, disk_bytes: u64, log_bytes: u64) {
         self.disk = (disk_bytes, log_bytes);
     }
-
-    fn opened(&self) -> Vec<Arc<LogFile>> {
-        [&self.error_log, &self.access_log].into_iter().filter_map(|log| log.get().cloned()).collect()
-    }
 }
 
 fn open(slot: &OnceLock<Arc<LogFile>>, path: &std::path::Path, rotation: Rotation) -> Option<Arc<LogFile>> {
-    if let Some(log) = slot.get() {
-        return Some(Arc::clone(log));
+    if slot.get().is_none() {
+        let _ = slot.set(open_log(path.to_path_buf(), rotation)?);
     }
-    match LogFile::open(path.to_path_buf(), rotation) {
-        Ok(log) => Some(Arc::clone(slot.get_or_init(|| Arc::new(log)))),
-        Err(error) => {
-            log::error!("{error}");
-            None
-        }
-    }
+    slot.get().cloned()
+}
+
+/// A log file; `None` when it cannot be opened (the instance runs all the same).
+pub(super) fn open_log(path: PathBuf, rotation: Rotation) -> Option<Arc<LogFile>> {
+    LogFile::open(path, rotation).map(Arc::new).inspect_err(|error| log::error!("{error}")).ok()
 }
 
 /// Starts the timers of a fresh actor.
@@ -116,7 +114,9 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
     });
     context.run_interval(MAINTAIN, |actor, _| {
         actor.route.sessions.close_idle(actor.runtime.config.session_idle);
-        let logs = actor.housekeeping.opened();
+        let access = actor.housekeeping.access_log.get().cloned();
+        let error = actor.running.as_ref().and_then(|running| running.log.clone());
+        let logs: Vec<Arc<LogFile>> = access.into_iter().chain(error).collect();
         actix_rt::spawn(async move {
             tokio::task::spawn_blocking(move || logs.iter().for_each(|log| log.maintain())).await
         });

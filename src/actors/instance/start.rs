@@ -11,6 +11,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use super::{
     InstanceActor,
     child::{Running, finished},
+    housekeeping::open_log,
 };
 use crate::{
     actors::{
@@ -34,7 +35,7 @@ use crate::{
         stdio::{StdioLimits, StdioUpstream},
         upstream::Upstream,
     },
-    process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::LogFile},
+    process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
     vault::Vault,
 };
 
@@ -54,7 +55,7 @@ pub(super) struct StartJob {
     pub(super) dirs: InstanceDirs,
     pub(super) sessions: Arc<Sessions>,
     pub(super) generation: Generation,
-    pub(super) log: Option<Arc<LogFile>>,
+    pub(super) error_log: (std::path::PathBuf, Rotation),
     pub(super) actor: Addr<InstanceActor>,
     pub(super) previous: Option<JoinHandle<bool>>,
 }
@@ -225,7 +226,10 @@ impl StartJob {
         let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
-        let pump = self.log.clone().map(|log| actix_rt::spawn(crate::process::pump(stderr, log, Arc::clone(&tail))));
+        // Opened only now: the end of the process before may have archived the file.
+        let (path, rotation) = self.error_log.clone();
+        let log = open_log(path, rotation);
+        let pump = log.clone().map(|log| actix_rt::spawn(crate::process::pump(stderr, log, Arc::clone(&tail))));
         let (speaks, stdin, reading) = match &port {
             None => {
                 let limits = self.stdio_limits();
@@ -235,7 +239,7 @@ impl StartJob {
             }
             Some(port) => {
                 // What an HTTP server prints on its standard output is log, too.
-                if let Some(log) = self.log.clone() {
+                if let Some(log) = log.clone() {
                     let pump = crate::process::pump(stdout, log, Arc::clone(&tail));
                     tasks.push(actix_rt::spawn(async move {
                         let _ = pump.await;
@@ -267,7 +271,7 @@ impl StartJob {
             Speaks::Stdio(upstream) => Some(Arc::clone(upstream)),
             Speaks::Http(_) => None,
         };
-        (Running { pid, tree, tail, ended: watching, stdio, stdin, port, tasks }, speaks)
+        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
     }
 
     fn stdio_limits(&self) -> StdioLimits {
