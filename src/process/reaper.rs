@@ -15,7 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, kill_process, kill_process_group, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
 
 use super::table::{self, Scan, Table};
 
@@ -117,8 +117,10 @@ pub fn become_subreaper() -> io::Result<()> {
 pub fn reap_adopted() -> usize {
     Scan::forget();
     let _fork = FORK.lock();
-    let own_session = getsid(None).map_or(0, |session| session.as_raw_nonzero().get().unsigned_abs());
     let table = Table::read();
+    // Read from the same table as theirs: in a pid namespace whose session leader is outside, it is
+    // zero, which `getsid` cannot say.
+    let own_session = table.get(std::process::id()).map_or(0, |row| row.session);
     let ended = table.children_of(std::process::id()).filter(|row| row.is_zombie());
     ended.filter(|row| reap_one(row.pid, row.session != own_session)).count()
 }

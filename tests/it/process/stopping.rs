@@ -236,6 +236,23 @@ async fn reaping_leaves_the_children_of_others_alone() {
     assert_eq!(leader.exit.await.unwrap(), ExitReason::Code { code: 7 });
 }
 
+/// In a container Berth's session leader may be outside its pid namespace: its session is zero there.
+#[test]
+fn reaping_works_where_the_session_leader_is_out_of_sight() {
+    let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    if !std::process::Command::new("unshare").args(namespace).arg("true").status().is_ok_and(|it| it.success()) {
+        eprintln!("SKIPPED: this machine lets nobody make user namespaces");
+        return;
+    }
+    let inside = std::process::Command::new("unshare")
+        .args(namespace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "process::stopping::reaping_leaves_the_children_of_others_alone"])
+        .output()
+        .unwrap();
+    assert!(inside.status.success(), "{}", String::from_utf8_lossy(&inside.stdout));
+}
+
 #[tokio::test]
 async fn stale_processes_are_known_by_their_mark() {
     let ours = marker();
