@@ -12,7 +12,7 @@ use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
 use super::{
     error::{Unavailable, UpstreamError},
     session::Sessions,
-    upstream::{Relay, Upstream},
+    upstream::Upstream,
 };
 use crate::domain::ids::UserId;
 
@@ -50,7 +50,7 @@ pub struct Endpoint {
     /// The instance's client sessions.
     pub sessions: Arc<Sessions>,
     /// Its child, or why there is none.
-    pub upstream: Result<Arc<dyn Upstream>, Unavailable>,
+    pub upstream: Result<Upstream, Unavailable>,
     /// Who asks.
     pub caller: UserId,
     /// How long an answer may be silent before it becomes a stream with comments in it.
@@ -75,8 +75,6 @@ pub enum Answer {
     },
     /// A stream of events.
     Events(LocalBoxStream<'static, Result<Bytes, UpstreamError>>),
-    /// An HTTP child's answer as it comes.
-    Relay(Relay),
     /// `405` with the verbs that are allowed.
     NotAllowed {
         /// The `Allow` header.

@@ -7,17 +7,25 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use super::{
+    ask::{Ask, Outcome},
+    capabilities::{ClientCapabilities, LogLevel},
+    error::Code,
+    jsonrpc::Message,
+    upstream::Event,
+};
 use crate::domain::{ids::UserId, time::Timestamp};
 
 /// Messages that may wait for one client's stream before that client counts as too slow.
@@ -62,8 +70,32 @@ pub struct Session {
     hello: Bytes,
     /// The id that an HTTP child gave, and how often it was renewed.
     child: Mutex<Option<String>>,
-    stream: Mutex<Option<mpsc::Sender<Bytes>>>,
+    /// Whether an HTTP child has been sent this session's `initialize` by this run of Berth.
+    at_child: AtomicBool,
+    /// Whether an HTTP child's own messages are being read.
+    listening: AtomicBool,
+    /// Cancelled when the session ends.
+    gone: CancellationToken,
+    stream: Mutex<Option<mpsc::Sender<Event>>>,
     subscriptions: Mutex<HashSet<String>>,
+    capabilities: ClientCapabilities,
+    level: Mutex<Option<LogLevel>>,
+    asks: Mutex<Asks>,
+    /// Ours, towards the child, on behalf of clients that keep no session.
+    internal: bool,
+}
+
+/// Requests of the child that the client has been sent.
+#[derive(Default)]
+struct Asks {
+    waiting: HashMap<u64, (Instant, Ask)>,
+    next: u64,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.gone.cancel();
+    }
 }
 
 /// What is shown of a session.
@@ -88,7 +120,42 @@ pub struct SessionView {
 #[error("this session has a stream open already; close it first")]
 pub struct StreamTaken;
 
+/// What the client's `initialize` declares.
+fn declared(hello: &Bytes) -> ClientCapabilities {
+    let message = Message::parse(hello.clone()).ok();
+    let capabilities = message.and_then(|hello| ClientCapabilities::read(hello.raw_param("capabilities")?.1));
+    capabilities.unwrap_or_default()
+}
+
 impl Session {
+    fn new(
+        owner: UserId,
+        version: &'static str,
+        hello: Bytes,
+        capabilities: ClientCapabilities,
+        internal: bool,
+    ) -> Result<Self, OpenError> {
+        let now = Timestamp::now();
+        Ok(Self {
+            id: SessionId::generate().map_err(OpenError::Random)?,
+            owner,
+            version,
+            opened_at: now,
+            last_seen: AtomicI64::new(now.0),
+            hello,
+            child: Mutex::default(),
+            at_child: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
+            gone: CancellationToken::new(),
+            stream: Mutex::default(),
+            subscriptions: Mutex::default(),
+            capabilities,
+            level: Mutex::default(),
+            asks: Mutex::default(),
+            internal,
+        })
+    }
+
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> SessionId {
@@ -118,11 +185,33 @@ impl Session {
         *self.child.lock() = id;
     }
 
+    /// Whether an HTTP child knows this session, with or without an id for it.
+    #[must_use]
+    pub fn is_open_at_child(&self) -> bool {
+        self.at_child.load(Ordering::Relaxed)
+    }
+
+    /// An HTTP child has accepted this session's `initialize`.
+    pub fn set_open_at_child(&self) {
+        self.at_child.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether an HTTP child's own messages are being read; returns what was so before.
+    pub fn set_listening(&self, listening: bool) -> bool {
+        self.listening.swap(listening, Ordering::Relaxed)
+    }
+
+    /// Cancelled when the session ends.
+    #[must_use]
+    pub fn gone(&self) -> CancellationToken {
+        self.gone.clone()
+    }
+
     /// Opens the stream for messages that belong to no request.
     ///
     /// # Errors
     /// When one is open: each message goes to exactly one stream, so there is only one.
-    pub fn open_stream(&self) -> Result<mpsc::Receiver<Bytes>, StreamTaken> {
+    pub fn open_stream(&self) -> Result<mpsc::Receiver<Event>, StreamTaken> {
         let mut stream = self.stream.lock();
         if stream.as_ref().is_some_and(|sender| !sender.is_closed()) {
             return Err(StreamTaken);
@@ -132,16 +221,87 @@ impl Session {
         Ok(receiver)
     }
 
-    /// Hands `message` to the open stream; `false` when there is none. A reader that is too slow
+    /// Hands `event` to the open stream; gives it back when there is none. A reader that is too slow
     /// loses its stream: it is never waited for.
-    pub fn deliver(&self, message: &Bytes) -> bool {
+    #[must_use]
+    pub fn deliver(&self, event: Event) -> Option<Event> {
         let mut stream = self.stream.lock();
-        let Some(sender) = stream.as_ref() else { return false };
-        let delivered = sender.try_send(message.clone()).is_ok();
-        if !delivered {
-            *stream = None;
+        let Some(sender) = stream.as_ref() else { return Some(event) };
+        match sender.try_send(event) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => {
+                *stream = None;
+                Some(event)
+            }
         }
-        delivered
+    }
+
+    /// Keeps `note` for a client that has a stream but is not there just now.
+    pub fn keep(&self, note: Message) {
+        let _ = note;
+    }
+
+    /// What the client can be asked: it declared so in `initialize`.
+    #[must_use]
+    pub const fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    /// Whether it is ours, towards the child.
+    #[must_use]
+    pub const fn is_internal(&self) -> bool {
+        self.internal
+    }
+
+    /// The least important log lines that the client wants; `None` until it has said so.
+    #[must_use]
+    pub fn level(&self) -> Option<LogLevel> {
+        *self.level.lock()
+    }
+
+    /// The client has said which log lines it wants.
+    pub fn set_level(&self, level: LogLevel) {
+        *self.level.lock() = Some(level);
+    }
+
+    /// Takes a request of the child: the request to send to the client, under an id minted for this
+    /// session. `None` when the client cannot be asked this; the child is told so.
+    pub fn ask(&self, ask: Ask) -> Option<Bytes> {
+        let request = ask.request();
+        if !self.capabilities.allows(request.method(), request.params()) {
+            let text = format!("the client did not declare what {} needs", request.method());
+            ask.answer(Outcome::refusal(Code::MethodNotFound, &text));
+            return None;
+        }
+        let mut asks = self.asks.lock();
+        asks.next += 1;
+        let id = asks.next;
+        let request = request.with_id(&id.to_string()).body().clone();
+        asks.waiting.insert(id, (Instant::now(), ask));
+        Some(request)
+    }
+
+    /// The client's response to a request of the child; `false` when it was asked no such thing.
+    pub fn answered(&self, response: &Message) -> bool {
+        let ask = response.minted_id().and_then(|id| self.asks.lock().waiting.remove(&id));
+        // Outside the lock: answering writes to the child.
+        ask.map(|(_, ask)| ask.answer(Outcome::of(response))).is_some()
+    }
+
+    /// Gives up asks that nobody has answered for `patience`.
+    pub fn expire_asks(&self, patience: Duration) {
+        let mut asks = self.asks.lock();
+        let expired: Vec<u64> =
+            asks.waiting.iter().filter(|(_, (at, _))| at.elapsed() >= patience).map(|(id, _)| *id).collect();
+        let dropped: Vec<_> = expired.into_iter().filter_map(|id| asks.waiting.remove(&id)).collect();
+        drop(asks);
+        drop(dropped);
+    }
+
+    /// Requests of the child that wait for the client.
+    #[must_use]
+    pub fn asks(&self) -> usize {
+        self.asks.lock().waiting.len()
     }
 
     /// Remembers that the client follows a resource; `true` when it did not before.
@@ -166,7 +326,9 @@ impl Session {
         self.subscriptions.lock().iter().cloned().collect()
     }
 
-    fn streaming(&self) -> bool {
+    /// Whether its stream is open.
+    #[must_use]
+    pub fn streaming(&self) -> bool {
         self.stream.lock().as_ref().is_some_and(|sender| !sender.is_closed())
     }
 
@@ -199,6 +361,7 @@ pub enum OpenError {
 /// The sessions of one instance.
 pub struct Sessions {
     open: RwLock<HashMap<SessionId, Arc<Session>>>,
+    internal: RwLock<Vec<Weak<Session>>>,
     limit: usize,
 }
 
@@ -206,7 +369,7 @@ impl Sessions {
     /// No sessions yet; at most `limit` at a time.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { open: RwLock::default(), limit }
+        Self { open: RwLock::default(), internal: RwLock::default(), limit }
     }
 
     /// Opens a session. When the limit is reached, the one that was idle longest and has no stream
@@ -215,18 +378,8 @@ impl Sessions {
     /// # Errors
     /// When every session has a stream open, or there is no randomness.
     pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
-        let now = Timestamp::now();
-        let session = Arc::new(Session {
-            id: SessionId::generate().map_err(OpenError::Random)?,
-            owner,
-            version,
-            opened_at: now,
-            last_seen: AtomicI64::new(now.0),
-            hello,
-            child: Mutex::default(),
-            stream: Mutex::default(),
-            subscriptions: Mutex::default(),
-        });
+        let capabilities = declared(&hello);
+        let session = Arc::new(Session::new(owner, version, hello, capabilities, false)?);
         let mut open = self.open.write();
         if open.len() >= self.limit {
             let idle = open.values().filter(|session| !session.streaming());
@@ -236,6 +389,25 @@ impl Sessions {
         }
         open.insert(session.id, Arc::clone(&session));
         Ok(session)
+    }
+
+    /// A session of ours with the child: not listed, not counted, alive as long as it is held.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn open_internal(&self, owner: UserId, hello: Bytes) -> Result<Arc<Session>, OpenError> {
+        let version = super::version::LATEST_SESSION_ERA;
+        let session = Arc::new(Session::new(owner, version, hello, ClientCapabilities::all(), true)?);
+        let mut internal = self.internal.write();
+        internal.retain(|session| session.strong_count() > 0);
+        internal.push(Arc::downgrade(&session));
+        Ok(session)
+    }
+
+    /// Our own sessions.
+    #[must_use]
+    pub fn internal(&self) -> Vec<Arc<Session>> {
+        self.internal.read().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The session with this id, if `owner` opened it.
@@ -251,6 +423,7 @@ impl Sessions {
     pub fn close(&self, id: SessionId) {
         if let Some(session) = self.open.write().remove(&id) {
             *session.stream.lock() = None;
+            session.gone.cancel();
         }
     }
 
@@ -273,10 +446,12 @@ impl Sessions {
         }
     }
 
-    /// Every open session.
+    /// Every open session, our own among them.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Session>> {
-        self.open.read().values().cloned().collect()
+        let mut all: Vec<Arc<Session>> = self.open.read().values().cloned().collect();
+        all.extend(self.internal());
+        all
     }
 
     /// What is shown of them.
@@ -300,7 +475,7 @@ impl Sessions {
     /// Whether any session follows this resource.
     #[must_use]
     pub fn anyone_follows(&self, uri: &str) -> bool {
-        self.open.read().values().any(|session| session.follows(uri))
+        self.all().iter().any(|session| session.follows(uri))
     }
 }
 
@@ -342,12 +517,12 @@ mod tests {
     fn a_slow_reader_loses_its_stream() {
         let sessions = Sessions::new(1);
         let session = open(&sessions, UserId::generate());
-        let message = Bytes::from_static(b"{}");
-        assert!(!session.deliver(&message));
+        let note = || Event::Note(Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap());
+        assert!(session.deliver(note()).is_some());
         let _unread = session.open_stream().unwrap();
         assert_eq!(session.open_stream().err(), Some(StreamTaken));
-        assert!((0..STREAM_CAPACITY).all(|_| session.deliver(&message)));
-        assert!(!session.deliver(&message));
+        assert!((0..STREAM_CAPACITY).all(|_| session.deliver(note()).is_none()));
+        assert!(session.deliver(note()).is_some());
         assert!(session.open_stream().is_ok());
     }
 }

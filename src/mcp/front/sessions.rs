@@ -6,16 +6,14 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
 
 use super::{Answer, Endpoint, Front, FrontRequest, Verb, response};
 use crate::mcp::{
     error::{Code, NO_ID, UpstreamError, error_message},
     jsonrpc::{Kind, Message, ParseError},
     session::Session,
-    sse,
-    upstream::{Reply, Upstream},
-    version,
+    sse, version,
 };
 
 /// The front for clients that `initialize` and keep a session.
@@ -50,8 +48,13 @@ async fn post(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answe
     if message.kind() == Kind::Request {
         return Ok(call(endpoint, session, message).await);
     }
+    if message.kind() == Kind::Response {
+        // A late answer to something that has been given up is nobody's fault.
+        session.answered(&message);
+        return Ok(Answer::Empty { status: 202 });
+    }
     let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
-    match upstream.notify(session, message).await {
+    match upstream.sessions.notify(session, message).await {
         Ok(()) => Ok(Answer::Empty { status: 202 }),
         Err(error) => Err(refuse(502, Code::Internal, &error.to_string())),
     }
@@ -74,8 +77,11 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
         .sessions
         .open(endpoint.caller, version::negotiate(&asked), hello)
         .map_err(|error| fail(503, Code::BadState, &error.to_string()))?;
-    match upstream.open(Arc::clone(&session), message).await {
-        Ok(body) => Ok(Answer::Json { status: 200, body, session: Some(session.id().to_string()) }),
+    match upstream.sessions.open(Arc::clone(&session), message).await {
+        Ok(answer) => {
+            let (body, session) = (answer.body().clone(), Some(session.id().to_string()));
+            Ok(Answer::Json { status: 200, body, session })
+        }
         Err(error) => {
             endpoint.sessions.close(session.id());
             Err(fail(200, Code::Internal, &error.to_string()))
@@ -86,7 +92,10 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
 async fn call(endpoint: Endpoint, session: Arc<Session>, message: Message) -> Answer {
     let id = message.id().to_owned();
     match endpoint.upstream {
-        Ok(upstream) => response::answer(upstream.call(session, message), id, endpoint.quiet).await,
+        Ok(upstream) => {
+            let call = upstream.sessions.call(Arc::clone(&session), message);
+            response::answer(call, session, id, endpoint.quiet).await
+        }
         Err(unavailable) => {
             Answer::Json { status: 200, body: error_message(&id, Code::Internal, &unavailable.detail), session: None }
         }
@@ -98,28 +107,25 @@ async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer
     check_version(request.version.as_deref(), NO_ID)?;
     let session = session_of(&endpoint, &request, NO_ID)?;
     let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
-    match upstream.listen(session).await {
-        Ok(Reply::Messages(messages)) => {
-            // A comment at once: clients and proxies see the stream open before the first message.
-            let first = futures_util::stream::once(async { Ok(sse::KEEP_ALIVE) });
-            let events = first.chain(messages.map(|message| Ok(sse::event(&message)))).boxed_local();
-            Ok(Answer::Events(response::with_comments(events, endpoint.quiet).boxed_local()))
-        }
-        Ok(Reply::Relay(relay)) => Ok(Answer::Relay(relay)),
-        Ok(Reply::Message(body)) => Ok(Answer::Json { status: 200, body, session: None }),
-        Err(UpstreamError::NotOffered { what: "a stream of its own messages" }) => {
-            Err(Answer::NotAllowed { allow: "POST, DELETE" })
-        }
-        Err(error @ UpstreamError::NotOffered { .. }) => Err(refuse(409, Code::BadState, &error.to_string())),
-        Err(error) => Err(refuse(502, Code::Internal, &error.to_string())),
+    match upstream.sessions.listen(Arc::clone(&session)).await {
+        Ok(()) => {}
+        Err(UpstreamError::NotOffered { .. }) => return Err(Answer::NotAllowed { allow: "POST, DELETE" }),
+        Err(error) => return Err(refuse(502, Code::Internal, &error.to_string())),
     }
+    let receiver = session.open_stream().map_err(|error| refuse(409, Code::BadState, &error.to_string()))?;
+    let events =
+        stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|event| (event, receiver)) });
+    // A comment at once: clients and proxies see the stream open before the first message.
+    let first = stream::once(async { Ok(sse::KEEP_ALIVE) });
+    let events = first.chain(response::written(events, session)).boxed_local();
+    Ok(Answer::Events(response::with_comments(events, endpoint.quiet).boxed_local()))
 }
 
 async fn delete(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
     let session = session_of(&endpoint, &request, NO_ID)?;
     endpoint.sessions.close(session.id());
     if let Ok(upstream) = endpoint.upstream {
-        Upstream::end(upstream, session).await;
+        upstream.sessions.end(session).await;
     }
     Ok(Answer::Empty { status: 204 })
 }

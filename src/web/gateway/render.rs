@@ -9,7 +9,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::LocalBoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::mcp::{error::UpstreamError, front::Answer, http::SESSION_HEADER, upstream::Relay};
+use crate::mcp::{
+    error::UpstreamError,
+    front::Answer,
+    http::{Relay, SESSION_HEADER},
+};
 
 type Body = LocalBoxStream<'static, Result<Bytes, UpstreamError>>;
 
@@ -18,7 +22,6 @@ pub(super) const fn status_of(answer: &Answer) -> u16 {
     match answer {
         Answer::Empty { status } | Answer::Json { status, .. } => *status,
         Answer::Events(_) => 200,
-        Answer::Relay(relay) => relay.status,
         Answer::NotAllowed { .. } => 405,
     }
 }
@@ -40,7 +43,6 @@ pub(super) fn response(answer: Answer, permit: Option<OwnedSemaphorePermit>) -> 
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .insert_header(("x-accel-buffering", "no"))
             .streaming(holding(events, permit)),
-        Answer::Relay(relay) => relayed(relay, permit),
         Answer::NotAllowed { allow } => builder(405).insert_header((header::ALLOW, allow)).finish(),
     }
 }
