@@ -10,7 +10,9 @@
 //! Invariants: no actor, no database, no lock held across an await, no re-serialisation of a
 //! payload; ids on the wire to a child are minted here, so two clients can never collide.
 
+pub mod ask;
 pub mod capabilities;
+mod clock;
 pub mod era;
 pub mod error;
 pub mod front;
