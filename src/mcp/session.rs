@@ -81,8 +81,8 @@ pub struct Session {
     capabilities: ClientCapabilities,
     level: Mutex<Option<LogLevel>>,
     asks: Mutex<Asks>,
-    /// Ours, towards the child, on behalf of clients that keep no session.
-    internal: bool,
+    /// Of a session of ours, towards the child: where what belongs to no request goes.
+    inbox: Option<mpsc::Sender<Event>>,
 }
 
 /// Requests of the child that the client has been sent.
@@ -133,7 +133,7 @@ impl Session {
         version: &'static str,
         hello: Bytes,
         capabilities: ClientCapabilities,
-        internal: bool,
+        inbox: Option<mpsc::Sender<Event>>,
     ) -> Result<Self, OpenError> {
         let now = Timestamp::now();
         Ok(Self {
@@ -152,7 +152,7 @@ impl Session {
             capabilities,
             level: Mutex::default(),
             asks: Mutex::default(),
-            internal,
+            inbox,
         })
     }
 
@@ -225,6 +225,9 @@ impl Session {
     /// loses its stream: it is never waited for.
     #[must_use]
     pub fn deliver(&self, event: Event) -> Option<Event> {
+        if let Some(inbox) = &self.inbox {
+            return inbox.try_send(event).err().map(mpsc::error::TrySendError::into_inner);
+        }
         let mut stream = self.stream.lock();
         let Some(sender) = stream.as_ref() else { return Some(event) };
         match sender.try_send(event) {
@@ -250,7 +253,7 @@ impl Session {
     /// Whether it is ours, towards the child.
     #[must_use]
     pub const fn is_internal(&self) -> bool {
-        self.internal
+        self.inbox.is_some()
     }
 
     /// The least important log lines that the client wants; `None` until it has said so.
@@ -379,7 +382,7 @@ impl Sessions {
     /// When every session has a stream open, or there is no randomness.
     pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
         let capabilities = declared(&hello);
-        let session = Arc::new(Session::new(owner, version, hello, capabilities, false)?);
+        let session = Arc::new(Session::new(owner, version, hello, capabilities, None)?);
         let mut open = self.open.write();
         if open.len() >= self.limit {
             let idle = open.values().filter(|session| !session.streaming());
@@ -391,17 +394,23 @@ impl Sessions {
         Ok(session)
     }
 
-    /// A session of ours with the child: not listed, not counted, alive as long as it is held.
+    /// A session of ours with the child, and what the child says in it that belongs to no request.
+    /// Not listed, not counted, alive as long as it is held.
     ///
     /// # Errors
     /// When there is no randomness.
-    pub fn open_internal(&self, owner: UserId, hello: Bytes) -> Result<Arc<Session>, OpenError> {
+    pub fn open_internal(
+        &self,
+        owner: UserId,
+        hello: Bytes,
+    ) -> Result<(Arc<Session>, mpsc::Receiver<Event>), OpenError> {
         let version = super::version::LATEST_SESSION_ERA;
-        let session = Arc::new(Session::new(owner, version, hello, ClientCapabilities::all(), true)?);
+        let (inbox, received) = mpsc::channel(STREAM_CAPACITY);
+        let session = Arc::new(Session::new(owner, version, hello, ClientCapabilities::all(), Some(inbox))?);
         let mut internal = self.internal.write();
         internal.retain(|session| session.strong_count() > 0);
         internal.push(Arc::downgrade(&session));
-        Ok(session)
+        Ok((session, received))
     }
 
     /// Our own sessions.

@@ -13,7 +13,8 @@ use crate::mcp::{
     error::{Code, NO_ID, UpstreamError, error_message},
     jsonrpc::{Kind, Message, ParseError},
     session::Session,
-    sse, version,
+    sse,
+    upstream::Terms, version,
 };
 
 /// The front for clients that `initialize` and keep a session.
@@ -93,7 +94,7 @@ async fn call(endpoint: Endpoint, session: Arc<Session>, message: Message) -> An
     let id = message.id().to_owned();
     match endpoint.upstream {
         Ok(upstream) => {
-            let call = upstream.sessions.call(Arc::clone(&session), message);
+            let call = upstream.sessions.call(Arc::clone(&session), message, Terms::default());
             response::answer(call, session, id, endpoint.quiet).await
         }
         Err(unavailable) => {

@@ -28,7 +28,7 @@ use crate::mcp::{
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     session::Session,
-    upstream::{Event, Pulse, Reply, SessionPeer},
+    upstream::{Event, Pulse, Reply, SessionPeer, Terms},
     version,
 };
 
@@ -346,6 +346,7 @@ impl SessionPeer for SessionHttp {
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
+        _: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             note_wishes(&session, &request);
