@@ -155,4 +155,5 @@ for manifest in mcp-servers/*/package.json; do
     step "Node tests of $package" node_tests "$package"
 done
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
+step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh
 summary
