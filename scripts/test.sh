@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test there is: Rust on SQLite and PostgreSQL, the bundled Node services, the official client
-# SDKs against a running Berth. Installs what it needs where it may; says loudly what it skipped.
+# SDKs and the MCP conformance suite against a running Berth. Installs what it needs where it may; says
+# loudly what it skipped.
 #
 #   scripts/test.sh [FILTER…]     filters go to the Rust tests, and then nothing else runs
 set -euo pipefail

@@ -2,9 +2,10 @@
 //
 //   node report.mjs RESULTS_DIR RUN…      results of each run in RESULTS_DIR/RUN
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const here = import.meta.dirname;
+const here = dirname(fileURLToPath(import.meta.url));
 const [results, ...runs] = process.argv.slice(2);
 const expected = JSON.parse(readFileSync(join(here, 'expected.json'), 'utf8'));
 
@@ -39,6 +40,7 @@ const first = (text = '') => text.split('\n')[0].slice(0, 300);
 
 /** What is wrong with a run, one sentence each. */
 function complaints(run, wanted, scenarios, checks) {
+    if (checks.size === 0) return ['did not take place'];
     const found = [];
     const used = new Set();
     for (const name of scenarios.keys()) if (!checks.has(name)) found.push(`${name} did not run`);
@@ -87,11 +89,15 @@ for (const [name, cells] of rows) {
     console.log(`${name.padEnd(width)}  ${runs.map((run) => (cells[run] ?? '').padEnd(7)).join('')}`.trimEnd());
 }
 console.log(`\n${totals.join('\n')}`);
+// Exceptions that several runs have in common are told once.
+const without = new Map();
 for (const run of runs) {
     for (const { scenario, check, reason } of expected.runs[run].exceptions) {
-        console.log(`  ${run} does without ${[scenario, check].filter(Boolean).join(' ')}: ${reason}`);
+        const what = `${[scenario, check].filter(Boolean).join(' ')}: ${reason}`;
+        without.set(what, [...(without.get(what) ?? []), run]);
     }
 }
+for (const [what, runs] of without) console.log(`  ${runs.join(', ')} without ${what}`);
 if (wrong.length > 0) {
     console.log(`\nNot as expected:\n${wrong.map((sentence) => `  ${sentence}`).join('\n')}`);
     process.exit(1);

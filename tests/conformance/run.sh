@@ -5,7 +5,7 @@
 #
 # Runs: a  2025-11-25 on a stdio server of the session era    c  2026-07-28 on the same
 #       b  2026-07-28 on a stateless stdio server             d  2025-11-25 on the same
-#       ea to ed: the same four on HTTP servers
+#       ea to ed: the same four on HTTP servers; e: all of them
 # What each must come to is in expected.json. The suite's own results stay in target/conformance.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,7 +17,9 @@ runs=(a b c d ea eb ec ed)
 while [ $# -gt 0 ]; do
     case $1 in
     --only)
-        IFS=, read -ra runs <<<"${2:?--only names runs}"
+        only=,${2:?--only names runs},
+        only=${only//,e,/,ea,eb,ec,ed,}
+        read -ra runs <<<"${only//,/ }"
         shift 2
         ;;
     *) die "unknown argument $1; see the head of $0" ;;
@@ -60,6 +62,8 @@ install_suite() {
     else
         suite_node=$here/node_modules/node-linux-$(node -p process.arch)/bin/node
     fi
+    # Nothing to do when it was installed after the last change of what is to be installed.
+    if [ "$here/node_modules/.package-lock.json" -nt "$here/package-lock.json" ] && [ -x "$suite_node" ]; then return 0; fi
     for try in 1 2 3; do
         if npm ci "${options[@]}" && [ -x "$suite_node" ]; then return 0; fi
         warn "npm ci failed (attempt $try of 3)"
@@ -120,8 +124,11 @@ declare -A ids
 routes=()
 for run in "${runs[@]}"; do ids[$run]=$(create_instance "$token" "$(of_run "$run" child)"); done
 failed=0
+up=()
 for run in "${runs[@]}"; do
+    rm -rf "${results:?}/$run"
     if url=$(wait_running "$token" "${ids[$run]}" 60); then
+        up+=("$run")
         routes+=("$run=/${url#*://*/}")
         say "$run: $(of_run "$run" child) at $url"
     else
@@ -130,10 +137,9 @@ for run in "${runs[@]}"; do
 done
 start_proxy "${routes[@]}"
 
-for run in "${runs[@]}"; do
+for run in "${up[@]}"; do
     revision=$(of_run "$run" requirements)
     title "Run $run: $revision on $(of_run "$run" child)"
-    rm -rf "${results:?}/$run"
     mkdir -p "$results/$run"
     # Its own verdict knows no exceptions; report.mjs judges.
     timeout 600 "$suite_node" "$here/node_modules/@modelcontextprotocol/conformance/dist/index.js" server \
