@@ -9,6 +9,12 @@ const here = dirname(fileURLToPath(import.meta.url));
 const [results, ...runs] = process.argv.slice(2);
 const expected = JSON.parse(readFileSync(join(here, 'expected.json'), 'utf8'));
 
+/** What a run may do without; a name instead: the same as that run. */
+function exceptionsOf(run) {
+    const { exceptions } = expected.runs[run];
+    return typeof exceptions === 'string' ? exceptionsOf(exceptions) : exceptions;
+}
+
 /** The scenarios that a revision asks of servers: name to whether it is scored. */
 function requirements(revision) {
     const file = join(here, 'node_modules/@modelcontextprotocol/conformance/requirements', `${revision}.yaml`);
@@ -42,19 +48,18 @@ const first = (text = '') => text.split('\n')[0].slice(0, 300);
 function complaints(run, wanted, scenarios, checks) {
     if (checks.size === 0) return ['did not take place'];
     const found = [];
+    const exceptions = exceptionsOf(run);
     const used = new Set();
     for (const name of scenarios.keys()) if (!checks.has(name)) found.push(`${name} did not run`);
     for (const [scenario, list] of checks) {
         for (const check of list.filter((check) => ['FAILURE', 'WARNING'].includes(check.status))) {
-            const exception = wanted.exceptions.find(
-                (entry) => entry.scenario === scenario && (entry.check === undefined || entry.check === check.id),
-            );
-            if (exception) used.add(exception);
+            const excused = exceptions.some((entry) => entry.scenario === scenario && entry.checks.includes(check.id));
+            if (excused) used.add(`${scenario} ${check.id}`);
             else found.push(`${scenario}: ${check.status} of ${check.id}: ${first(check.errorMessage)}`);
         }
     }
-    for (const exception of wanted.exceptions.filter((entry) => !used.has(entry))) {
-        const what = [exception.scenario, exception.check].filter(Boolean).join(' ');
+    const excused = exceptions.flatMap(({ scenario, checks }) => checks.map((check) => `${scenario} ${check}`));
+    for (const what of excused.filter((what) => !used.has(what))) {
         found.push(`${what} passes: take it out of expected.json`);
     }
     const passed = count([...checks.values()].flat(), 'SUCCESS');
@@ -89,15 +94,20 @@ for (const [name, cells] of rows) {
     console.log(`${name.padEnd(width)}  ${runs.map((run) => (cells[run] ?? '').padEnd(7)).join('')}`.trimEnd());
 }
 console.log(`\n${totals.join('\n')}`);
-// Exceptions that several runs have in common are told once.
+// What several runs do without, for one reason, is told once.
 const without = new Map();
 for (const run of runs) {
-    for (const { scenario, check, reason } of expected.runs[run].exceptions) {
-        const what = `${[scenario, check].filter(Boolean).join(' ')}: ${reason}`;
-        without.set(what, [...(without.get(what) ?? []), run]);
+    for (const { scenario, checks, reason } of exceptionsOf(run)) {
+        const told = without.get(reason) ?? { runs: new Set(), scenarios: new Map() };
+        told.runs.add(run);
+        told.scenarios.set(scenario, checks.length);
+        without.set(reason, told);
     }
 }
-for (const [what, runs] of without) console.log(`  ${runs.join(', ')} without ${what}`);
+for (const [reason, { runs, scenarios }] of without) {
+    const what = [...scenarios].map(([scenario, checks]) => `${scenario} (${checks})`).join(', ');
+    console.log(`  ${[...runs].join(', ')} without checks of ${what}: ${reason}`);
+}
 if (wrong.length > 0) {
     console.log(`\nNot as expected:\n${wrong.map((sentence) => `  ${sentence}`).join('\n')}`);
     process.exit(1);
