@@ -1,8 +1,10 @@
 //! How a client is spoken to: one front per era, each turning HTTP into calls on an upstream.
 
+mod media;
 mod response;
 pub mod rest;
 pub mod sessions;
+pub mod stateless;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,13 +13,15 @@ use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
 
 use super::{
     error::{Unavailable, UpstreamError},
+    jsonrpc::{Message, ParseError},
+    mirrored::Mirrored,
     session::Sessions,
     upstream::Upstream,
 };
 use crate::domain::ids::UserId;
 
 /// One HTTP request to an instance's MCP URL: what a front needs of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct FrontRequest {
     /// What is done.
     pub verb: Verb,
@@ -29,8 +33,33 @@ pub struct FrontRequest {
     pub session: Option<String>,
     /// `MCP-Protocol-Version`.
     pub version: Option<String>,
-    /// The body.
-    pub body: Bytes,
+    /// The headers that mirror the body. Only the stateless era has them.
+    pub mirrored: Mirrored,
+    /// The body, read once, before the era was known.
+    pub body: Body,
+}
+
+/// The body of a POST.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// There is none, or it has been taken.
+    #[default]
+    None,
+    /// One message.
+    Message(Message),
+    /// Not one message.
+    Unreadable(ParseError),
+}
+
+impl FrontRequest {
+    /// Takes the message of the body.
+    fn message(&mut self) -> Result<Message, ParseError> {
+        match std::mem::take(&mut self.body) {
+            Body::Message(message) => Ok(message),
+            Body::Unreadable(error) => Err(error),
+            Body::None => Message::parse(Bytes::new()),
+        }
+    }
 }
 
 /// The verbs of the MCP endpoint.

@@ -20,9 +20,12 @@ use actix_web::{
 use self::admission::{Admitted, admit};
 use super::{error::ApiError, state::AppState};
 use crate::mcp::{
+    era::{Era, classify},
     error::{Code, NO_ID, error_message},
-    front::{Answer, Endpoint, Front, FrontRequest, Verb, sessions::SessionFront},
+    front::{Answer, Body, Endpoint, Front, FrontRequest, Verb, sessions::SessionFront, stateless::StatelessFront},
     http::{SESSION_HEADER, VERSION_HEADER},
+    jsonrpc::Message,
+    mirrored::Mirrored,
 };
 
 /// How long an answer may be silent before it becomes a stream with comments in it.
@@ -57,14 +60,19 @@ async fn serve(request: &HttpRequest, payload: Payload, state: &AppState, admitt
     let limit = state.config.server.max_body_bytes;
     let body = match verb {
         Verb::Post => match body::read(request, payload, limit).await {
-            Ok(body) => body,
+            Ok(body) => Message::parse(body).map_or_else(Body::Unreadable, Body::Message),
             Err(error) => {
                 let body = error_message(NO_ID, Code::InvalidRequest, &error.to_string());
                 return Answer::Json { status: error.status(), body, session: None };
             }
         },
-        Verb::Get | Verb::Delete => bytes::Bytes::new(),
+        Verb::Get | Verb::Delete => Body::None,
     };
+    let message = match &body {
+        Body::Message(message) => Some(message),
+        Body::None | Body::Unreadable(_) => None,
+    };
+    let era = classify(header_of(request, VERSION_HEADER), message);
     let text = |name: &str| header_of(request, name).map(str::to_owned);
     let front_request = FrontRequest {
         verb,
@@ -72,6 +80,10 @@ async fn serve(request: &HttpRequest, payload: Payload, state: &AppState, admitt
         content_type: text(header::CONTENT_TYPE.as_str()),
         session: text(SESSION_HEADER),
         version: text(VERSION_HEADER),
+        mirrored: match era {
+            Era::Stateless => mirrored_of(request),
+            Era::Session => Mirrored::default(),
+        },
         body,
     };
     let route = &admitted.route;
@@ -81,7 +93,14 @@ async fn serve(request: &HttpRequest, payload: Payload, state: &AppState, admitt
         caller: admitted.principal.user,
         quiet: QUIET,
     };
-    SessionFront.serve(endpoint, front_request).await
+    match era {
+        Era::Session => SessionFront.serve(endpoint, front_request).await,
+        Era::Stateless => StatelessFront.serve(endpoint, front_request).await,
+    }
+}
+
+fn mirrored_of(request: &HttpRequest) -> Mirrored {
+    Mirrored::collect(request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 fn verb_of(method: &Method) -> Option<Verb> {

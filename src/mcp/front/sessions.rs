@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
 
-use super::{Answer, Endpoint, Front, FrontRequest, Verb, response};
+use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response};
 use crate::mcp::{
     error::{Code, NO_ID, UpstreamError, error_message},
     jsonrpc::{Kind, Message, ParseError},
     session::Session,
     sse,
-    upstream::Terms, version,
+    upstream::Terms,
+    version,
 };
 
 /// The front for clients that `initialize` and keep a session.
@@ -34,13 +35,10 @@ impl Front for SessionFront {
     }
 }
 
-async fn post(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    check_accept(request.accept.as_deref(), &["application/json", "text/event-stream"])?;
-    if !is_media_type(request.content_type.as_deref().unwrap_or_default(), "application/json") {
-        return Err(refuse(415, Code::BadState, "Content-Type must be application/json"));
-    }
-    let message =
-        Message::parse(request.body.clone()).map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
+async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, Answer> {
+    media::check_accept(request.accept.as_deref(), &["application/json", "text/event-stream"])?;
+    media::check_json(request.content_type.as_deref())?;
+    let message = request.message().map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
     check_version(request.version.as_deref(), message.id())?;
     if message.method() == "initialize" && message.kind() == Kind::Request {
         return open(endpoint, &request, message).await;
@@ -104,7 +102,7 @@ async fn call(endpoint: Endpoint, session: Arc<Session>, message: Message) -> An
 }
 
 async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    check_accept(request.accept.as_deref(), &["text/event-stream"])?;
+    media::check_accept(request.accept.as_deref(), &["text/event-stream"])?;
     check_version(request.version.as_deref(), NO_ID)?;
     let session = session_of(&endpoint, &request, NO_ID)?;
     let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
@@ -151,24 +149,6 @@ const fn code_of(error: &ParseError) -> Code {
     }
 }
 
-/// An absent header accepts everything (RFC 9110 section 12.5.1).
-fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), Answer> {
-    let Some(accept) = accept else { return Ok(()) };
-    let accepts = |wanted: &str| {
-        let group = wanted.split('/').next().unwrap_or_default();
-        accept.split(',').any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            range == "*/*"
-                || range.eq_ignore_ascii_case(wanted)
-                || range.strip_suffix("/*").is_some_and(|prefix| prefix.eq_ignore_ascii_case(group))
-        })
-    };
-    match needed.iter().find(|wanted| !accepts(wanted)) {
-        None => Ok(()),
-        Some(missing) => Err(refuse(406, Code::BadState, &format!("Accept must include {missing}"))),
-    }
-}
-
 /// An absent header means what the session has agreed on.
 fn check_version(header: Option<&str>, id: &str) -> Result<(), Answer> {
     match header {
@@ -180,32 +160,5 @@ fn check_version(header: Option<&str>, id: &str) -> Result<(), Answer> {
             Err(Answer::Json { status: 400, body: error_message(id, Code::BadState, &text), session: None })
         }
         _ => Ok(()),
-    }
-}
-
-fn is_media_type(header: &str, wanted: &str) -> bool {
-    header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accept_header() {
-        let both: &[&str] = &["application/json", "text/event-stream"];
-        let cases = [
-            (None, true),
-            (Some("*/*"), true),
-            (Some("application/json, text/event-stream"), true),
-            (Some("text/event-stream;q=0.5, Application/JSON"), true),
-            (Some("application/*, text/*"), true),
-            (Some("application/json"), false),
-            (Some("text/html"), false),
-            (Some(""), false),
-        ];
-        for (accept, fits) in cases {
-            assert_eq!(check_accept(accept, both).is_ok(), fits, "{accept:?}");
-        }
     }
 }

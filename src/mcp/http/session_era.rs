@@ -140,8 +140,8 @@ impl SessionHttp {
             requests.push(("logging/setLevel", serde_json::json!({ "level": level.as_str() })));
         }
         for (method, params) in requests {
-            let request = serde_json::json!({ "jsonrpc": "2.0", "id": "berth", "method": method, "params": params });
-            if let Ok(mut response) = self.send(Method::POST, session, None, Bytes::from(request.to_string())).await {
+            let request = Message::own(method, &params.to_string());
+            if let Ok(mut response) = self.send(Method::POST, session, None, request.body().clone()).await {
                 let _ = self.child.collect(&mut response).await;
             }
         }

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,6 +29,9 @@ use crate::mcp::{
 
 /// Events that may wait for one caller; more notifications are dropped, the answer never is.
 const CAPACITY: usize = 64;
+
+/// Questions that come within this time of one another belong together.
+const BURST: Duration = Duration::from_millis(50);
 
 type Answer = Result<Message, UpstreamError>;
 
@@ -151,10 +155,19 @@ impl Pending {
     /// Whose call the child means when it asks something: stdio says nothing of it. Only calls during
     /// which servers may ask count; when they are of more than one client, nobody's: an answer from
     /// the wrong person is worse than none.
+    ///
+    /// A call during which the child waits for an answer already does not count, unless it has asked just
+    /// now: servers ask several things at once, but rarely one more while they wait.
     pub(super) fn claim(&self) -> Claim {
         let table = self.table.lock();
-        let clients = table.entries.iter().filter_map(|(id, entry)| Some((*id, entry.client.as_ref()?)));
-        sole(clients.filter(|(_, client)| client.may_be_asked))
+        let running = |idle: bool| {
+            let entries = table.entries.iter().filter(move |(_, entry)| !idle || !entry.waiter.waits_for_its_client());
+            entries.filter_map(|(id, entry)| Some((*id, entry.client.as_ref().filter(|client| client.may_be_asked)?)))
+        };
+        match sole(running(true)) {
+            Claim::Nobody => sole(running(false)),
+            claim => claim,
+        }
     }
 
     /// The calls of clients without a session that want to see log lines of this level: nothing says
@@ -217,6 +230,13 @@ fn finish(waiter: Waiter, outcome: Answer) -> bool {
 }
 
 impl Waiter {
+    fn waits_for_its_client(&self) -> bool {
+        match self {
+            Self::First(_) => false,
+            Self::Streaming { clock, .. } => clock.stands_still(BURST),
+        }
+    }
+
     /// Where events go; makes the call a stream if it is not one yet.
     fn stream(&mut self) -> (mpsc::Sender<Event>, Arc<Clock>) {
         if let Self::Streaming { events, clock, .. } = self {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::mcp::{
     ask::{Ask, Outcome},
+    bridge::OUR_CAPABILITIES,
     capabilities::LogLevel,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
@@ -26,9 +27,6 @@ use crate::mcp::{
     upstream::{Event, Pulse, Reply, SessionPeer, Terms},
     version,
 };
-
-/// What clients can be asked is known per call, so the child is told that everything can.
-const OUR_CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#;
 
 /// A running child.
 pub struct SessionStdio {
