@@ -10,7 +10,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::stream::CallStream;
 use crate::mcp::{
+    ask::BURST,
     capabilities::LogLevel,
     clock::Clock,
     error::UpstreamError,
@@ -29,9 +29,6 @@ use crate::mcp::{
 
 /// Events that may wait for one caller; more notifications are dropped, the answer never is.
 const CAPACITY: usize = 64;
-
-/// Questions that come within this time of one another belong together.
-const BURST: Duration = Duration::from_millis(50);
 
 type Answer = Result<Message, UpstreamError>;
 
