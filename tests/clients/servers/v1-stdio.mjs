@@ -1,0 +1,5 @@
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
+
+import { makeServer } from './v1.mjs';
+
+await makeServer().connect(new StdioServerTransport());

@@ -1,0 +1,5 @@
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+
+import { makeServer } from './v2.mjs';
+
+serveStdio(() => makeServer(true));
