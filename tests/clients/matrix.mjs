@@ -102,6 +102,7 @@ if (reasons.length) console.log('');
 reasons.forEach((reason, index) => console.log(`(${index + 1}) ${reason}`));
 
 for (const { client, server, era, check, detail } of failures) {
-    console.error(`FAILED: client ${client}, server ${server}, era ${era}, ${check}: ${detail}`);
+    const line = detail.replace(/\s+/g, ' ').slice(0, 400);
+    console.error(`FAILED: client ${client}, server ${server}, era ${era}, ${check}: ${line}`);
 }
 process.exitCode = failures.length ? 1 : 0;

@@ -73,8 +73,12 @@ retry() {
     die "$what could not be installed: is the registry reachable? By hand: $*"
 }
 
-# Nothing here needs the scripts of its dependencies.
-npm_ci() { npm ci --prefix "$1" --no-audit --no-fund --silent --ignore-scripts; }
+# Nothing here needs the scripts of its dependencies. What an earlier run installed by this lock stays.
+npm_ci() {
+    local installed=$1/node_modules/.installed-by
+    ! cmp -s "$1/package-lock.json" "$installed" || return 0
+    npm ci --prefix "$1" --no-audit --no-fund --silent --ignore-scripts && cp "$1/package-lock.json" "$installed"
+}
 
 pip_install() {
     local venv=$1 requirements=$2

@@ -60,7 +60,11 @@ async def until(condition):
 
 
 async def ask_user(connection, question):
-    return json.loads((await connection.call("ask_user", {"question": question}))["text"])
+    text = (await connection.call("ask_user", {"question": question}))["text"]
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise AssertionError(f"not an answer of the user: {text!r}") from None
 
 
 async def check_connect(cell):
@@ -141,7 +145,11 @@ async def check_list_changed(cell):
 async def check_apart(cell):
     """Two connections that are asked at the same time answer each for itself."""
     async with cell.second(f"{cell.name}-second") as other:
-        both = await asyncio.gather(ask_user(cell.connection, "one?"), ask_user(other, "two?"))
+        asked = (ask_user(cell.connection, "one?"), ask_user(other, "two?"))
+        both = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in both:
+        if isinstance(answer, BaseException):
+            raise answer
     wanted = [f"{cell.name} says yes to one?", f"{cell.name}-second says yes to two?"]
     equal([answer["answer"] for answer in both], wanted)
 

@@ -1,3 +1,4 @@
+// The server of the session era over Streamable HTTP.
 import { randomUUID } from 'node:crypto';
 
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';

@@ -1,3 +1,4 @@
+// The server of the session era over standard input and output.
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 
 import { makeServer } from './v1.mjs';

@@ -40,12 +40,15 @@ export function recordingFetch(exchanges) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function until(what, condition) {
+async function until(condition) {
     while (!condition()) await sleep(10);
-    return what;
 }
 
-const askUser = (connection, question) => connection.call('ask_user', { question }).then(({ text }) => JSON.parse(text));
+async function askUser(connection, question) {
+    const { text, isError } = await connection.call('ask_user', { question });
+    assert.ok(!isError, text);
+    return JSON.parse(text);
+}
 
 async function namesOf(connection) {
     return (await connection.tools()).sort();
@@ -106,12 +109,12 @@ const CHECKS = {
         const stop = await connection.watchTools(() => (changes += 1));
         // In a session, changes are told on a GET stream, which the client opens by itself a little later.
         const stream = (exchange) => exchange.method === 'GET' && exchange.status === 200;
-        if (target.url && connection.version() < NEWER) await until('the stream', () => exchanges.some(stream));
+        if (target.url && connection.version() < NEWER) await until(() => exchanges.some(stream));
         for (const _ of ['offered', 'withdrawn']) {
             const before = await namesOf(connection);
             const told = changes;
             await connection.call('change_tools', {});
-            await until('the change', () => changes > told);
+            await until(() => changes > told);
             const after = await namesOf(connection);
             assert.notEqual(after.includes('extra'), before.includes('extra'));
         }
