@@ -4,7 +4,7 @@
 // BERTH_MATRIX, BERTH_ERAS, BERTH_RESULTS: what the clients were given.
 import { readFileSync } from 'node:fs';
 
-const CLIENTS = ['python-1', 'python-2', 'ts-1', 'ts-2', 'inspector'];
+const CLIENTS = ['python-1', 'python-2', 'ts-1', 'ts-2', 'rmcp-3', 'inspector'];
 const ERAS = ['session', 'stateless', 'auto'];
 const CHECKS = [
     'connect',
@@ -50,6 +50,10 @@ const EXCUSED = [
     {
         applies: ({ client, check }) => client === 'inspector' && check === 'end',
         reason: "the Inspector's command line does not end its sessions",
+    },
+    {
+        applies: ({ client, target }) => client === 'rmcp-3' && target.command,
+        reason: 'rmcp is built here for HTTP alone',
     },
     {
         applies: ({ client, target, check }) => client.startsWith('ts-') && target.command && check === 'progress',

@@ -96,6 +96,7 @@ install_clients() {
     [ -n "$matrix" ] || return 0
     retry "the TypeScript servers" npm_ci "$clients/servers"
     retry "the Inspector" npm_ci "$clients/inspector"
+    cargo build --locked --quiet --example rmcp-client
 }
 
 # --- the servers of the matrix ---------------------------------------------------------------------
@@ -166,6 +167,7 @@ run_matrix() {
         "$tools/python-$line/bin/python" "$clients/python/$line.py" || warn "the Python client $line ended with $?"
         "$node" "$clients/ts/$line.mjs" || warn "the TypeScript client $line ended with $?"
     done
+    "$ROOT/target/debug/examples/rmcp-client" || warn "the Rust client ended with $?"
     HOME=$work/home "$node" "$clients/inspector/check.mjs" || warn "the Inspector's checks ended with $?"
     "$node" "$clients/matrix.mjs"
 }
