@@ -99,7 +99,7 @@ async fn send(
     timeout: Duration,
 ) -> Result<ClientResponse, UpstreamError> {
     let mut request = child
-        .request(Method::POST)
+        .request(&Method::POST)
         .insert_header((mirrored::VERSION, version::STATELESS))
         .insert_header((mirrored::METHOD, message.method()));
     if let Some(name) = mirrored::name_header(message) {
