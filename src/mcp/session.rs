@@ -4,6 +4,10 @@
 //! who opened it; anybody else's request with its id finds nothing (a session id that is routed
 //! without checking who made it is a hijack).
 
+pub mod journal;
+pub mod log;
+pub mod streams;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -16,8 +20,9 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
+pub use self::journal::{Journal, Record};
 use crate::domain::{ids::UserId, time::Timestamp};
 
 /// Messages that may wait for one client's stream before that client counts as too slow.
@@ -25,7 +30,7 @@ const STREAM_CAPACITY: usize = 256;
 
 /// The session id on the wire: 32 hexadecimal digits, 128 random bits (transports, "Session
 /// Management": visible ASCII, unique, from a secure generator).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
@@ -51,6 +56,18 @@ impl std::fmt::Display for SessionId {
     }
 }
 
+/// Whether a session is written down.
+#[derive(Default)]
+enum Keeping {
+    /// It ends with this run.
+    #[default]
+    Not,
+    /// It is, and so is every change of it.
+    In(Arc<dyn Journal>),
+    /// It was closed: nothing brings it back.
+    Over,
+}
+
 /// One MCP client of one instance.
 pub struct Session {
     id: SessionId,
@@ -64,6 +81,9 @@ pub struct Session {
     child: Mutex<Option<String>>,
     stream: Mutex<Option<mpsc::Sender<Bytes>>>,
     subscriptions: Mutex<HashSet<String>>,
+    keeping: Mutex<Keeping>,
+    /// Set once the child knows of it; one from an earlier run is made known by its first request.
+    known: OnceCell<()>,
 }
 
 /// What is shown of a session.
@@ -146,12 +166,35 @@ impl Session {
 
     /// Remembers that the client follows a resource; `true` when it did not before.
     pub fn subscribe(&self, uri: &str) -> bool {
-        self.subscriptions.lock().insert(uri.to_owned())
+        let is_new = self.subscriptions.lock().insert(uri.to_owned());
+        if is_new {
+            self.changed();
+        }
+        is_new
     }
 
     /// Forgets it.
     pub fn unsubscribe(&self, uri: &str) {
-        self.subscriptions.lock().remove(uri);
+        let was_there = self.subscriptions.lock().remove(uri);
+        if was_there {
+            self.changed();
+        }
+    }
+
+    /// Has what is kept of it written down.
+    fn changed(&self) {
+        if let Keeping::In(journal) = &*self.keeping.lock() {
+            journal.changed(self);
+        }
+    }
+
+    /// Ends its stream, and what is kept of it.
+    fn close(&self) {
+        *self.stream.lock() = None;
+        let mut keeping = self.keeping.lock();
+        if let Keeping::In(journal) = std::mem::replace(&mut *keeping, Keeping::Over) {
+            journal.closed(self.id);
+        }
     }
 
     /// Whether the client follows this resource.
@@ -164,6 +207,46 @@ impl Session {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
         self.subscriptions.lock().iter().cloned().collect()
+    }
+
+    /// One of an earlier run. The child does not know it yet.
+    fn restored(record: Record, journal: &Arc<dyn Journal>) -> Self {
+        Self {
+            id: record.id,
+            owner: record.owner,
+            version: record.version,
+            opened_at: record.opened_at,
+            last_seen: AtomicI64::new(Timestamp::now().0),
+            hello: record.hello,
+            child: Mutex::default(),
+            stream: Mutex::default(),
+            subscriptions: Mutex::new(record.subscriptions.into_iter().collect()),
+            keeping: Mutex::new(Keeping::In(Arc::clone(journal))),
+            known: OnceCell::new(),
+        }
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record {
+            id: self.id,
+            owner: self.owner,
+            version: self.version,
+            hello: self.hello.clone(),
+            subscriptions: self.subscriptions(),
+            level: None,
+            opened_at: self.opened_at,
+            seen_at: Timestamp(self.last_seen.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Makes a session of an earlier run known to the child by `introduce`, once.
+    ///
+    /// # Errors
+    /// What `introduce` fails with; the next request tries again.
+    pub async fn introduce<E>(&self, introduce: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        self.known.get_or_try_init(|| introduce).await.copied()
     }
 
     fn streaming(&self) -> bool {
@@ -200,13 +283,27 @@ pub enum OpenError {
 pub struct Sessions {
     open: RwLock<HashMap<SessionId, Arc<Session>>>,
     limit: usize,
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl Sessions {
     /// No sessions yet; at most `limit` at a time.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { open: RwLock::default(), limit }
+        Self { open: RwLock::default(), limit, journal: None }
+    }
+
+    /// Those of an earlier run, the newest `limit` of them, each as if it had just been used; they
+    /// and later ones are kept in `journal`.
+    #[must_use]
+    pub fn restored(limit: usize, journal: Arc<dyn Journal>, mut records: Vec<Record>) -> Self {
+        records.sort_by_key(|record| std::cmp::Reverse(record.opened_at));
+        for left_out in records.iter().skip(limit) {
+            journal.closed(left_out.id);
+        }
+        let sessions = records.into_iter().take(limit).map(|record| Session::restored(record, &journal));
+        let open = sessions.map(|session| (session.id, Arc::new(session))).collect();
+        Self { open: RwLock::new(open), limit, journal: Some(journal) }
     }
 
     /// Opens a session. When the limit is reached, the one that was idle longest and has no stream
@@ -226,16 +323,30 @@ impl Sessions {
             child: Mutex::default(),
             stream: Mutex::default(),
             subscriptions: Mutex::default(),
+            keeping: Mutex::default(),
+            known: OnceCell::new_with(Some(())),
         });
         let mut open = self.open.write();
         if open.len() >= self.limit {
             let idle = open.values().filter(|session| !session.streaming());
             let oldest = idle.min_by_key(|session| session.last_seen.load(Ordering::Relaxed)).map(|session| session.id);
             let oldest = oldest.ok_or(OpenError::Full { limit: self.limit })?;
-            open.remove(&oldest);
+            if let Some(session) = open.remove(&oldest) {
+                session.close();
+            }
         }
         open.insert(session.id, Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Has `session` kept, so that its client can go on with it after a restart.
+    pub fn keep(&self, session: &Session) {
+        let Some(journal) = &self.journal else { return };
+        let mut keeping = session.keeping.lock();
+        if matches!(*keeping, Keeping::Not) {
+            journal.opened(session);
+            *keeping = Keeping::In(Arc::clone(journal));
+        }
     }
 
     /// The session with this id, if `owner` opened it.
@@ -250,7 +361,7 @@ impl Sessions {
     /// Ends a session; its stream ends with it.
     pub fn close(&self, id: SessionId) {
         if let Some(session) = self.open.write().remove(&id) {
-            *session.stream.lock() = None;
+            session.close();
         }
     }
 
@@ -261,7 +372,11 @@ impl Sessions {
         let before = open.len();
         open.retain(|_, session| {
             let unused = now.0.saturating_sub(session.last_seen.load(Ordering::Relaxed));
-            session.streaming() || u128::try_from(unused).unwrap_or(0) < idle.as_millis()
+            let stays = session.streaming() || u128::try_from(unused).unwrap_or(0) < idle.as_millis();
+            if !stays {
+                session.close();
+            }
+            stays
         });
         before - open.len()
     }

@@ -5,5 +5,6 @@ mod faults;
 mod http_child;
 mod mixing;
 mod rest;
+mod restarts;
 mod sessions;
 mod streams;

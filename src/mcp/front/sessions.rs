@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
 
 use super::{Answer, Endpoint, Front, FrontRequest, Verb, response};
@@ -17,6 +18,9 @@ use crate::mcp::{
     upstream::{Reply, Upstream},
     version,
 };
+
+/// The largest `initialize`, in bytes: it is kept for as long as the session.
+const MAX_HELLO: usize = 64 * 1024;
 
 /// The front for clients that `initialize` and keep a session.
 pub struct SessionFront;
@@ -51,6 +55,7 @@ async fn post(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answe
         return Ok(call(endpoint, session, message).await);
     }
     let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
+    introduce(&upstream, &session).await.map_err(|error| refuse(502, Code::Internal, &error.to_string()))?;
     match upstream.notify(session, message).await {
         Ok(()) => Ok(Answer::Empty { status: 202 }),
         Err(error) => Err(refuse(502, Code::Internal, &error.to_string())),
@@ -67,6 +72,10 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
             "this session is initialized already; leave the session header out to open another",
         ));
     }
+    if message.body().len() > MAX_HELLO {
+        let text = format!("`initialize` is larger than {MAX_HELLO} bytes");
+        return Err(fail(413, Code::InvalidRequest, &text));
+    }
     let upstream = endpoint.upstream.map_err(|unavailable| fail(200, Code::Internal, &unavailable.detail))?;
     let asked = message.param("protocolVersion").unwrap_or_default();
     let hello = message.body().clone();
@@ -75,7 +84,10 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
         .open(endpoint.caller, version::negotiate(&asked), hello)
         .map_err(|error| fail(503, Code::BadState, &error.to_string()))?;
     match upstream.open(Arc::clone(&session), message).await {
-        Ok(body) => Ok(Answer::Json { status: 200, body, session: Some(session.id().to_string()) }),
+        Ok(body) => {
+            endpoint.sessions.keep(&session);
+            Ok(Answer::Json { status: 200, body, session: Some(session.id().to_string()) })
+        }
         Err(error) => {
             endpoint.sessions.close(session.id());
             Err(fail(200, Code::Internal, &error.to_string()))
@@ -83,13 +95,28 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
     }
 }
 
+/// Makes a session of an earlier run known to the child.
+async fn introduce(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) -> Result<(), UpstreamError> {
+    let parse = |body| Message::parse(body).map_err(|_| UpstreamError::SessionLost);
+    session
+        .introduce(async {
+            let hello = parse(session.hello().clone())?;
+            Arc::clone(upstream).open(Arc::clone(session), hello).await?;
+            let initialized = parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#))?;
+            Arc::clone(upstream).notify(Arc::clone(session), initialized).await
+        })
+        .await
+}
+
 async fn call(endpoint: Endpoint, session: Arc<Session>, message: Message) -> Answer {
     let id = message.id().to_owned();
-    match endpoint.upstream {
+    let reached = match endpoint.upstream {
+        Ok(upstream) => introduce(&upstream, &session).await.map(|()| upstream).map_err(|error| error.to_string()),
+        Err(unavailable) => Err(unavailable.detail),
+    };
+    match reached {
         Ok(upstream) => response::answer(upstream.call(session, message), id, endpoint.quiet).await,
-        Err(unavailable) => {
-            Answer::Json { status: 200, body: error_message(&id, Code::Internal, &unavailable.detail), session: None }
-        }
+        Err(detail) => Answer::Json { status: 200, body: error_message(&id, Code::Internal, &detail), session: None },
     }
 }
 
@@ -98,6 +125,7 @@ async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer
     check_version(request.version.as_deref(), NO_ID)?;
     let session = session_of(&endpoint, &request, NO_ID)?;
     let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
+    introduce(&upstream, &session).await.map_err(|error| refuse(502, Code::Internal, &error.to_string()))?;
     match upstream.listen(session).await {
         Ok(Reply::Messages(messages)) => {
             // A comment at once: clients and proxies see the stream open before the first message.
