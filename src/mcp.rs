@@ -10,10 +10,17 @@
 //! Invariants: no actor, no database, no lock held across an await, no re-serialisation of a
 //! payload; ids on the wire to a child are minted here, so two clients can never collide.
 
+pub mod ask;
+pub mod capabilities;
+mod clock;
+pub mod era;
 pub mod error;
 pub mod front;
 pub mod http;
 pub mod jsonrpc;
+mod members;
+pub mod meta;
+pub mod mirrored;
 pub mod session;
 pub mod sse;
 pub mod stdio;

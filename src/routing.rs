@@ -42,7 +42,7 @@ use crate::{
 /// Whether there is a child to hand calls to.
 pub enum Link {
     /// There is.
-    Up(Arc<dyn Upstream>),
+    Up(Upstream),
     /// Not now; the status says why.
     Down,
 }
@@ -107,9 +107,9 @@ impl Route {
 
     /// The child, if there is one now.
     #[must_use]
-    pub fn upstream(&self) -> Option<Arc<dyn Upstream>> {
+    pub fn upstream(&self) -> Option<Upstream> {
         match &**self.link.load() {
-            Link::Up(upstream) => Some(Arc::clone(upstream)),
+            Link::Up(upstream) => Some(upstream.clone()),
             Link::Down => None,
         }
     }
@@ -152,9 +152,9 @@ impl Route {
     ///
     /// # Errors
     /// When it is down and not coming, or does not come in time: the text says what to do.
-    pub async fn connect(&self, patience: Duration) -> Result<Arc<dyn Upstream>, Unavailable> {
+    pub async fn connect(&self, patience: Duration) -> Result<Upstream, Unavailable> {
         if let Link::Up(upstream) = &**self.link.load() {
-            return Ok(Arc::clone(upstream));
+            return Ok(upstream.clone());
         }
         let coming = tokio::time::timeout(patience, self.wait_for_link()).await;
         coming.unwrap_or_else(|_| {
@@ -164,12 +164,12 @@ impl Route {
         })
     }
 
-    async fn wait_for_link(&self) -> Result<Arc<dyn Upstream>, Unavailable> {
+    async fn wait_for_link(&self) -> Result<Upstream, Unavailable> {
         let mut status = self.status.clone();
         loop {
             let now = status.borrow_and_update().clone();
             if let Link::Up(upstream) = &**self.link.load() {
-                return Ok(Arc::clone(upstream));
+                return Ok(upstream.clone());
             }
             // `running` without a link: its process has just ended, and the actor is about to say so.
             if !now.state.will_run() && !now.state.serves() {

@@ -14,12 +14,22 @@ pub enum Code {
     Parse,
     /// -32600: JSON, but not a message that is allowed here.
     InvalidRequest,
+    /// -32601: no such method, or the client did not declare what it takes.
+    MethodNotFound,
+    /// -32602: the params are not what the method needs.
+    InvalidParams,
     /// -32603: the server behind the URL failed.
     Internal,
     /// -32000: the request does not fit the connection's state.
     BadState,
     /// -32001: no such session.
     SessionNotFound,
+    /// -32020: a header does not say what the body says (2026-07-28, "Server Validation").
+    HeaderMismatch,
+    /// -32021: the request needs a capability that the client did not declare (2026-07-28).
+    MissingCapability,
+    /// -32022: the protocol version is not served (2026-07-28, "Protocol Version Negotiation").
+    UnsupportedVersion,
 }
 
 impl Code {
@@ -29,9 +39,14 @@ impl Code {
         match self {
             Self::Parse => -32700,
             Self::InvalidRequest => -32600,
+            Self::MethodNotFound => -32601,
+            Self::InvalidParams => -32602,
             Self::Internal => -32603,
             Self::BadState => -32000,
             Self::SessionNotFound => -32001,
+            Self::HeaderMismatch => -32020,
+            Self::MissingCapability => -32021,
+            Self::UnsupportedVersion => -32022,
         }
     }
 }
@@ -40,14 +55,27 @@ impl Code {
 struct ErrorObject<'a> {
     code: i32,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a serde_json::Value>,
+}
+
+/// The member `error`.
+#[must_use]
+pub fn error_object(code: Code, message: &str, data: Option<&serde_json::Value>) -> String {
+    let object = ErrorObject { code: code.number(), message, data };
+    serde_json::to_string(&object).unwrap_or_else(|_| r#"{"code":-32603,"message":"internal error"}"#.to_owned())
 }
 
 /// A JSON-RPC error message; `id` is the raw JSON of the request's id, or [`NO_ID`].
 #[must_use]
 pub fn error_message(id: &str, code: Code, message: &str) -> Bytes {
-    let object = ErrorObject { code: code.number(), message };
-    let error =
-        serde_json::to_string(&object).unwrap_or_else(|_| r#"{"code":-32603,"message":"internal error"}"#.to_owned());
+    error_with_data(id, code, message, None)
+}
+
+/// A JSON-RPC error message with `data`.
+#[must_use]
+pub fn error_with_data(id: &str, code: Code, message: &str, data: Option<&serde_json::Value>) -> Bytes {
+    let error = error_object(code, message, data);
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#))
 }
 
@@ -76,6 +104,12 @@ pub enum UpstreamError {
     #[error("the server broke the protocol: {detail}")]
     Protocol {
         /// What it did.
+        detail: String,
+    },
+    /// It does not want to talk to us.
+    #[error("{detail}")]
+    Refused {
+        /// What it said.
         detail: String,
     },
     /// It could not be reached.

@@ -1,5 +1,6 @@
 //! How a client is spoken to: one front per era, each turning HTTP into calls on an upstream.
 
+pub mod http_sse;
 mod response;
 pub mod rest;
 pub mod sessions;
@@ -8,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     error::{Unavailable, UpstreamError},
     session::Sessions,
-    upstream::{Relay, Upstream},
+    upstream::Upstream,
 };
 use crate::domain::ids::UserId;
 
@@ -29,6 +31,8 @@ pub struct FrontRequest {
     pub session: Option<String>,
     /// `MCP-Protocol-Version`.
     pub version: Option<String>,
+    /// `Last-Event-ID`.
+    pub last_event_id: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -50,11 +54,14 @@ pub struct Endpoint {
     /// The instance's client sessions.
     pub sessions: Arc<Sessions>,
     /// Its child, or why there is none.
-    pub upstream: Result<Arc<dyn Upstream>, Unavailable>,
+    pub upstream: Result<Upstream, Unavailable>,
     /// Who asks.
     pub caller: UserId,
-    /// How long an answer may be silent before it becomes a stream with comments in it.
+    /// How long a stream may be silent before a comment is put into it.
     pub quiet: Duration,
+    /// The call's place among those in flight: held until the call has ended, not only until the
+    /// client has gone. A stream that may stay open for hours needs none.
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What goes back to the client.
@@ -75,8 +82,6 @@ pub enum Answer {
     },
     /// A stream of events.
     Events(LocalBoxStream<'static, Result<Bytes, UpstreamError>>),
-    /// An HTTP child's answer as it comes.
-    Relay(Relay),
     /// `405` with the verbs that are allowed.
     NotAllowed {
         /// The `Allow` header.

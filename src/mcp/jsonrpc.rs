@@ -45,6 +45,7 @@ pub struct Message {
     method: Method,
     params: Option<Range<usize>>,
     result: Option<Range<usize>>,
+    error: Option<Range<usize>>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,13 +106,14 @@ impl Message {
         check_id(envelope.id)?;
         check_params(envelope.params)?;
         let span_of = |raw: Option<&RawValue>| raw.map(|raw| span(&body, raw.get()));
-        let (id, params, result) = (span_of(envelope.id), span_of(envelope.params), span_of(envelope.result));
+        let (id, params) = (span_of(envelope.id), span_of(envelope.params));
+        let (result, error) = (span_of(envelope.result), span_of(envelope.error));
         let method = match envelope.method {
             None => Method::None,
             Some(Text(Cow::Borrowed(text))) => Method::Span(span(&body, text)),
             Some(Text(Cow::Owned(text))) => Method::Decoded(text),
         };
-        Ok(Self { kind, id, method, params, result, body })
+        Ok(Self { kind, id, method, params, result, error, body })
     }
 
     /// What it is.
@@ -154,10 +156,40 @@ impl Message {
         self.result.clone().and_then(|range| self.text(range))
     }
 
+    /// The raw JSON of the error.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.clone().and_then(|range| self.text(range))
+    }
+
+    /// Where the result lies.
+    #[must_use]
+    pub fn result_span(&self) -> Option<Range<usize>> {
+        self.result.clone()
+    }
+
+    /// Where the params lie.
+    #[must_use]
+    pub fn params_span(&self) -> Option<Range<usize>> {
+        self.params.clone()
+    }
+
+    /// Where `part`, a slice of one of this message's texts, lies in it.
+    #[must_use]
+    pub fn span_of(&self, part: &str) -> Range<usize> {
+        span(&self.body, part)
+    }
+
     /// The whole message as it came.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// The whole message as it came, and nothing of where its parts lie.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.body
     }
 
     /// Where the request's `params._meta.progressToken` lies, if it has one.
@@ -193,12 +225,71 @@ impl Message {
         Some((span(&self.body, raw), raw))
     }
 
+    /// The message with `edits` made inside its id or params; `edits` must be in order.
+    #[must_use]
+    pub fn spliced(&self, edits: &[(Range<usize>, &[u8])]) -> Self {
+        let grown = |at: usize, edits: &mut dyn Iterator<Item = &(Range<usize>, &[u8])>| {
+            edits.fold(at, |at, (range, new)| at + new.len() - range.len())
+        };
+        // What is put in at the very edge of a span is outside of it.
+        let shift = |span: &Option<Range<usize>>| {
+            let span = span.as_ref()?;
+            let start = grown(span.start, &mut edits.iter().filter(|(range, _)| range.end <= span.start));
+            let inside = |range: &Range<usize>| range.end <= span.end && range.start < span.end;
+            Some(start..grown(span.end, &mut edits.iter().filter(|(range, _)| inside(range))))
+        };
+        let method = match &self.method {
+            Method::Span(span) => shift(&Some(span.clone())).map_or(Method::None, Method::Span),
+            other => other.clone(),
+        };
+        Self {
+            kind: self.kind,
+            id: shift(&self.id),
+            method,
+            params: shift(&self.params),
+            result: shift(&self.result),
+            error: shift(&self.error),
+            body: Bytes::from(splice(&self.body, edits)),
+        }
+    }
+
     /// The message with another id.
     #[must_use]
-    pub fn with_id(&self, id: &str) -> Bytes {
+    pub fn with_id(&self, id: &str) -> Self {
         match &self.id {
-            Some(range) => Bytes::from(splice(&self.body, &[(range.clone(), id.as_bytes())])),
-            None => self.body.clone(),
+            Some(range) => self.spliced(&[(range.clone(), id.as_bytes())]),
+            None => self.clone(),
+        }
+    }
+
+    /// An answer of ours; `id` and `result` are raw JSON.
+    #[must_use]
+    pub fn success(id: &str, result: &str) -> Self {
+        Self::response(id, "result", result)
+    }
+
+    /// An error of ours; `id` is raw JSON.
+    #[must_use]
+    pub fn failure(id: &str, code: super::error::Code, text: &str) -> Self {
+        Self::response(id, "error", &super::error::error_object(code, text, None))
+    }
+
+    /// A response whose `member` is the raw JSON `value`.
+    #[must_use]
+    pub fn response(id: &str, member: &str, value: &str) -> Self {
+        const HEAD: &str = r#"{"jsonrpc":"2.0","id":"#;
+        let body = format!("{HEAD}{id},\"{member}\":{value}}}");
+        let id_span = HEAD.len()..HEAD.len() + id.len();
+        let value_span = id_span.end + member.len() + 4..body.len() - 1;
+        let is_error = member == "error";
+        Self {
+            kind: Kind::Response,
+            id: Some(id_span),
+            method: Method::None,
+            params: None,
+            result: (!is_error).then(|| value_span.clone()),
+            error: is_error.then_some(value_span),
+            body: Bytes::from(body),
         }
     }
 
@@ -318,6 +409,29 @@ mod tests {
     }
 
     #[test]
+    fn a_spliced_message_knows_where_its_parts_went() {
+        let message = parse(r#"{"id":1,"method":"a","params":{"x":[1],"_meta":{}},"z":0}"#.replacen('{', r#"{"jsonrpc":"2.0","#, 1).as_str()).unwrap();
+        let id = message.id_span().unwrap();
+        let meta = message.raw_param("_meta").unwrap().0;
+        let spliced =
+            message.spliced(&[(id.clone(), b"12345"), (id.end..id.end, br#","more":true"#), (meta, b"{\"a\":1}")]);
+        let parsed = Message::parse(spliced.body().clone()).unwrap();
+        assert_eq!((spliced.id(), spliced.method()), ("12345", "a"));
+        assert_eq!(spliced.params(), Some(r#"{"x":[1],"_meta":{"a":1}}"#));
+        assert_eq!((parsed.id(), parsed.method(), parsed.params()), (spliced.id(), spliced.method(), spliced.params()));
+    }
+
+    #[test]
+    fn what_we_write_is_what_a_parser_reads() {
+        let failure = Message::failure("\"x\"", crate::mcp::error::Code::Internal, "a \"b\"");
+        for made in [Message::success("7", r#"{"a":1}"#), failure] {
+            let read = Message::parse(made.body().clone()).unwrap();
+            assert_eq!((made.kind(), made.id()), (read.kind(), read.id()));
+            assert_eq!((made.result(), made.error()), (read.result(), read.error()));
+        }
+    }
+
+    #[test]
     fn refuses_what_is_not_a_message() {
         let cases = [
             ("", "NotJson"),
@@ -381,7 +495,7 @@ mod tests {
             let sent = Message::parse(out).unwrap();
             prop_assert_eq!(sent.minted_id(), Some(minted));
             prop_assert_eq!(sent.params(), message.params());
-            let back: serde_json::Value = serde_json::from_slice(&sent.with_id(message.id())).unwrap();
+            let back: serde_json::Value = serde_json::from_slice(sent.with_id(message.id()).body()).unwrap();
             prop_assert_eq!(back, request);
         }
 

@@ -6,27 +6,36 @@
 
 pub mod journal;
 pub mod log;
+mod registry;
 pub mod streams;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-use thiserror::Error;
-use tokio::sync::{OnceCell, mpsc};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-pub use self::journal::{Journal, Record};
+use self::streams::Streams;
+pub use self::{
+    journal::{Journal, Record},
+    registry::{OpenError, Sessions},
+};
+use super::{
+    ask::{Ask, Outcome},
+    capabilities::{ClientCapabilities, LogLevel},
+    error::Code,
+    jsonrpc::Message,
+    upstream::Event,
+};
 use crate::domain::{ids::UserId, time::Timestamp};
-
-/// Messages that may wait for one client's stream before that client counts as too slow.
-const STREAM_CAPACITY: usize = 256;
 
 /// The session id on the wire: 32 hexadecimal digits, 128 random bits (transports, "Session
 /// Management": visible ASCII, unique, from a secure generator).
@@ -56,6 +65,15 @@ impl std::fmt::Display for SessionId {
     }
 }
 
+/// How a client reaches its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// One endpoint; the session outlives every connection (2025-03-26 to 2025-11-25).
+    Streamable,
+    /// HTTP+SSE of 2024-11-05: the session is its one stream.
+    Sse,
+}
+
 /// Whether a session is written down.
 #[derive(Default)]
 enum Keeping {
@@ -79,11 +97,34 @@ pub struct Session {
     hello: Bytes,
     /// The id that an HTTP child gave, and how often it was renewed.
     child: Mutex<Option<String>>,
-    stream: Mutex<Option<mpsc::Sender<Bytes>>>,
-    subscriptions: Mutex<HashSet<String>>,
+    /// Whether an HTTP child has been sent this session's `initialize` by this run of Berth.
+    at_child: AtomicBool,
+    /// Whether an HTTP child's own messages are being read.
+    listening: AtomicBool,
+    /// Cancelled when the session ends.
+    gone: CancellationToken,
+    transport: Transport,
+    streams: Arc<Streams>,
     keeping: Mutex<Keeping>,
-    /// Set once the child knows of it; one from an earlier run is made known by its first request.
-    known: OnceCell<()>,
+    subscriptions: Mutex<HashSet<String>>,
+    capabilities: ClientCapabilities,
+    level: Mutex<Option<LogLevel>>,
+    asks: Mutex<Asks>,
+    /// Of a session of ours, towards the child: where what belongs to no request goes.
+    inbox: Option<mpsc::Sender<Event>>,
+}
+
+/// Requests of the child that the client has been sent.
+#[derive(Default)]
+struct Asks {
+    waiting: HashMap<u64, (Instant, Ask)>,
+    next: u64,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.gone.cancel();
+    }
 }
 
 /// What is shown of a session.
@@ -103,12 +144,85 @@ pub struct SessionView {
     pub streaming: bool,
 }
 
-/// The stream cannot be opened.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("this session has a stream open already; close it first")]
-pub struct StreamTaken;
+/// What the client's `initialize` declares.
+fn declared(hello: &Bytes) -> ClientCapabilities {
+    let message = Message::parse(hello.clone()).ok();
+    let capabilities = message.and_then(|hello| ClientCapabilities::read(hello.raw_param("capabilities")?.1));
+    capabilities.unwrap_or_default()
+}
 
 impl Session {
+    fn new(id: SessionId, owner: UserId, version: &'static str, hello: Bytes) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id,
+            owner,
+            version,
+            opened_at: now,
+            last_seen: AtomicI64::new(now.0),
+            capabilities: declared(&hello),
+            hello,
+            child: Mutex::default(),
+            at_child: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
+            gone: CancellationToken::new(),
+            transport: Transport::Streamable,
+            streams: Streams::new(0),
+            keeping: Mutex::default(),
+            subscriptions: Mutex::default(),
+            level: Mutex::default(),
+            asks: Mutex::default(),
+            inbox: None,
+        }
+    }
+
+    /// One of an earlier run, as if it had just been used. The child does not know it yet.
+    fn restored(record: Record, journal: &Arc<dyn Journal>) -> Self {
+        let mut session = Self::new(record.id, record.owner, record.version, record.hello);
+        session.opened_at = record.opened_at;
+        // No id of a stream of the earlier run may mean one of this run.
+        session.streams = Streams::new(u64::try_from(Timestamp::now().0).unwrap_or_default());
+        session.keeping = Mutex::new(Keeping::In(Arc::clone(journal)));
+        session.subscriptions = Mutex::new(record.subscriptions.into_iter().collect());
+        session.level = Mutex::new(record.level.as_deref().and_then(LogLevel::read));
+        session
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record {
+            id: self.id,
+            owner: self.owner,
+            version: self.version,
+            hello: self.hello.clone(),
+            subscriptions: self.subscriptions(),
+            level: self.level().map(|level| level.as_str().to_owned()),
+            opened_at: self.opened_at,
+            seen_at: Timestamp(self.last_seen.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Has what is kept of it written down.
+    fn changed(&self) {
+        if let Keeping::In(journal) = &*self.keeping.lock() {
+            journal.changed(self);
+        }
+    }
+
+    /// Ends its own stream, what is kept of it, and what the child asked its client.
+    fn close(&self) {
+        self.streams.hang_up_own();
+        self.gone.cancel();
+        let asks = std::mem::take(&mut self.asks.lock().waiting);
+        // Outside the lock: dropping an ask answers the child.
+        drop(asks);
+        let mut keeping = self.keeping.lock();
+        if let Keeping::In(journal) = std::mem::replace(&mut *keeping, Keeping::Over) {
+            journal.closed(self.id);
+        }
+    }
+
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> SessionId {
@@ -138,30 +252,128 @@ impl Session {
         *self.child.lock() = id;
     }
 
-    /// Opens the stream for messages that belong to no request.
-    ///
-    /// # Errors
-    /// When one is open: each message goes to exactly one stream, so there is only one.
-    pub fn open_stream(&self) -> Result<mpsc::Receiver<Bytes>, StreamTaken> {
-        let mut stream = self.stream.lock();
-        if stream.as_ref().is_some_and(|sender| !sender.is_closed()) {
-            return Err(StreamTaken);
-        }
-        let (sender, receiver) = mpsc::channel(STREAM_CAPACITY);
-        *stream = Some(sender);
-        Ok(receiver)
+    /// Whether an HTTP child knows this session, with or without an id for it.
+    #[must_use]
+    pub fn is_open_at_child(&self) -> bool {
+        self.at_child.load(Ordering::Relaxed)
     }
 
-    /// Hands `message` to the open stream; `false` when there is none. A reader that is too slow
-    /// loses its stream: it is never waited for.
-    pub fn deliver(&self, message: &Bytes) -> bool {
-        let mut stream = self.stream.lock();
-        let Some(sender) = stream.as_ref() else { return false };
-        let delivered = sender.try_send(message.clone()).is_ok();
-        if !delivered {
-            *stream = None;
+    /// An HTTP child has accepted this session's `initialize`.
+    pub fn set_open_at_child(&self) {
+        self.at_child.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether an HTTP child's own messages are being read; returns what was so before.
+    pub fn set_listening(&self, listening: bool) -> bool {
+        self.listening.swap(listening, Ordering::Relaxed)
+    }
+
+    /// Cancelled when the session ends.
+    #[must_use]
+    pub fn gone(&self) -> CancellationToken {
+        self.gone.clone()
+    }
+
+    /// Its streams.
+    #[must_use]
+    pub const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    /// Hands `event` to the session's own stream while a connection reads that; gives it back
+    /// otherwise. A reader that is too slow loses its stream: it is never waited for.
+    #[must_use]
+    pub fn deliver(&self, event: Event) -> Option<Event> {
+        if let Some(inbox) = &self.inbox {
+            return inbox.try_send(event).err().map(mpsc::error::TrySendError::into_inner);
         }
-        delivered
+        if !self.streams.own_is_read() {
+            return Some(event);
+        }
+        if let Some(message) = self.written(event) {
+            self.streams.deliver(message);
+        }
+        None
+    }
+
+    /// The message that tells the client of `event`; `None` when it is none of the client's.
+    pub fn written(&self, event: Event) -> Option<Bytes> {
+        match event {
+            Event::Note(message) | Event::Answer(message) => Some(message.into_body()),
+            Event::Ask(ask) => self.ask(ask),
+        }
+    }
+
+    /// Puts `note` into the stream of an answer that is being read, or keeps it for a client that
+    /// has had a stream of its own but is not there just now.
+    pub fn keep(&self, note: Message) {
+        self.streams.deliver(note.into_body());
+    }
+
+    /// What the client can be asked: it declared so in `initialize`.
+    #[must_use]
+    pub const fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    /// Whether it is ours, towards the child.
+    #[must_use]
+    pub const fn is_internal(&self) -> bool {
+        self.inbox.is_some()
+    }
+
+    /// The least important log lines that the client wants; `None` until it has said so.
+    #[must_use]
+    pub fn level(&self) -> Option<LogLevel> {
+        *self.level.lock()
+    }
+
+    /// The client has said which log lines it wants.
+    pub fn set_level(&self, level: LogLevel) {
+        let before = self.level.lock().replace(level);
+        if before != Some(level) {
+            self.changed();
+        }
+    }
+
+    /// Takes a request of the child: the request to send to the client, under an id minted for this
+    /// session. `None` when the client cannot be asked this; the child is told so.
+    pub fn ask(&self, ask: Ask) -> Option<Bytes> {
+        let request = ask.request();
+        if !self.capabilities.allows(request.method(), request.params()) {
+            let text = format!("the client did not declare what {} needs", request.method());
+            ask.answer(Outcome::refusal(Code::MethodNotFound, &text));
+            return None;
+        }
+        let mut asks = self.asks.lock();
+        asks.next += 1;
+        let id = asks.next;
+        let request = request.with_id(&id.to_string()).body().clone();
+        asks.waiting.insert(id, (Instant::now(), ask));
+        Some(request)
+    }
+
+    /// The client's response to a request of the child; `false` when it was asked no such thing.
+    pub fn answered(&self, response: &Message) -> bool {
+        let ask = response.minted_id().and_then(|id| self.asks.lock().waiting.remove(&id));
+        // Outside the lock: answering writes to the child.
+        ask.map(|(_, ask)| ask.answer(Outcome::of(response))).is_some()
+    }
+
+    /// Gives up asks that nobody has answered for `patience`.
+    pub fn expire_asks(&self, patience: Duration) {
+        let mut asks = self.asks.lock();
+        let expired: Vec<u64> =
+            asks.waiting.iter().filter(|(_, (at, _))| at.elapsed() >= patience).map(|(id, _)| *id).collect();
+        let dropped: Vec<_> = expired.into_iter().filter_map(|id| asks.waiting.remove(&id)).collect();
+        drop(asks);
+        drop(dropped);
+    }
+
+    /// Requests of the child that wait for the client.
+    #[must_use]
+    pub fn asks(&self) -> usize {
+        self.asks.lock().waiting.len()
     }
 
     /// Remembers that the client follows a resource; `true` when it did not before.
@@ -181,22 +393,6 @@ impl Session {
         }
     }
 
-    /// Has what is kept of it written down.
-    fn changed(&self) {
-        if let Keeping::In(journal) = &*self.keeping.lock() {
-            journal.changed(self);
-        }
-    }
-
-    /// Ends its stream, and what is kept of it.
-    fn close(&self) {
-        *self.stream.lock() = None;
-        let mut keeping = self.keeping.lock();
-        if let Keeping::In(journal) = std::mem::replace(&mut *keeping, Keeping::Over) {
-            journal.closed(self.id);
-        }
-    }
-
     /// Whether the client follows this resource.
     #[must_use]
     pub fn follows(&self, uri: &str) -> bool {
@@ -209,48 +405,10 @@ impl Session {
         self.subscriptions.lock().iter().cloned().collect()
     }
 
-    /// One of an earlier run. The child does not know it yet.
-    fn restored(record: Record, journal: &Arc<dyn Journal>) -> Self {
-        Self {
-            id: record.id,
-            owner: record.owner,
-            version: record.version,
-            opened_at: record.opened_at,
-            last_seen: AtomicI64::new(Timestamp::now().0),
-            hello: record.hello,
-            child: Mutex::default(),
-            stream: Mutex::default(),
-            subscriptions: Mutex::new(record.subscriptions.into_iter().collect()),
-            keeping: Mutex::new(Keeping::In(Arc::clone(journal))),
-            known: OnceCell::new(),
-        }
-    }
-
-    /// What is kept of it.
+    /// Whether a connection reads its own stream.
     #[must_use]
-    pub fn record(&self) -> Record {
-        Record {
-            id: self.id,
-            owner: self.owner,
-            version: self.version,
-            hello: self.hello.clone(),
-            subscriptions: self.subscriptions(),
-            level: None,
-            opened_at: self.opened_at,
-            seen_at: Timestamp(self.last_seen.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Makes a session of an earlier run known to the child by `introduce`, once.
-    ///
-    /// # Errors
-    /// What `introduce` fails with; the next request tries again.
-    pub async fn introduce<E>(&self, introduce: impl Future<Output = Result<(), E>>) -> Result<(), E> {
-        self.known.get_or_try_init(|| introduce).await.copied()
-    }
-
-    fn streaming(&self) -> bool {
-        self.stream.lock().as_ref().is_some_and(|sender| !sender.is_closed())
+    pub fn streaming(&self) -> bool {
+        self.streams.own_is_read()
     }
 
     fn view(&self) -> SessionView {
@@ -265,204 +423,20 @@ impl Session {
     }
 }
 
-/// Why no session could be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// All are in use.
-    #[error("{limit} sessions are open on this instance and all are in use; close one first")]
-    Full {
-        /// The limit.
-        limit: usize,
-    },
-    /// The operating system gave no randomness.
-    #[error("no randomness for a session id")]
-    Random(#[source] getrandom::Error),
-}
-
-/// The sessions of one instance.
-pub struct Sessions {
-    open: RwLock<HashMap<SessionId, Arc<Session>>>,
-    limit: usize,
-    journal: Option<Arc<dyn Journal>>,
-}
-
-impl Sessions {
-    /// No sessions yet; at most `limit` at a time.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { open: RwLock::default(), limit, journal: None }
-    }
-
-    /// Those of an earlier run, the newest `limit` of them, each as if it had just been used; they
-    /// and later ones are kept in `journal`.
-    #[must_use]
-    pub fn restored(limit: usize, journal: Arc<dyn Journal>, mut records: Vec<Record>) -> Self {
-        records.sort_by_key(|record| std::cmp::Reverse(record.opened_at));
-        for left_out in records.iter().skip(limit) {
-            journal.closed(left_out.id);
-        }
-        let sessions = records.into_iter().take(limit).map(|record| Session::restored(record, &journal));
-        let open = sessions.map(|session| (session.id, Arc::new(session))).collect();
-        Self { open: RwLock::new(open), limit, journal: Some(journal) }
-    }
-
-    /// Opens a session. When the limit is reached, the one that was idle longest and has no stream
-    /// makes room: many clients never say goodbye.
-    ///
-    /// # Errors
-    /// When every session has a stream open, or there is no randomness.
-    pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
-        let now = Timestamp::now();
-        let session = Arc::new(Session {
-            id: SessionId::generate().map_err(OpenError::Random)?,
-            owner,
-            version,
-            opened_at: now,
-            last_seen: AtomicI64::new(now.0),
-            hello,
-            child: Mutex::default(),
-            stream: Mutex::default(),
-            subscriptions: Mutex::default(),
-            keeping: Mutex::default(),
-            known: OnceCell::new_with(Some(())),
-        });
-        let mut open = self.open.write();
-        if open.len() >= self.limit {
-            let idle = open.values().filter(|session| !session.streaming());
-            let oldest = idle.min_by_key(|session| session.last_seen.load(Ordering::Relaxed)).map(|session| session.id);
-            let oldest = oldest.ok_or(OpenError::Full { limit: self.limit })?;
-            if let Some(session) = open.remove(&oldest) {
-                session.close();
-            }
-        }
-        open.insert(session.id, Arc::clone(&session));
-        Ok(session)
-    }
-
-    /// Has `session` kept, so that its client can go on with it after a restart.
-    pub fn keep(&self, session: &Session) {
-        let Some(journal) = &self.journal else { return };
-        let mut keeping = session.keeping.lock();
-        if matches!(*keeping, Keeping::Not) {
-            journal.opened(session);
-            *keeping = Keeping::In(Arc::clone(journal));
-        }
-    }
-
-    /// The session with this id, if `owner` opened it.
-    #[must_use]
-    pub fn find(&self, id: &str, owner: UserId) -> Option<Arc<Session>> {
-        let id = SessionId::read(id)?;
-        let session = self.open.read().get(&id).filter(|session| session.owner == owner).cloned()?;
-        session.last_seen.store(Timestamp::now().0, Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// Ends a session; its stream ends with it.
-    pub fn close(&self, id: SessionId) {
-        if let Some(session) = self.open.write().remove(&id) {
-            session.close();
-        }
-    }
-
-    /// Ends sessions without a request for `idle` and without a stream; returns how many.
-    pub fn close_idle(&self, idle: Duration) -> usize {
-        let now = Timestamp::now();
-        let mut open = self.open.write();
-        let before = open.len();
-        open.retain(|_, session| {
-            let unused = now.0.saturating_sub(session.last_seen.load(Ordering::Relaxed));
-            let stays = session.streaming() || u128::try_from(unused).unwrap_or(0) < idle.as_millis();
-            if !stays {
-                session.close();
-            }
-            stays
-        });
-        before - open.len()
-    }
-
-    /// Ends every stream; the sessions stay. What is being answered is not touched.
-    pub fn end_streams(&self) {
-        for session in self.open.read().values() {
-            *session.stream.lock() = None;
-        }
-    }
-
-    /// Every open session.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Session>> {
-        self.open.read().values().cloned().collect()
-    }
-
-    /// What is shown of them.
-    #[must_use]
-    pub fn views(&self) -> Vec<SessionView> {
-        self.open.read().values().map(|session| session.view()).collect()
-    }
-
-    /// How many are open.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.open.read().len()
-    }
-
-    /// Whether none is open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether any session follows this resource.
-    #[must_use]
-    pub fn anyone_follows(&self, uri: &str) -> bool {
-        self.open.read().values().any(|session| session.follows(uri))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(sessions: &Sessions, owner: UserId) -> Arc<Session> {
-        sessions.open(owner, "2025-11-25", Bytes::new()).unwrap()
-    }
-
     #[test]
-    fn only_its_owner_finds_a_session() {
-        let sessions = Sessions::new(10);
-        let (ann, bob) = (UserId::generate(), UserId::generate());
-        let id = open(&sessions, ann).id().to_string();
-        assert!(sessions.find(&id, ann).is_some());
-        assert!(sessions.find(&id, bob).is_none());
-        for wrong in ["", "x", "+0000000000000000000000000000000", &"0".repeat(32), &id.repeat(2)] {
-            assert!(sessions.find(wrong, ann).is_none(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_idle_one_makes_room_and_one_with_a_stream_never_does() {
-        let sessions = Sessions::new(2);
-        let ann = UserId::generate();
-        let first = open(&sessions, ann);
-        let _stream = first.open_stream().unwrap();
-        let second = open(&sessions, ann);
-        let third = open(&sessions, ann);
-        assert!(sessions.find(&first.id().to_string(), ann).is_some());
-        assert!(sessions.find(&second.id().to_string(), ann).is_none());
-        let _stream = third.open_stream().unwrap();
-        assert!(matches!(sessions.open(ann, "2025-11-25", Bytes::new()), Err(OpenError::Full { limit: 2 })));
-    }
-
-    #[test]
-    fn a_slow_reader_loses_its_stream() {
-        let sessions = Sessions::new(1);
-        let session = open(&sessions, UserId::generate());
-        let message = Bytes::from_static(b"{}");
-        assert!(!session.deliver(&message));
-        let _unread = session.open_stream().unwrap();
-        assert_eq!(session.open_stream().err(), Some(StreamTaken));
-        assert!((0..STREAM_CAPACITY).all(|_| session.deliver(&message)));
-        assert!(!session.deliver(&message));
-        assert!(session.open_stream().is_ok());
+    fn what_no_connection_reads_is_given_back_or_kept() {
+        let id = SessionId::read(&"1".repeat(32)).unwrap();
+        let session = Session::new(id, UserId::generate(), "2025-11-25", Bytes::new());
+        let note = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap();
+        let event = || Event::Note(note.clone());
+        assert!(session.deliver(event()).is_some());
+        let reading = session.streams().open_own().unwrap();
+        assert!(session.deliver(event()).is_none());
+        drop(reading);
+        assert!(session.deliver(event()).is_some());
     }
 }

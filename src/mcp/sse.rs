@@ -1,9 +1,16 @@
 //! Server-sent events: the writer for our own streams, and a reader for the answers of HTTP children.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
+
+use super::session::log::EventId;
 
 /// A comment line: keeps proxies and clients from giving up on a quiet stream; clients ignore it.
 pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// How long a client waits before it comes back to a stream that it lost, in milliseconds.
+const RETRY_MS: u32 = 1000;
 
 /// One message as an event (transports, "Sending Messages to the Server": `message` events).
 /// `message` holds no newline: it is one JSON text from one line.
@@ -19,11 +26,37 @@ pub fn event(message: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// The same with its id, by which a client says what it has seen.
+#[must_use]
+pub fn numbered_event(id: EventId, message: &[u8]) -> Bytes {
+    let head = format!("id: {id}\n");
+    let event = event(message);
+    let mut out = BytesMut::with_capacity(head.len() + event.len());
+    out.put_slice(head.as_bytes());
+    out.put_slice(&event);
+    out.freeze()
+}
+
+/// An event without a message: names the place to resume from before there is anything to resume,
+/// and how soon to try (2025-11-25 transports, "Sending Messages to the Server").
+#[must_use]
+pub fn priming(id: EventId) -> Bytes {
+    Bytes::from(format!("id: {id}\nretry: {RETRY_MS}\ndata:\n\n"))
+}
+
+/// Where the client sends its messages (2024-11-05 transports, "HTTP with SSE").
+#[must_use]
+pub fn endpoint_event(address: &str) -> Bytes {
+    Bytes::from(format!("event: endpoint\ndata: {address}\n\n"))
+}
+
 /// Splits a stream of bytes into the `data` of its events.
 #[derive(Default)]
 pub struct EventReader {
     buffer: Vec<u8>,
     data: Vec<u8>,
+    last_id: Option<String>,
+    retry: Option<Duration>,
 }
 
 /// An event was larger than the limit.
@@ -47,10 +80,37 @@ impl EventReader {
             let line = self.buffer.get(start..start + length).unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             take_line(line, &mut self.data, &mut events);
+            take_field(line, &mut self.last_id, &mut self.retry);
             start += length + 1;
         }
         self.buffer.drain(..start);
         if self.buffer.len() + self.data.len() > limit { Err(EventTooLarge { limit }) } else { Ok(events) }
+    }
+}
+
+impl EventReader {
+    /// The id of the newest event that had one: where to resume.
+    #[must_use]
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// How long to wait before resuming, where the server has said so.
+    #[must_use]
+    pub const fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+}
+
+fn take_field(line: &[u8], last_id: &mut Option<String>, retry: &mut Option<Duration>) {
+    let value = |name: &[u8]| {
+        let value = line.strip_prefix(name)?;
+        std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value)).ok()
+    };
+    if let Some(id) = value(b"id:").filter(|id| !id.contains('\0')) {
+        *last_id = (!id.is_empty()).then(|| id.to_owned());
+    } else if let Some(milliseconds) = value(b"retry:").and_then(|text| text.parse().ok()) {
+        *retry = Some(Duration::from_millis(milliseconds));
     }
 }
 
@@ -75,8 +135,11 @@ mod tests {
 
     #[test]
     fn reads_what_servers_send() {
-        let text = b": comment\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nid: 7\ndata:\n\ndata:x\n\n";
-        let events = EventReader::default().feed(text, 1000).unwrap();
+        let text =
+            b": comment\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nid: 7\nretry: 250\ndata:\n\ndata:x\n\n";
+        let mut reader = EventReader::default();
+        let events = reader.feed(text, 1000).unwrap();
+        assert_eq!((reader.last_id(), reader.retry()), (Some("7"), Some(Duration::from_millis(250))));
         assert_eq!(events, [Bytes::from_static(b"{\"a\":\n1}"), Bytes::from_static(b"x")]);
     }
 

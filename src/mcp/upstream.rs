@@ -1,71 +1,84 @@
-//! How a child is spoken to: one trait for stdio, HTTP and remote servers.
+//! What a front hands calls to: a child (or remote server) as each era of clients sees it.
+//!
+//! A child speaks one era itself; the [`super::bridge`] shows it to clients of the other. So a front
+//! never asks what the child is: it takes the view of its own era and is answered in it.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
 
-use super::{error::UpstreamError, jsonrpc::Message, session::Session};
+use super::{ask::Ask, error::UpstreamError, http::HttpTarget, jsonrpc::Message, session::Session};
+
+/// What a child says about one call, or to one session, in order.
+pub enum Event {
+    /// A notification.
+    Note(Message),
+    /// A request of the child. Only session-era clients ever see one.
+    Ask(Ask),
+    /// The answer, with the caller's own id: the last event of a call.
+    Answer(Message),
+}
 
 /// What a child answers to one request.
 pub enum Reply {
-    /// One complete JSON-RPC message with the client's own id.
-    Message(Bytes),
-    /// Notifications that belong to the request, then the answer, then the end.
-    Messages(LocalBoxStream<'static, Bytes>),
-    /// An HTTP child's answer, handed on as it comes.
-    Relay(Relay),
+    /// The answer, at once, with the caller's own id.
+    Answer(Message),
+    /// What belongs to the call, and the answer last.
+    Events(LocalBoxStream<'static, Event>),
 }
 
-/// An HTTP answer that is passed through.
-pub struct Relay {
-    /// Its status.
-    pub status: u16,
-    /// Its headers, without those that belong to the hop.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// Its length, where it is known.
-    pub length: Option<u64>,
-    /// Its body.
-    pub body: LocalBoxStream<'static, Result<Bytes, UpstreamError>>,
-}
-
-/// One child (or remote server), shared by all sessions of an instance. Futures run on the thread
-/// that asked; nothing is sent to another thread but bytes.
-pub trait Upstream: Send + Sync {
+/// A child as clients see it that `initialize` (2024-11-05 to 2025-11-25). Futures run on the thread
+/// that asked.
+pub trait SessionPeer: Send + Sync {
     /// Answers a client's `initialize` and makes `session` known to the child where it must be.
     /// The answer carries the agreed version and the client's own id.
     fn open(
         self: Arc<Self>,
         session: Arc<Session>,
         initialize: Message,
-    ) -> LocalBoxFuture<'static, Result<Bytes, UpstreamError>>;
+    ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>>;
 
-    /// Hands on one request and yields its answer. Dropping the future abandons the answer; the
-    /// session era does not take that for a cancellation.
+    /// Hands on one request. Dropping the future or the events abandons the answer; this era does
+    /// not take that for a cancellation.
     fn call(
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
 
-    /// Hands on a notification, or a response to a request of the child.
+    /// Hands on a notification.
     fn notify(
         self: Arc<Self>,
         session: Arc<Session>,
         message: Message,
     ) -> LocalBoxFuture<'static, Result<(), UpstreamError>>;
 
-    /// The stream of messages that belong to no request.
-    fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
+    /// From now on, what belongs to no request reaches [`Session::deliver`]. Repeating it is harmless.
+    fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<(), UpstreamError>>;
 
     /// Tells the child that the session has ended.
     fn end(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, ()>;
+}
 
-    /// Whether the child answers at all: the health check.
+/// The health check of a child.
+pub trait Pulse: Send + Sync {
+    /// Whether the child answers at all.
     fn ping(self: Arc<Self>, timeout: Duration) -> LocalBoxFuture<'static, Result<(), UpstreamError>>;
 
-    /// The base URL of a child that speaks HTTP, for paths beside its MCP endpoint.
-    fn http_base(&self) -> Option<&super::http::HttpTarget> {
+    /// Calls that wait for the child's answer.
+    fn in_flight(&self) -> usize;
+
+    /// Its address, where it speaks HTTP: for paths beside its MCP endpoint.
+    fn http_base(&self) -> Option<&HttpTarget> {
         None
     }
+}
+
+/// A running child as clients see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    /// For clients with sessions.
+    pub sessions: Arc<dyn SessionPeer>,
+    /// Its health.
+    pub pulse: Arc<dyn Pulse>,
 }

@@ -21,17 +21,19 @@ use self::admission::{Admitted, admit};
 use super::{error::ApiError, state::AppState};
 use crate::mcp::{
     error::{Code, NO_ID, error_message},
-    front::{Answer, Endpoint, Front, FrontRequest, Verb, sessions::SessionFront},
+    front::{Answer, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront},
     http::{SESSION_HEADER, VERSION_HEADER},
 };
 
-/// How long an answer may be silent before it becomes a stream with comments in it.
+/// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The routes of instances. Registered last: their first segment is a variable.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(web::resource("/{a}/{b}/mcp").route(web::route().to(mcp)))
+        .service(web::resource("/{a}/{b}/sse").route(web::route().to(sse)))
+        .service(web::resource("/{a}/{b}/messages").route(web::route().to(messages)))
         .service(web::resource("/{a}/{b}/health").route(web::get().to(rest::health)))
         .service(web::resource("/{a}/{b}/mcp/tools").route(web::get().to(rest::tools)))
         .service(web::resource("/{a}/{b}/mcp/call").route(web::post().to(rest::call)))
@@ -40,48 +42,111 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 }
 
 async fn mcp(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
+    let mut admitted = admit(&request, &state).await?;
     let answer = match verb_of(request.method()) {
-        Some(verb) => serve(&request, payload, &state, &admitted, verb).await,
+        Some(verb) => match read(&request, payload, &state, verb).await {
+            Ok(front_request) => {
+                let endpoint = endpoint(&mut admitted, &state).await;
+                SessionFront.serve(endpoint, front_request).await
+            }
+            Err(refusal) => refusal,
+        },
         None => Answer::NotAllowed { allow: "GET, POST, DELETE" },
     };
+    Ok(finish(&request, &state, &admitted, ("mcp", header_of(&request, SESSION_HEADER)), answer))
+}
+
+/// HTTP+SSE of 2024-11-05: the stream.
+async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let mut admitted = admit(&request, &state).await?;
+    let answer = match verb_of(request.method()) {
+        Some(Verb::Get) => match read(&request, payload, &state, Verb::Get).await {
+            Ok(front_request) => {
+                let endpoint = endpoint(&mut admitted, &state).await;
+                http_sse::open(endpoint, &front_request, &messages_path(&request, &state))
+            }
+            Err(refusal) => refusal,
+        },
+        _ => Answer::NotAllowed { allow: "GET" },
+    };
+    Ok(finish(&request, &state, &admitted, ("sse", None), answer))
+}
+
+/// HTTP+SSE of 2024-11-05: what the client says.
+async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let mut admitted = admit(&request, &state).await?;
+    let id = session_in(request.query_string());
+    let answer = match verb_of(request.method()) {
+        Some(Verb::Post) => match read(&request, payload, &state, Verb::Post).await {
+            Ok(front_request) => {
+                let endpoint = endpoint(&mut admitted, &state).await;
+                http_sse::post(endpoint, front_request, id.as_deref()).await
+            }
+            Err(refusal) => refusal,
+        },
+        _ => Answer::NotAllowed { allow: "POST" },
+    };
+    Ok(finish(&request, &state, &admitted, ("messages", id.as_deref()), answer))
+}
+
+/// The path to which a client of `…/sse` posts, as it reaches us: a proxy may serve us below a path.
+fn messages_path(request: &HttpRequest, state: &AppState) -> String {
+    let below = state.public_url.path().trim_end_matches('/');
+    let instance = request.path().trim_end_matches("/sse");
+    format!("{below}{instance}/messages")
+}
+
+fn session_in(query: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "session_id").map(|(_, value)| value.into_owned())
+}
+
+/// Counts and logs the answer, and makes it a response.
+fn finish(
+    request: &HttpRequest,
+    state: &AppState,
+    admitted: &Admitted,
+    (target, session): (&str, Option<&str>),
+    answer: Answer,
+) -> HttpResponse {
     let status = render::status_of(&answer);
     if status >= 500 {
         state.metrics.call_errors.fetch_add(1, Relaxed);
     }
-    admitted.record(&state, request.method().as_str(), "mcp", header_of(&request, SESSION_HEADER), status);
-    Ok(render::response(answer, admitted.permit))
+    admitted.record(state, request.method().as_str(), target, session, status);
+    render::response(answer)
 }
 
-async fn serve(request: &HttpRequest, payload: Payload, state: &AppState, admitted: &Admitted, verb: Verb) -> Answer {
+async fn endpoint(admitted: &mut Admitted, state: &AppState) -> Endpoint {
+    let route = &admitted.route;
+    Endpoint {
+        sessions: std::sync::Arc::clone(&route.sessions),
+        upstream: route.connect(state.config.runtime.wake_timeout).await,
+        caller: admitted.principal.user,
+        quiet: QUIET,
+        permit: admitted.permit.take(),
+    }
+}
+
+async fn read(request: &HttpRequest, payload: Payload, state: &AppState, verb: Verb) -> Result<FrontRequest, Answer> {
     let limit = state.config.server.max_body_bytes;
     let body = match verb {
-        Verb::Post => match body::read(request, payload, limit).await {
-            Ok(body) => body,
-            Err(error) => {
-                let body = error_message(NO_ID, Code::InvalidRequest, &error.to_string());
-                return Answer::Json { status: error.status(), body, session: None };
-            }
-        },
+        Verb::Post => body::read(request, payload, limit).await.map_err(|error| {
+            let body = error_message(NO_ID, Code::InvalidRequest, &error.to_string());
+            Answer::Json { status: error.status(), body, session: None }
+        })?,
         Verb::Get | Verb::Delete => bytes::Bytes::new(),
     };
     let text = |name: &str| header_of(request, name).map(str::to_owned);
-    let front_request = FrontRequest {
+    Ok(FrontRequest {
         verb,
         accept: text(header::ACCEPT.as_str()),
         content_type: text(header::CONTENT_TYPE.as_str()),
         session: text(SESSION_HEADER),
         version: text(VERSION_HEADER),
+        last_event_id: text("last-event-id"),
         body,
-    };
-    let route = &admitted.route;
-    let endpoint = Endpoint {
-        sessions: std::sync::Arc::clone(&route.sessions),
-        upstream: route.connect(state.config.runtime.wake_timeout).await,
-        caller: admitted.principal.user,
-        quiet: QUIET,
-    };
-    SessionFront.serve(endpoint, front_request).await
+    })
 }
 
 fn verb_of(method: &Method) -> Option<Verb> {

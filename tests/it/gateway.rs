@@ -1,10 +1,14 @@
 //! The data plane: MCP sessions, streams, faults of clients and of children, the REST forms.
 
+mod asks;
+mod batches;
 mod clients;
 mod faults;
 mod http_child;
+mod http_sse;
 mod mixing;
 mod rest;
 mod restarts;
+mod resuming;
 mod sessions;
 mod streams;

@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     actors::ports::PortLease,
-    mcp::stdio::StdioUpstream,
+    mcp::stdio::Pipe,
     process::{ProcessTree, StderrTail, logs::LogFile},
 };
 
@@ -20,7 +20,7 @@ pub(in crate::actors) struct Running {
     /// Becomes true when the leader has ended.
     pub(super) ended: watch::Receiver<bool>,
     /// The pipes of a stdio child.
-    pub(super) stdio: Option<Arc<StdioUpstream>>,
+    pub(super) stdio: Option<Arc<Pipe>>,
     /// The standard input of a child that does not speak there; many servers end when it closes.
     pub(super) stdin: Option<tokio::net::unix::pipe::Sender>,
     pub(super) port: Option<PortLease>,

@@ -1,7 +1,7 @@
 //! Health checks: every 30 s (or as the manifest says), every 5 s for a while after a restart, and on
 //! demand. Too many failures in a row make the instance unhealthy; twice as many end its process.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, SpawnHandle};
 use tokio::sync::oneshot;
@@ -124,9 +124,9 @@ impl InstanceActor {
 }
 
 /// The endpoint where the manifest names one, else an MCP `ping`.
-async fn check(upstream: Arc<dyn Upstream>, spec: &HealthSpec) -> Result<(), String> {
+async fn check(upstream: Upstream, spec: &HealthSpec) -> Result<(), String> {
     let timeout = spec.timeout();
-    if let (Some(path), Some(target)) = (&spec.endpoint, upstream.http_base()) {
+    if let (Some(path), Some(target)) = (&spec.endpoint, upstream.pulse.http_base()) {
         let request = PassRequest {
             method: "GET".to_owned(),
             path: path.clone(),
@@ -140,5 +140,5 @@ async fn check(upstream: Arc<dyn Upstream>, spec: &HealthSpec) -> Result<(), Str
             Err(format!("{path} answered HTTP {}", answer.status))
         };
     }
-    upstream.ping(timeout).await.map_err(|error| error.to_string())
+    upstream.pulse.ping(timeout).await.map_err(|error| error.to_string())
 }

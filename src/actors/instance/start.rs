@@ -30,9 +30,9 @@ use crate::{
         secret::Secret,
     },
     mcp::{
-        http::{HttpTarget, HttpUpstream},
+        http::{HttpChild, HttpTarget, SessionHttp},
         session::Sessions,
-        stdio::{StdioLimits, StdioUpstream},
+        stdio::{Pipe, SessionStdio, StdioLimits},
         upstream::Upstream,
     },
     process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
@@ -45,7 +45,7 @@ const MAX_STARTING: Duration = Duration::from_secs(3);
 
 /// A process that has answered.
 pub(in crate::actors) struct Started {
-    pub(super) upstream: Arc<dyn Upstream>,
+    pub(super) upstream: Upstream,
 }
 
 /// What a start needs.
@@ -134,7 +134,7 @@ impl StartJob {
         service: &Service,
         inputs: Inputs,
         fingerprint: Fingerprint,
-    ) -> Result<Arc<dyn Upstream>, ExitReason> {
+    ) -> Result<Upstream, ExitReason> {
         let Launch::Remote { url, .. } = &service.manifest.launch else {
             return Err(failed("the service has neither a program nor a URL".to_owned()));
         };
@@ -144,8 +144,8 @@ impl StartJob {
         let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
-        upstream.initialize(timeout).await.map_err(|error| ExitReason::NotReady { detail: error.to_string() })?;
-        Ok(upstream)
+        let speaks = Speaks::Http(upstream);
+        speaks.open(&self.sessions, timeout).await.map_err(|detail| ExitReason::NotReady { detail })
     }
 
     async fn spawn(
@@ -154,7 +154,7 @@ impl StartJob {
         program: &Program,
         inputs: Inputs,
         fingerprint: Fingerprint,
-    ) -> Result<Arc<dyn Upstream>, ExitReason> {
+    ) -> Result<Upstream, ExitReason> {
         self.prepare_directories().await?;
         let port = match service.manifest.transport {
             Transport::Stdio => None,
@@ -168,15 +168,17 @@ impl StartJob {
         let turn = self.runtime.starting.acquire().await;
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (running, upstream) = self.take_over(child, port, service, &values);
+        let (running, speaks) = self.take_over(child, port, service, &values);
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
-        let first_answer = with_turn(turn, upstream.wait_ready(timeout.saturating_sub(started.elapsed()))).await;
-        if let Err(detail) = first_answer {
-            leave_to_its_watcher(ended).await;
-            return Err(ExitReason::NotReady { detail });
+        let left = timeout.saturating_sub(started.elapsed());
+        match with_turn(turn, speaks.open(&self.sessions, left)).await {
+            Ok(upstream) => Ok(upstream),
+            Err(detail) => {
+                leave_to_its_watcher(ended).await;
+                Err(ExitReason::NotReady { detail })
+            }
         }
-        Ok(upstream.into_dyn())
     }
 
     async fn prepare_directories(&self) -> Result<(), ExitReason> {
@@ -233,9 +235,9 @@ impl StartJob {
         let (speaks, stdin, reading) = match &port {
             None => {
                 let limits = self.stdio_limits();
-                let (upstream, reading) = StdioUpstream::start(stdin, stdout, Arc::clone(&self.sessions), limits);
-                tasks.push(actix_rt::spawn(Arc::clone(&upstream).drain()));
-                (Speaks::Stdio(upstream), None, Some(actix_rt::spawn(reading)))
+                let (pipe, reading) = Pipe::start(stdin, stdout, limits);
+                tasks.push(actix_rt::spawn(Arc::clone(&pipe).drain()));
+                (Speaks::Stdio(pipe), None, Some(actix_rt::spawn(reading)))
             }
             Some(port) => {
                 // What an HTTP server prints on its standard output is log, too.
@@ -268,7 +270,7 @@ impl StartJob {
         };
         tasks.push(actix_rt::spawn(watch.run()));
         let stdio = match &speaks {
-            Speaks::Stdio(upstream) => Some(Arc::clone(upstream)),
+            Speaks::Stdio(pipe) => Some(Arc::clone(pipe)),
             Speaks::Http(_) => None,
         };
         (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
@@ -283,9 +285,9 @@ impl StartJob {
         }
     }
 
-    fn http(&self, target: HttpTarget) -> Arc<HttpUpstream> {
+    fn http(&self, target: HttpTarget) -> Arc<HttpChild> {
         let config = &self.runtime.config;
-        Arc::new(HttpUpstream::new(target, config.call_timeout, config.max_line_bytes))
+        HttpChild::new(target, config.call_timeout, config.max_line_bytes)
     }
 }
 
@@ -299,25 +301,25 @@ async fn leave_to_its_watcher(mut ended: watch::Receiver<bool>) {
     }
 }
 
-/// How the child speaks, before it counts as an upstream.
+/// How the child is reached, before the conversation with it is open.
 enum Speaks {
-    Stdio(Arc<StdioUpstream>),
-    Http(Arc<HttpUpstream>),
+    Stdio(Arc<Pipe>),
+    Http(Arc<HttpChild>),
 }
 
 impl Speaks {
-    /// Waits for the first answer.
-    async fn wait_ready(&self, timeout: Duration) -> Result<(), String> {
+    /// Opens the conversation; waits for the first answer.
+    async fn open(&self, sessions: &Arc<Sessions>, timeout: Duration) -> Result<Upstream, String> {
         match self {
-            Self::Stdio(upstream) => upstream.initialize(timeout).await.map_err(|error| format!("initialize: {error}")),
-            Self::Http(upstream) => wait_for_port(upstream, timeout).await,
-        }
-    }
-
-    fn into_dyn(self) -> Arc<dyn Upstream> {
-        match self {
-            Self::Stdio(upstream) => upstream,
-            Self::Http(upstream) => upstream,
+            Self::Stdio(pipe) => {
+                let opening = SessionStdio::initialize(Arc::clone(pipe), Arc::clone(sessions), timeout);
+                let child = opening.await.map_err(|error| format!("initialize: {error}"))?;
+                Ok(Upstream { sessions: child.clone(), pulse: child })
+            }
+            Self::Http(http) => {
+                let child = wait_for_port(http, timeout).await?;
+                Ok(Upstream { sessions: child.clone(), pulse: child })
+            }
         }
     }
 }
@@ -334,12 +336,15 @@ async fn with_turn<T, G>(turn: G, ready: impl Future<Output = T>) -> T {
     }
 }
 
-async fn wait_for_port(upstream: &HttpUpstream, timeout: Duration) -> Result<(), String> {
+async fn wait_for_port(http: &Arc<HttpChild>, timeout: Duration) -> Result<Arc<SessionHttp>, String> {
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(10);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Err(error) = upstream.initialize(left.min(Duration::from_secs(5))).await else { return Ok(()) };
+        let error = match SessionHttp::initialize(Arc::clone(http), left.min(Duration::from_secs(5))).await {
+            Ok(child) => return Ok(child),
+            Err(error) => error,
+        };
         if left <= pause {
             return Err(format!("no answer at its MCP endpoint within {} s: {error}", timeout.as_secs()));
         }

@@ -10,10 +10,9 @@ use thiserror::Error;
 
 use crate::mcp::{
     error::UpstreamError,
-    jsonrpc::{Kind, Message},
+    jsonrpc::Message,
     session::Session,
-    sse::EventReader,
-    upstream::{Relay, Reply, Upstream},
+    upstream::{Event, Reply, Upstream},
 };
 
 /// Pages of a tool list that are followed before the server is taken to be looping.
@@ -67,11 +66,11 @@ pub fn hello() -> Bytes {
 ///
 /// # Errors
 /// When the child does not answer.
-pub async fn open(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) -> Result<(), RestError> {
+pub async fn open(upstream: &Upstream, session: &Arc<Session>) -> Result<(), RestError> {
     let message = parse(hello())?;
-    Arc::clone(upstream).open(Arc::clone(session), message).await?;
+    Arc::clone(&upstream.sessions).open(Arc::clone(session), message).await?;
     let initialized = parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#))?;
-    Arc::clone(upstream).notify(Arc::clone(session), initialized).await?;
+    Arc::clone(&upstream.sessions).notify(Arc::clone(session), initialized).await?;
     Ok(())
 }
 
@@ -79,7 +78,7 @@ pub async fn open(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) -> Resul
 ///
 /// # Errors
 /// When the child does not answer or refuses.
-pub async fn list_tools(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) -> Result<Bytes, RestError> {
+pub async fn list_tools(upstream: &Upstream, session: &Arc<Session>) -> Result<Bytes, RestError> {
     #[derive(Deserialize)]
     struct Page<'a> {
         #[serde(borrow, default)]
@@ -109,11 +108,7 @@ pub async fn list_tools(upstream: &Arc<dyn Upstream>, session: &Arc<Session>) ->
 ///
 /// # Errors
 /// When the child does not answer or refuses.
-pub async fn call_tool(
-    upstream: &Arc<dyn Upstream>,
-    session: &Arc<Session>,
-    body: &CallBody,
-) -> Result<Bytes, RestError> {
+pub async fn call_tool(upstream: &Upstream, session: &Arc<Session>, body: &CallBody) -> Result<Bytes, RestError> {
     let params = CallParams { name: &body.name, arguments: body.arguments.as_deref() };
     let params =
         serde_json::to_string(&params).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
@@ -122,41 +117,27 @@ pub async fn call_tool(
 }
 
 async fn ask(
-    upstream: &Arc<dyn Upstream>,
+    upstream: &Upstream,
     session: &Arc<Session>,
     method: &str,
     params: Option<&str>,
 ) -> Result<Message, RestError> {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     let request = parse(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{params}}}"#)))?;
-    let reply = Arc::clone(upstream).call(Arc::clone(session), request).await?;
+    let reply = Arc::clone(&upstream.sessions).call(Arc::clone(session), request).await?;
     let answer = match reply {
-        Reply::Message(body) => parse(body)?,
-        Reply::Messages(mut messages) => {
-            let mut last = None;
-            while let Some(message) = messages.next().await {
-                last = Some(message);
+        Reply::Answer(answer) => answer,
+        Reply::Events(mut events) => loop {
+            // Whoever has no MCP client cannot be asked anything: a dropped ask is answered so.
+            match events.next().await {
+                Some(Event::Answer(answer)) => break answer,
+                Some(Event::Note(_) | Event::Ask(_)) => {}
+                None => return Err(UpstreamError::Protocol { detail: "it gave no answer".to_owned() }.into()),
             }
-            parse(last.unwrap_or_default())?
-        }
-        Reply::Relay(relay) => from_relay(relay).await?,
+        },
     };
     refused(&answer)?;
     Ok(answer)
-}
-
-async fn from_relay(mut relay: Relay) -> Result<Message, UpstreamError> {
-    const LIMIT: usize = 16 * 1024 * 1024;
-    let mut reader = EventReader::default();
-    while let Some(chunk) = relay.body.next().await {
-        let events =
-            reader.feed(&chunk?, LIMIT).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
-        let mut messages = events.into_iter().filter_map(|event| Message::parse(event).ok());
-        if let Some(answer) = messages.find(|message| message.kind() == Kind::Response) {
-            return Ok(answer);
-        }
-    }
-    Err(UpstreamError::Protocol { detail: format!("it answered HTTP {} without a result", relay.status) })
 }
 
 fn parse(body: Bytes) -> Result<Message, UpstreamError> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use awc::{ClientResponse, http::Method};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::LocalBoxStream};
 
 use super::{HttpTarget, SESSION_HEADER, client, unreachable};
-use crate::mcp::{error::UpstreamError, upstream::Relay};
+use crate::mcp::error::UpstreamError;
 
 /// Headers that concern one hop only (RFC 9110 section 7.6.1), that the receiving side sets itself,
 /// or that must not cross the gateway: credentials of ours towards the child, cookies of its towards us.
@@ -32,6 +32,18 @@ const NOT_PASSED: [&str; 19] = [
     "expect",
     SESSION_HEADER,
 ];
+
+/// An HTTP answer that is passed through.
+pub struct Relay {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, without those that belong to the hop.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its length, where it is known.
+    pub length: Option<u64>,
+    /// Its body.
+    pub body: LocalBoxStream<'static, Result<Bytes, UpstreamError>>,
+}
 
 /// One request to pass on.
 pub struct PassRequest {
@@ -62,7 +74,7 @@ pub async fn pass(target: &HttpTarget, request: PassRequest, timeout: Duration) 
     Ok(relay(response))
 }
 
-pub(super) fn relay(response: ClientResponse) -> Relay {
+fn relay(response: ClientResponse) -> Relay {
     let headers = response.headers().iter().filter(|(name, _)| passes(name.as_str()));
     Relay {
         status: response.status().as_u16(),

@@ -291,14 +291,21 @@ impl Stream for Reader {
     }
 }
 
-impl Drop for Reader {
-    fn drop(&mut self) {
+impl Reader {
+    /// Lets go of the stream; it may be read by another from now on.
+    pub(super) fn leave(&self) {
         let mut state = self.log.state.lock();
         if state.readers == self.number {
             state.reading = false;
             state.waker = None;
             state.left = Timestamp::now();
         }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

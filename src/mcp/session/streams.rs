@@ -27,7 +27,7 @@ const MAX_WAITING: usize = 64;
 /// who closes a notebook and opens it in the next room within minutes.
 const KEEP: Duration = Duration::from_secs(300);
 /// The id of the session's own stream; answers get those behind it.
-const OWN: u64 = 0;
+pub const OWN: u64 = 0;
 
 /// The stream cannot be opened.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -63,20 +63,20 @@ impl Streams {
     pub fn open_own(self: &Arc<Self>) -> Result<Reading, StreamTaken> {
         let own = self.inner.lock().own();
         let reader = own.read_new().ok_or(StreamTaken)?;
-        Ok(Reading { reader: Some(reader), streams: Arc::clone(self) })
+        Ok(Reading { reader, streams: Arc::clone(self) })
     }
 
     /// Begins the stream of an answer; it is there to be resumed until it is given up.
     #[must_use]
-    pub fn begin(self: &Arc<Self>) -> (Arc<EventLog>, Reading) {
+    pub fn begin(self: &Arc<Self>, lag: Lag) -> (Arc<EventLog>, Reading) {
         let mut inner = self.inner.lock();
-        let log = EventLog::new(inner.next, 1, Lag::Skips);
+        let log = EventLog::new(inner.next, 1, lag);
         inner.next += 1;
         let reader = log.read_after(0);
         inner.answers.push(Arc::clone(&log));
         inner.trim();
         drop(inner);
-        (log, Reading { reader: Some(reader), streams: Arc::clone(self) })
+        (log, Reading { reader, streams: Arc::clone(self) })
     }
 
     /// Goes on behind the event `seen`, on its stream and no other; a connection that reads it now,
@@ -90,7 +90,7 @@ impl Streams {
         };
         let reader = log.read_after(seen.number);
         drop(inner);
-        Some(Reading { reader: Some(reader), streams: Arc::clone(self) })
+        Some(Reading { reader, streams: Arc::clone(self) })
     }
 
     /// Puts a message that belongs to no request into one stream: the own one while it is read, else
@@ -177,15 +177,15 @@ impl Inner {
 
 /// A connection's way through one of the streams. When it goes, what it leaves behind is bounded.
 pub struct Reading {
-    reader: Option<Reader>,
+    reader: Reader,
     streams: Arc<Streams>,
 }
 
 impl Reading {
     /// The id behind which it goes on.
     #[must_use]
-    pub fn position(&self) -> Option<EventId> {
-        self.reader.as_ref().map(Reader::position)
+    pub fn position(&self) -> EventId {
+        self.reader.position()
     }
 }
 
@@ -193,16 +193,13 @@ impl Stream for Reading {
     type Item = (EventId, Bytes);
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.reader {
-            Some(reader) => Pin::new(reader).poll_next(context),
-            None => Poll::Ready(None),
-        }
+        Pin::new(&mut self.reader).poll_next(context)
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.reader = None;
+        self.reader.leave();
         self.streams.trim();
     }
 }
@@ -229,7 +226,7 @@ mod tests {
     fn each_message_goes_to_one_stream() {
         let streams = Streams::new(0);
         assert!(!streams.deliver(message("nobody")), "no stream was ever open");
-        let (log, mut answer) = streams.begin();
+        let (log, mut answer) = streams.begin(Lag::Skips);
         assert!(streams.deliver(message("to the answer")));
         let mut own = streams.open_own().unwrap();
         assert_eq!(streams.open_own().err(), Some(StreamTaken));
@@ -246,9 +243,9 @@ mod tests {
     #[test]
     fn a_stream_is_resumed_by_its_id_only() {
         let streams = Streams::new(0);
-        let (log, first) = streams.begin();
-        let (_other, _reading) = streams.begin();
-        let start = first.position().unwrap();
+        let (log, first) = streams.begin(Lag::Skips);
+        let (_other, _reading) = streams.begin(Lag::Skips);
+        let start = first.position();
         drop(first);
         log.push(message("answer"));
         log.finish();
@@ -267,13 +264,13 @@ mod tests {
     fn what_waits_is_bounded_and_what_was_read_goes_first() {
         let streams = Streams::new(0);
         let ended = |streams: &Arc<Streams>, bytes: usize, read: bool| {
-            let (log, mut reading) = streams.begin();
+            let (log, mut reading) = streams.begin(Lag::Skips);
             log.push(Bytes::from(vec![b'x'; bytes]));
             log.finish();
             if read {
                 ready(&mut reading);
             }
-            reading.position().unwrap()
+            reading.position()
         };
         let unread = ended(&streams, 10, false);
         let read = ended(&streams, 10, true);
@@ -282,11 +279,11 @@ mod tests {
         }
         assert!(streams.resume(unread).is_some());
         assert!(streams.resume(read).is_none());
-        let (running, mut reading) = streams.begin();
+        let (running, mut reading) = streams.begin(Lag::Skips);
         running.push(Bytes::from(vec![b'x'; 2 * MAX_BYTES]));
         assert_eq!(ready(&mut reading).len(), 1, "who reads gets everything");
         assert!(streams.resume(unread).is_some());
-        let position = reading.position().unwrap();
+        let position = reading.position();
         drop(reading);
         assert!(streams.resume(position).is_none(), "too large to wait");
         assert!(streams.resume(unread).is_some(), "nothing else made room for it");
@@ -295,9 +292,9 @@ mod tests {
     #[test]
     fn what_has_waited_long_is_given_up() {
         let streams = Streams::new(0);
-        let (log, reading) = streams.begin();
-        let (_running, kept) = streams.begin();
-        let ids = [reading.position().unwrap(), kept.position().unwrap()];
+        let (log, reading) = streams.begin(Lag::Skips);
+        let (_running, kept) = streams.begin(Lag::Skips);
+        let ids = [reading.position(), kept.position()];
         drop((reading, kept));
         log.finish();
         streams.sweep(Timestamp::now());
@@ -313,7 +310,7 @@ mod tests {
         let mut own = streams.open_own().unwrap();
         (0..9).for_each(|_| assert!(streams.deliver(message("old"))));
         ready(&mut own);
-        let seen = own.position().unwrap();
+        let seen = own.position();
         drop(own);
         streams.sweep(Timestamp::now().after(KEEP));
         assert!(!streams.deliver(message("to nobody")));

@@ -1,4 +1,4 @@
-//! A front's answer as an HTTP response. The permit of a call lives as long as its body.
+//! A front's answer as an HTTP response, and answers of HTTP children that are handed on as they come.
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
@@ -9,7 +9,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::LocalBoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::mcp::{error::UpstreamError, front::Answer, http::SESSION_HEADER, upstream::Relay};
+use crate::mcp::{
+    error::UpstreamError,
+    front::Answer,
+    http::{Relay, SESSION_HEADER},
+};
 
 type Body = LocalBoxStream<'static, Result<Bytes, UpstreamError>>;
 
@@ -18,13 +22,12 @@ pub(super) const fn status_of(answer: &Answer) -> u16 {
     match answer {
         Answer::Empty { status } | Answer::Json { status, .. } => *status,
         Answer::Events(_) => 200,
-        Answer::Relay(relay) => relay.status,
         Answer::NotAllowed { .. } => 405,
     }
 }
 
 /// The response.
-pub(super) fn response(answer: Answer, permit: Option<OwnedSemaphorePermit>) -> HttpResponse {
+pub(super) fn response(answer: Answer) -> HttpResponse {
     match answer {
         Answer::Empty { status } => builder(status).finish(),
         Answer::Json { status, body, session } => {
@@ -39,8 +42,7 @@ pub(super) fn response(answer: Answer, permit: Option<OwnedSemaphorePermit>) -> 
             .insert_header((header::CONTENT_TYPE, "text/event-stream"))
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .insert_header(("x-accel-buffering", "no"))
-            .streaming(holding(events, permit)),
-        Answer::Relay(relay) => relayed(relay, permit),
+            .streaming(events),
         Answer::NotAllowed { allow } => builder(405).insert_header((header::ALLOW, allow)).finish(),
     }
 }

@@ -88,6 +88,7 @@ pub(super) async fn pass_through(
     let body = read(&request, payload, &state).await?;
     let upstream = admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
     let target = upstream
+        .pulse
         .http_base()
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this service has no HTTP API; use …/mcp or …/mcp/call"))?;
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
@@ -113,7 +114,7 @@ fn api_path(request: &HttpRequest) -> String {
 }
 
 /// The child, and this caller's session with it.
-async fn reach(admitted: &Admitted, state: &AppState) -> Result<(Arc<dyn Upstream>, Arc<Session>), ApiError> {
+async fn reach(admitted: &Admitted, state: &AppState) -> Result<(Upstream, Arc<Session>), ApiError> {
     let route = &admitted.route;
     let upstream = route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
     let (session, is_new) = route
