@@ -37,7 +37,11 @@ fn the_client_that_is_meant_is_asked_and_its_answer_reaches_the_child() {
         client.post(&json!({ "jsonrpc": "2.0", "id": "unknown", "result": {} })).expect(202);
         client.post(&answer("right")).expect(202);
         let told = message(&mut stream);
-        assert_eq!((told["id"].clone(), text_of(&told)), (json!("q"), r#"{"roots":["right"]}"#.to_owned()), "{service}");
+        assert_eq!(
+            (told["id"].clone(), text_of(&told)),
+            (json!("q"), r#"{"roots":["right"]}"#.to_owned()),
+            "{service}"
+        );
         assert!(stream.try_next().is_none());
     }
 }

@@ -41,9 +41,15 @@ fn a_batch_that_is_none_is_refused() {
     let client = RawClient::open(&ann, &instance, VERSION, &json!({}));
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     let hello = crate::support::mcp::initialize(&json!(1), VERSION);
-    let wrong = [json!([]), json!([ping, hello]), json!([ping, 7]), json!([[ping]]), Value::Array(vec![ping.clone(); 101])];
+    let wrong =
+        [json!([]), json!([ping, hello]), json!([ping, 7]), json!([[ping]]), Value::Array(vec![ping.clone(); 101])];
     for batch in wrong {
-        assert_eq!(code(&client.post(&batch).expect(400)), -32600, "{}", batch.to_string().get(..60).unwrap_or_default());
+        assert_eq!(
+            code(&client.post(&batch).expect(400)),
+            -32600,
+            "{}",
+            batch.to_string().get(..60).unwrap_or_default()
+        );
     }
     assert_eq!(client.post(&Value::Array(vec![ping.clone(); 100])).expect(200).messages().len(), 100);
     for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {

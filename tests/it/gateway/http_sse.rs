@@ -71,7 +71,10 @@ fn an_old_client_works() {
         // What belongs to no request, and what the child asks, come the same way.
         old.post(&call(&json!(3), "list_changed", &json!({}))).expect(202);
         let told = [old.message(), old.message()];
-        assert!(told.iter().any(|message| message["method"] == "notifications/tools/list_changed"), "{service}: {told:?}");
+        assert!(
+            told.iter().any(|message| message["method"] == "notifications/tools/list_changed"),
+            "{service}: {told:?}"
+        );
         old.post(&call(&json!(4), "ask", &json!({ "method": "sampling/createMessage" }))).expect(202);
         assert!(text_of(&old.message()).contains("-32601"), "it declared nothing");
     }
@@ -102,7 +105,7 @@ fn the_session_is_its_users_and_ends_with_its_stream() {
     let waiting = Old::connect(&ann, &instance);
     assert_eq!(waiting.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).expect(400).json()["id"], 1);
     let old = Old::open(&ann, &instance);
-    for stranger in [bob.http.clone(), ann.http.with_token(None)] {
+    for stranger in [bob.http, ann.http.with_token(None)] {
         let status = stranger.send("POST", &old.endpoint, &TYPE, Some(&ping)).status;
         assert!(matches!(status, 401 | 404), "{status}");
     }

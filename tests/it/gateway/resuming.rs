@@ -135,10 +135,8 @@ fn ids_that_are_nobodys_or_anothers_are_refused() {
     let app = TestApp::start();
     let ann = app.user("ann");
     let instance = ann.create("fake");
-    let (mine, other) = (
-        RawClient::open(&ann, &instance, LATEST, &json!({})),
-        RawClient::open(&ann, &instance, LATEST, &json!({})),
-    );
+    let (mine, other) =
+        (RawClient::open(&ann, &instance, LATEST, &json!({})), RawClient::open(&ann, &instance, LATEST, &json!({})));
     let mut stream = mine.stream(&steps(300, 10));
     let id = read(&mut stream, 1).pop().unwrap().id();
     for unknown in ["", "x", "7", "99-1", "1--1", id.as_str()] {
@@ -153,7 +151,8 @@ fn each_message_comes_on_one_stream() {
     let ann = app.user("ann");
     let client = open(&ann, "fake", LATEST);
     let announce = || client.post(&call(&json!("a"), "list_changed", &json!({}))).expect(200);
-    let is_news = |event: &RawEvent| !event.data.is_empty() && event.json()["method"] == "notifications/tools/list_changed";
+    let is_news =
+        |event: &RawEvent| !event.data.is_empty() && event.json()["method"] == "notifications/tools/list_changed";
     // No stream of its own: the running call's.
     let mut running = client.stream(&steps(3000, 10));
     read(&mut running, 1);
@@ -187,10 +186,8 @@ fn a_reader_that_stalls_is_not_waited_for_and_learns_of_it() {
     let app = TestApp::start();
     let ann = app.user("ann");
     let instance = ann.create("fake");
-    let (stalled, caller) = (
-        RawClient::open(&ann, &instance, LATEST, &json!({})),
-        RawClient::open(&ann, &instance, LATEST, &json!({})),
-    );
+    let (stalled, caller) =
+        (RawClient::open(&ann, &instance, LATEST, &json!({})), RawClient::open(&ann, &instance, LATEST, &json!({})));
     let mut unread = stalled.listen(None);
     let start = unread.next().id();
     let text = "x".repeat(100_000);
