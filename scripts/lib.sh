@@ -125,13 +125,13 @@ wait_for_url() {
 }
 
 # --- a Berth of one's own, for tests and benchmarks -----------------------------------------------
-# The caller sets BERTH_BIN and BERTH_DATA_DIR (and exports what else it wants set); berth_up sets
-# BERTH_PID and BERTH_URL.
+# The caller sets BERTH_BIN and BERTH_DATA_DIR (and exports what else it wants set), and BERTH_HOST where
+# it is to listen elsewhere than on 127.0.0.1; berth_up sets BERTH_PID and BERTH_URL.
 
 berth_up() {
     : "${BERTH_BIN:?names the berth binary}" "${BERTH_DATA_DIR:?names its data directory}"
     export BERTH_DATA_DIR BERTH_LISTEN
-    BERTH_LISTEN=127.0.0.1:$(free_port)
+    BERTH_LISTEN=${BERTH_HOST:-127.0.0.1}:$(free_port)
     BERTH_URL=http://$BERTH_LISTEN
     export BERTH_PUBLIC_URL=$BERTH_URL
     "$BERTH_BIN" serve </dev/null >>"$BERTH_DATA_DIR.log" 2>&1 &

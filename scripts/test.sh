@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test there is: Rust on SQLite and PostgreSQL, the bundled Node services, the official client
-# SDKs against a running Berth. Installs what it needs where it may; says loudly what it skipped.
+# SDKs and the MCP conformance suite against a running Berth. Installs what it needs where it may; says
+# loudly what it skipped.
 #
 #   scripts/test.sh [FILTER…]     filters go to the Rust tests, and then nothing else runs
 set -euo pipefail
@@ -155,4 +156,5 @@ for manifest in mcp-servers/*/package.json; do
     step "Node tests of $package" node_tests "$package"
 done
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
+step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh
 summary

@@ -13,6 +13,7 @@
 //! as the specification has it), and revives at most those that were ended in it.
 
 mod environment;
+mod eras;
 mod instance;
 mod messages;
 mod paths;
@@ -26,11 +27,11 @@ use actix::{Actor, Addr, MailboxError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
+pub use self::{eras::Eras, paths::Paths, ports::PortRegistry, recorder::Recorder, supervisor::BootReport};
 use self::{
     messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
     supervisor::SupervisorActor,
 };
-pub use self::{paths::Paths, ports::PortRegistry, recorder::Recorder, supervisor::BootReport};
 use crate::{
     catalog::{Catalog, Installer},
     config::RuntimeConfig,
@@ -76,6 +77,8 @@ pub struct Runtime {
     pub host: String,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Which protocol era services speak.
+    pub eras: Eras,
     /// Starts at a time: a hundred Node servers at once would starve all.
     pub starting: Arc<Semaphore>,
 }

@@ -30,7 +30,7 @@ use url::Url;
 pub use self::control::Control;
 use self::lock::DataLock;
 use crate::{
-    actors::{Paths, PortRegistry, Recorder, Runtime, SupervisorHandle},
+    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle},
     auth::{Authenticator, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
@@ -202,6 +202,7 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<App
         paths: paths.clone(),
         host,
         metrics: Arc::clone(&metrics),
+        eras: Eras::new(db.clone()),
         starting: Arc::new(Semaphore::new(cores.saturating_mul(4))),
     };
     let public_url = match &config.server.public_url {

@@ -112,6 +112,8 @@ pub const SETTINGS: &[&str] = &[
     "log_keep",
     "sample_seconds",
     "session_idle_seconds",
+    "ask_patience_seconds",
+    "max_parked",
     "instance_quota",
     "calls_per_second",
     "login_attempts",

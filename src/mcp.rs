@@ -11,6 +11,7 @@
 //! payload; ids on the wire to a child are minted here, so two clients can never collide.
 
 pub mod ask;
+pub mod bridge;
 pub mod capabilities;
 mod clock;
 pub mod era;

@@ -6,6 +6,7 @@
 
 mod child;
 mod commands;
+mod conversation;
 mod events;
 mod health;
 mod housekeeping;

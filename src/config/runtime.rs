@@ -37,6 +37,10 @@ pub struct RuntimeConfig {
     pub sample_interval: Duration,
     /// `session_idle_seconds`: a client session without a request for this long ends. Default a day.
     pub session_idle: Duration,
+    /// `ask_patience_seconds`: how long a call of a child waits for input of its client. Default 600.
+    pub ask_patience: Duration,
+    /// `max_parked`: calls per instance that wait for input of their clients. Default 64.
+    pub max_parked: usize,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -62,6 +66,8 @@ impl RuntimeConfig {
             log_keep: size("log_keep", 5, 0, 1000)?,
             sample_interval: seconds("sample_seconds", 10, 3600)?,
             session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
+            ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
+            max_parked: size("max_parked", 64, 1, 10_000)?,
             restart: RestartPolicy::default(),
         })
     }

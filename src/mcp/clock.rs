@@ -12,13 +12,20 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(in crate::mcp) struct Clock {
     asked: AtomicUsize,
+    stopped: Mutex<Option<Instant>>,
     resumed: Mutex<Option<Instant>>,
 }
 
 impl Clock {
     /// Somebody is being asked.
     pub(in crate::mcp) fn stop(&self) {
+        *self.stopped.lock() = Some(Instant::now());
         self.asked.fetch_add(1, Relaxed);
+    }
+
+    /// Whether somebody is being asked, for longer than `since`.
+    pub(in crate::mcp) fn stands_still(&self, since: Duration) -> bool {
+        self.asked.load(Relaxed) > 0 && self.stopped.lock().is_some_and(|at| at.elapsed() >= since)
     }
 
     /// The answer has come.

@@ -23,6 +23,20 @@ pub enum Era {
     Stateless,
 }
 
+impl Era {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Session, Self::Stateless];
+
+    /// As it is stored and shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Stateless => "stateless",
+        }
+    }
+}
+
 /// The era of a POST with this `MCP-Protocol-Version` header and this body.
 #[must_use]
 pub fn classify(version_header: Option<&str>, message: Option<&Message>) -> Era {

@@ -112,6 +112,12 @@ pub enum UpstreamError {
         /// What it said.
         detail: String,
     },
+    /// It is there, but does not serve MCP as it was asked to.
+    #[error("the server answered HTTP {status}")]
+    Status {
+        /// The status.
+        status: u16,
+    },
     /// It could not be reached.
     #[error("the server could not be reached: {detail}")]
     Unreachable {

@@ -1,9 +1,11 @@
 //! How a client is spoken to: one front per era, each turning HTTP into calls on an upstream.
 
 pub mod http_sse;
+mod media;
 mod response;
 pub mod rest;
 pub mod sessions;
+pub mod stateless;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +15,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     error::{Unavailable, UpstreamError},
+    jsonrpc::{Message, ParseError},
+    mirrored::Mirrored,
     session::Sessions,
     upstream::Upstream,
 };
 use crate::domain::ids::UserId;
 
 /// One HTTP request to an instance's MCP URL: what a front needs of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct FrontRequest {
     /// What is done.
     pub verb: Verb,
@@ -33,8 +37,57 @@ pub struct FrontRequest {
     pub version: Option<String>,
     /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
-    /// The body.
-    pub body: Bytes,
+    /// The headers that mirror the body. Only the stateless era has them.
+    pub mirrored: Mirrored,
+    /// The body, read once, before the era was known.
+    pub body: Body,
+}
+
+/// The body of a POST.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// There is none, or it has been taken.
+    #[default]
+    None,
+    /// One message.
+    Message(Message),
+    /// An array of messages, unread.
+    Batch(Bytes),
+    /// Nothing of that.
+    Unreadable(ParseError),
+}
+
+impl Body {
+    /// What the bytes of a POST are.
+    #[must_use]
+    pub fn read(bytes: Bytes) -> Self {
+        match Message::parse(bytes.clone()) {
+            Ok(message) => Self::Message(message),
+            Err(ParseError::Batch) => Self::Batch(bytes),
+            Err(error) => Self::Unreadable(error),
+        }
+    }
+
+    /// The one message that it is.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::None | Self::Batch(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl FrontRequest {
+    /// Takes the message of the body.
+    fn message(&mut self) -> Result<Message, ParseError> {
+        match std::mem::take(&mut self.body) {
+            Body::Message(message) => Ok(message),
+            Body::Batch(_) => Err(ParseError::Batch),
+            Body::Unreadable(error) => Err(error),
+            Body::None => Message::parse(Bytes::new()),
+        }
+    }
 }
 
 /// The verbs of the MCP endpoint.

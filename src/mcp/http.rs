@@ -10,6 +10,7 @@ mod client;
 mod events;
 mod passthrough;
 mod session_era;
+mod stateless;
 
 use std::{
     sync::{
@@ -30,6 +31,7 @@ pub use self::{
     client::install_crypto_provider,
     passthrough::{PassRequest, Relay, pass},
     session_era::SessionHttp,
+    stateless::StatelessHttp,
 };
 use super::error::UpstreamError;
 use crate::domain::secret::Secret;
@@ -162,7 +164,7 @@ fn broken(error: &dyn std::fmt::Display) -> UpstreamError {
 }
 
 fn bad_status(response: &ClientResponse) -> UpstreamError {
-    UpstreamError::Unreachable { detail: format!("it answered HTTP {}", response.status().as_u16()) }
+    UpstreamError::Status { status: response.status().as_u16() }
 }
 
 fn content_type(response: &ClientResponse) -> &[u8] {

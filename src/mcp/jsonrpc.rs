@@ -253,6 +253,12 @@ impl Message {
         }
     }
 
+    /// The message with `edits` made anywhere, read anew: for edits that add what was not there.
+    #[must_use]
+    pub fn spliced_anew(&self, edits: &[(Range<usize>, &[u8])]) -> Self {
+        Self::parse(Bytes::from(splice(&self.body, edits))).unwrap_or_else(|_| self.clone())
+    }
+
     /// The message with another id.
     #[must_use]
     pub fn with_id(&self, id: &str) -> Self {
@@ -260,6 +266,23 @@ impl Message {
             Some(range) => self.spliced(&[(range.clone(), id.as_bytes())]),
             None => self.clone(),
         }
+    }
+
+    /// A request of ours, under an id that no other request of ours has; `params` is raw JSON.
+    #[must_use]
+    pub fn own(method: &str, params: &str) -> Self {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":"berth-{number}","method":"{method}","params":{params}}}"#);
+        // A message of ours is one; what is not would be refused by the child.
+        Self::parse(Bytes::from(text)).unwrap_or_else(|_| Self::success("0", "{}"))
+    }
+
+    /// A notification of ours; `params` is raw JSON.
+    #[must_use]
+    pub fn note(method: &str, params: &str) -> Self {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        Self::parse(Bytes::from(text)).unwrap_or_else(|_| Self::success("0", "{}"))
     }
 
     /// An answer of ours; `id` and `result` are raw JSON.

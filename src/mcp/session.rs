@@ -43,6 +43,9 @@ use crate::domain::{ids::UserId, time::Timestamp};
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
+    /// Nobody's: calls that belong to no session.
+    pub const NONE: Self = Self([0; 16]);
+
     fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
@@ -227,6 +230,12 @@ impl Session {
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// Who opened it.
+    #[must_use]
+    pub const fn owner(&self) -> UserId {
+        self.owner
     }
 
     /// The protocol version that was agreed.

@@ -14,12 +14,19 @@ mod pending;
 mod pipe;
 mod reader;
 mod session_era;
+mod stateless;
 mod stream;
 mod writer;
 
 use std::time::Duration;
 
-pub use self::{pipe::Pipe, reader::End, session_era::SessionStdio};
+pub(in crate::mcp) use self::stateless::{SUBSCRIPTION_ID, discover_params, our_keys, speaks_it, subscription_id};
+pub use self::{
+    pipe::Pipe,
+    reader::End,
+    session_era::SessionStdio,
+    stateless::{Probed, StatelessStdio},
+};
 use super::error::UpstreamError;
 
 /// Bounds of one stdio child.

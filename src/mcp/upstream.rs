@@ -7,7 +7,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
 
-use super::{ask::Ask, error::UpstreamError, http::HttpTarget, jsonrpc::Message, session::Session};
+use super::{
+    ask::Ask,
+    bridge::Held,
+    capabilities::LogLevel,
+    era::Era,
+    error::UpstreamError,
+    http::HttpTarget,
+    jsonrpc::Message,
+    meta::RequestMeta,
+    mirrored::{Mirrored, Mismatch},
+    session::Session,
+};
+use crate::domain::ids::UserId;
 
 /// What a child says about one call, or to one session, in order.
 pub enum Event {
@@ -27,6 +39,15 @@ pub enum Reply {
     Events(LocalBoxStream<'static, Event>),
 }
 
+/// On which terms a call is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// The client keeps no session: the call is a client of its own, and its end cancels it.
+    pub stateless: bool,
+    /// The least important log lines that such a client wants to see of it.
+    pub level: Option<LogLevel>,
+}
+
 /// A child as clients see it that `initialize` (2024-11-05 to 2025-11-25). Futures run on the thread
 /// that asked.
 pub trait SessionPeer: Send + Sync {
@@ -38,12 +59,13 @@ pub trait SessionPeer: Send + Sync {
         initialize: Message,
     ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>>;
 
-    /// Hands on one request. Dropping the future or the events abandons the answer; this era does
-    /// not take that for a cancellation.
+    /// Hands on one request. Dropping the future or the events abandons the answer, which cancels
+    /// the call only where `terms` say so: this era does not take it for a cancellation.
     fn call(
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
+        terms: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
 
     /// Hands on a notification.
@@ -60,6 +82,33 @@ pub trait SessionPeer: Send + Sync {
     fn end(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, ()>;
 }
 
+/// One request of a client that keeps no session (2026-07-28). Its headers agree with its body.
+pub struct StatelessCall {
+    /// The request as the client sent it.
+    pub request: Message,
+    /// Its `_meta`.
+    pub meta: RequestMeta,
+    /// Who asks.
+    pub caller: UserId,
+    /// The headers that mirror its body: an HTTP child is sent them too.
+    pub mirrored: Mirrored,
+}
+
+/// A child as clients see it that say everything in every request (2026-07-28).
+pub trait StatelessPeer: Send + Sync {
+    /// Hands on one request, `server/discover` and `subscriptions/listen` among them. Dropping the
+    /// future or the events cancels it (Streamable HTTP, "Cancellation"). No event is an
+    /// [`Event::Ask`].
+    fn call(self: Arc<Self>, call: StatelessCall) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
+
+    /// Whether the headers that mirror a tool's arguments agree with them. Needs the tool's schema,
+    /// so the child's list of tools is fetched when it is not known.
+    fn check_params<'a>(
+        self: Arc<Self>,
+        call: &'a StatelessCall,
+    ) -> LocalBoxFuture<'a, Result<Result<(), Mismatch>, UpstreamError>>;
+}
+
 /// The health check of a child.
 pub trait Pulse: Send + Sync {
     /// Whether the child answers at all.
@@ -74,11 +123,17 @@ pub trait Pulse: Send + Sync {
     }
 }
 
-/// A running child as clients see it. Cheap to clone.
+/// A running child in both views. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
+    /// The era that the child speaks itself.
+    pub era: Era,
     /// For clients with sessions.
     pub sessions: Arc<dyn SessionPeer>,
+    /// For clients without.
+    pub stateless: Arc<dyn StatelessPeer>,
     /// Its health.
     pub pulse: Arc<dyn Pulse>,
+    /// What is kept of clients between their requests.
+    pub held: Arc<Held>,
 }

@@ -11,12 +11,15 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use super::{
     InstanceActor,
     child::{Running, finished},
+    conversation::{Opening, Speaks},
     housekeeping::open_log,
 };
 use crate::{
     actors::{
         Runtime, environment,
         environment::Values,
+        eras,
+        eras::Version,
         messages::{Happened, What},
         ports::PortLease,
     },
@@ -30,9 +33,10 @@ use crate::{
         secret::Secret,
     },
     mcp::{
-        http::{HttpChild, HttpTarget, SessionHttp},
+        era::Era,
+        http::{HttpChild, HttpTarget},
         session::Sessions,
-        stdio::{Pipe, SessionStdio, StdioLimits},
+        stdio::{Pipe, StdioLimits},
         upstream::Upstream,
     },
     process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
@@ -144,8 +148,8 @@ impl StartJob {
         let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
-        let speaks = Speaks::Http(upstream);
-        speaks.open(&self.sessions, timeout).await.map_err(|detail| ExitReason::NotReady { detail })
+        let opened = self.opening(timeout).knock(&upstream, timeout).await;
+        opened.map_err(|error| error.to_string()).flatten().map_err(|detail| ExitReason::NotReady { detail })
     }
 
     async fn spawn(
@@ -164,21 +168,33 @@ impl StartJob {
         let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
         let spec = self.spec(service, program, &values, &own_env);
         let timeout = service.manifest.health.start_timeout();
-        let started = Instant::now();
         let turn = self.runtime.starting.acquire().await;
+        let version = Version::of(&self.instance.service, program);
+        let era = if port.is_some() { None } else { self.era(&version, &spec, timeout).await };
+        let started = Instant::now();
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (running, speaks) = self.take_over(child, port, service, &values);
+        let (running, speaks) = self.take_over(child, port, service, &values, (version, era));
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let left = timeout.saturating_sub(started.elapsed());
-        match with_turn(turn, speaks.open(&self.sessions, left)).await {
+        match with_turn(turn, self.opening(left).open(&speaks)).await {
             Ok(upstream) => Ok(upstream),
             Err(detail) => {
                 leave_to_its_watcher(ended).await;
                 Err(ExitReason::NotReady { detail })
             }
         }
+    }
+
+    fn opening(&self, timeout: Duration) -> Opening<'_> {
+        Opening { runtime: &self.runtime, sessions: &self.sessions, owner: self.instance.user_id, timeout }
+    }
+
+    /// What the program speaks, as far as it can be known before it serves.
+    async fn era(&self, version: &Version, spec: &LaunchSpec, timeout: Duration) -> Option<Era> {
+        let probe = eras::probe(&*self.runtime.launcher, spec.clone(), self.stdio_limits(), timeout / 2);
+        self.runtime.eras.of(version, probe).await
     }
 
     async fn prepare_directories(&self) -> Result<(), ExitReason> {
@@ -223,6 +239,7 @@ impl StartJob {
         port: Option<PortLease>,
         service: &Service,
         values: &Values,
+        (version, era): (Version, Option<Era>),
     ) -> (Running, Speaks) {
         let Child { pid, stdin, stdout, stderr, exit, tree } = child;
         let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
@@ -237,7 +254,7 @@ impl StartJob {
                 let limits = self.stdio_limits();
                 let (pipe, reading) = Pipe::start(stdin, stdout, limits);
                 tasks.push(actix_rt::spawn(Arc::clone(&pipe).drain()));
-                (Speaks::Stdio(pipe), None, Some(actix_rt::spawn(reading)))
+                (Speaks::Stdio { pipe, version, era }, None, Some(actix_rt::spawn(reading)))
             }
             Some(port) => {
                 // What an HTTP server prints on its standard output is log, too.
@@ -270,7 +287,7 @@ impl StartJob {
         };
         tasks.push(actix_rt::spawn(watch.run()));
         let stdio = match &speaks {
-            Speaks::Stdio(pipe) => Some(Arc::clone(pipe)),
+            Speaks::Stdio { pipe, .. } => Some(Arc::clone(pipe)),
             Speaks::Http(_) => None,
         };
         (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
@@ -301,29 +318,6 @@ async fn leave_to_its_watcher(mut ended: watch::Receiver<bool>) {
     }
 }
 
-/// How the child is reached, before the conversation with it is open.
-enum Speaks {
-    Stdio(Arc<Pipe>),
-    Http(Arc<HttpChild>),
-}
-
-impl Speaks {
-    /// Opens the conversation; waits for the first answer.
-    async fn open(&self, sessions: &Arc<Sessions>, timeout: Duration) -> Result<Upstream, String> {
-        match self {
-            Self::Stdio(pipe) => {
-                let opening = SessionStdio::initialize(Arc::clone(pipe), Arc::clone(sessions), timeout);
-                let child = opening.await.map_err(|error| format!("initialize: {error}"))?;
-                Ok(Upstream { sessions: child.clone(), pulse: child })
-            }
-            Self::Http(http) => {
-                let child = wait_for_port(http, timeout).await?;
-                Ok(Upstream { sessions: child.clone(), pulse: child })
-            }
-        }
-    }
-}
-
 /// Awaits `ready`, holding `turn` for at most [`MAX_STARTING`] of it.
 async fn with_turn<T, G>(turn: G, ready: impl Future<Output = T>) -> T {
     tokio::pin!(ready);
@@ -333,23 +327,6 @@ async fn with_turn<T, G>(turn: G, ready: impl Future<Output = T>) -> T {
             drop(turn);
             ready.await
         }
-    }
-}
-
-async fn wait_for_port(http: &Arc<HttpChild>, timeout: Duration) -> Result<Arc<SessionHttp>, String> {
-    let deadline = Instant::now() + timeout;
-    let mut pause = Duration::from_millis(10);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let error = match SessionHttp::initialize(Arc::clone(http), left.min(Duration::from_secs(5))).await {
-            Ok(child) => return Ok(child),
-            Err(error) => error,
-        };
-        if left <= pause {
-            return Err(format!("no answer at its MCP endpoint within {} s: {error}", timeout.as_secs()));
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(250));
     }
 }
 

@@ -10,10 +10,11 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Answer, Endpoint, FrontRequest,
+    media::{self, STREAM},
     response::with_comments,
     sessions::{
         MAX_HELLO, answers,
-        checks::{JSON, STREAM, check_accept, code_of, is_media_type, refuse, refuse_request},
+        checks::{code_of, refuse, refuse_request},
         take,
     },
 };
@@ -40,7 +41,7 @@ impl Drop for Connection {
 
 /// Opens the stream. `messages` is the path of the second endpoint, to which the id is added.
 pub fn open(endpoint: Endpoint, request: &FrontRequest, messages: &str) -> Answer {
-    if let Err(refusal) = check_accept(request.accept.as_deref(), &[STREAM]) {
+    if let Err(refusal) = media::check_accept(request.accept.as_deref(), &[STREAM]) {
         return refusal;
     }
     if let Err(unavailable) = endpoint.upstream {
@@ -66,11 +67,9 @@ pub async fn post(endpoint: Endpoint, request: FrontRequest, id: Option<&str>) -
     served.map_or_else(|refusal| refusal, |()| Answer::Empty { status: 202 })
 }
 
-async fn serve(endpoint: Endpoint, request: FrontRequest, id: Option<&str>) -> Result<(), Answer> {
-    if !is_media_type(request.content_type.as_deref().unwrap_or_default(), JSON) {
-        return Err(refuse(415, Code::BadState, "Content-Type must be application/json"));
-    }
-    let message = Message::parse(request.body).map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
+async fn serve(endpoint: Endpoint, mut request: FrontRequest, id: Option<&str>) -> Result<(), Answer> {
+    media::check_json(request.content_type.as_deref())?;
+    let message = request.message().map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
     let fail = |status, code, text: &str| refuse_request(status, message.id(), code, text);
     let id = id.ok_or_else(|| fail(400, Code::BadState, "session_id is missing; open the stream at …/sse first"))?;
     let is_hello = message.kind() == Kind::Request && message.method() == "initialize";

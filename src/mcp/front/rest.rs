@@ -12,7 +12,7 @@ use crate::mcp::{
     error::UpstreamError,
     jsonrpc::Message,
     session::Session,
-    upstream::{Event, Reply, Upstream},
+    upstream::{Event, Reply, Terms, Upstream},
 };
 
 /// Pages of a tool list that are followed before the server is taken to be looping.
@@ -124,7 +124,7 @@ async fn ask(
 ) -> Result<Message, RestError> {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     let request = parse(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{params}}}"#)))?;
-    let reply = Arc::clone(&upstream.sessions).call(Arc::clone(session), request).await?;
+    let reply = Arc::clone(&upstream.sessions).call(Arc::clone(session), request, Terms::default()).await?;
     let answer = match reply {
         Reply::Answer(answer) => answer,
         Reply::Events(mut events) => loop {

@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
-use self::checks::{
-    JSON, STREAM, check_accept, check_version, code_of, is_media_type, refuse, refuse_request, session_of,
+use self::checks::{check_version, code_of, refuse, refuse_request, session_of};
+use super::{
+    Answer, Body, Endpoint, Front, FrontRequest, Verb,
+    media::{self, JSON, STREAM},
 };
-use super::{Answer, Endpoint, Front, FrontRequest, Verb};
 use crate::mcp::{
     error::{Code, NO_ID, UpstreamError},
-    jsonrpc::{Kind, Message, ParseError},
+    jsonrpc::{Kind, Message},
     session::{
         Session,
         log::EventId,
@@ -49,20 +50,15 @@ impl Front for SessionFront {
     }
 }
 
-async fn post(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    check_accept(request.accept.as_deref(), &[JSON, STREAM])?;
-    if !is_media_type(request.content_type.as_deref().unwrap_or_default(), JSON) {
-        return Err(refuse(415, Code::BadState, "Content-Type must be application/json"));
+async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, Answer> {
+    media::check_accept(request.accept.as_deref(), &[JSON, STREAM])?;
+    media::check_json(request.content_type.as_deref())?;
+    if let Body::Batch(batch) = &request.body {
+        check_version(request.version.as_deref(), NO_ID)?;
+        let session = session_of(&endpoint, &request, NO_ID)?;
+        return batch::post(endpoint, session, batch).await;
     }
-    let message = match Message::parse(request.body.clone()) {
-        Ok(message) => message,
-        Err(ParseError::Batch) => {
-            check_version(request.version.as_deref(), NO_ID)?;
-            let session = session_of(&endpoint, &request, NO_ID)?;
-            return batch::post(endpoint, session, &request.body).await;
-        }
-        Err(error) => return Err(refuse(400, code_of(&error), &error.to_string())),
-    };
+    let message = request.message().map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
     check_version(request.version.as_deref(), message.id())?;
     if message.method() == "initialize" && message.kind() == Kind::Request {
         return open(endpoint, &request, message).await;
@@ -124,7 +120,7 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
 }
 
 async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    check_accept(request.accept.as_deref(), &[STREAM])?;
+    media::check_accept(request.accept.as_deref(), &[STREAM])?;
     check_version(request.version.as_deref(), NO_ID)?;
     let session = session_of(&endpoint, &request, NO_ID)?;
     let reading = match request.last_event_id.as_deref() {

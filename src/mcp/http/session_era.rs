@@ -28,7 +28,7 @@ use crate::mcp::{
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     session::Session,
-    upstream::{Event, Pulse, Reply, SessionPeer},
+    upstream::{Event, Pulse, Reply, SessionPeer, Terms},
     version,
 };
 
@@ -140,8 +140,8 @@ impl SessionHttp {
             requests.push(("logging/setLevel", serde_json::json!({ "level": level.as_str() })));
         }
         for (method, params) in requests {
-            let request = serde_json::json!({ "jsonrpc": "2.0", "id": "berth", "method": method, "params": params });
-            if let Ok(mut response) = self.send(Method::POST, session, None, Bytes::from(request.to_string())).await {
+            let request = Message::own(method, &params.to_string());
+            if let Ok(mut response) = self.send(Method::POST, session, None, request.body().clone()).await {
                 let _ = self.child.collect(&mut response).await;
             }
         }
@@ -346,6 +346,7 @@ impl SessionPeer for SessionHttp {
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
+        _: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             note_wishes(&session, &request);

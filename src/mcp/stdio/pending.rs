@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,12 +19,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::stream::CallStream;
 use crate::mcp::{
-    capabilities::ClientCapabilities, clock::Clock, error::UpstreamError, jsonrpc::Message, session::SessionId,
-    upstream::Event,
+    capabilities::LogLevel,
+    clock::Clock,
+    error::UpstreamError,
+    jsonrpc::Message,
+    session::SessionId,
+    upstream::{Event, Terms},
 };
 
 /// Events that may wait for one caller; more notifications are dropped, the answer never is.
 const CAPACITY: usize = 64;
+
+/// Questions that come within this time of one another belong together.
+const BURST: Duration = Duration::from_millis(50);
 
 type Answer = Result<Message, UpstreamError>;
 
@@ -46,14 +54,12 @@ pub(super) struct Client {
     pub(super) session: SessionId,
     /// The client's id, raw: to find the call when it is cancelled.
     pub(super) raw_id: Box<str>,
-    /// What the client can be asked.
-    pub(super) capabilities: ClientCapabilities,
     /// The client's progress token, raw.
     pub(super) token: Option<Bytes>,
     /// Whether requests of the child may belong to it.
     pub(super) may_be_asked: bool,
-    /// Clients behind one session that must not be confused with one another: each call is one.
-    pub(super) alone: bool,
+    /// On which terms the call is made.
+    pub(super) terms: Terms,
 }
 
 struct Entry {
@@ -120,12 +126,12 @@ impl Pending {
         self.table.lock().entries.get(&id)?.client.as_ref()?.token.clone()
     }
 
-    /// Hands `note` to the call `id`. Lost when its client is too slow: it is never waited for.
-    pub(super) fn note(&self, id: u64, note: Message) {
-        if let Some(entry) = self.table.lock().entries.get_mut(&id) {
+    /// Hands `note` to the call `id`; `false` when its client is too slow: it is never waited for.
+    pub(super) fn note(&self, id: u64, note: Message) -> bool {
+        self.table.lock().entries.get_mut(&id).is_some_and(|entry| {
             let (events, _) = entry.waiter.stream();
-            let _ = events.try_send(Event::Note(note));
-        }
+            events.try_send(Event::Note(note)).is_ok()
+        })
     }
 
     /// Hands what `make` builds to the call `id`; what does not arrive is dropped, and that answers it.
@@ -146,20 +152,35 @@ impl Pending {
         calls
     }
 
-    /// Whose call the child means when it asks `method`: stdio says nothing of it. Only calls during
-    /// which servers may ask count, and among them those whose client can be asked this; when they are
-    /// of more than one client, nobody's: an answer from the wrong person is worse than none.
-    pub(super) fn claim(&self, method: &str, params: Option<&str>) -> Claim {
+    /// Whose call the child means when it asks something: stdio says nothing of it. Only calls during
+    /// which servers may ask count; when they are of more than one client, nobody's: an answer from
+    /// the wrong person is worse than none.
+    ///
+    /// A call during which the child waits for an answer already does not count, unless it has asked just
+    /// now: servers ask several things at once, but rarely one more while they wait.
+    pub(super) fn claim(&self) -> Claim {
         let table = self.table.lock();
-        let running = || {
-            let clients = table.entries.iter().filter_map(|(id, entry)| Some((*id, entry.client.as_ref()?)));
-            clients.filter(|(_, client)| client.may_be_asked)
+        let running = |idle: bool| {
+            let entries = table.entries.iter().filter(move |(_, entry)| !idle || !entry.waiter.waits_for_its_client());
+            entries.filter_map(|(id, entry)| Some((*id, entry.client.as_ref().filter(|client| client.may_be_asked)?)))
         };
-        match sole(running().filter(|(_, client)| client.capabilities.allows(method, params))) {
-            // Whoever it is cannot be asked, but can be told so.
-            Claim::Nobody => sole(running()),
+        match sole(running(true)) {
+            Claim::Nobody => sole(running(false)),
             claim => claim,
         }
+    }
+
+    /// The calls of clients without a session that want to see log lines of this level: nothing says
+    /// which call a line is about.
+    pub(super) fn log_readers(&self, level: LogLevel) -> Vec<u64> {
+        let table = self.table.lock();
+        let wants = |client: &Client| client.terms.stateless && client.terms.level.is_some_and(|least| level >= least);
+        table.entries.iter().filter(|(_, entry)| entry.client.as_ref().is_some_and(wants)).map(|(id, _)| *id).collect()
+    }
+
+    /// The client's own id, raw, of the call with this id.
+    pub(super) fn raw_id(&self, id: u64) -> Option<Box<str>> {
+        Some(self.table.lock().entries.get(&id)?.client.as_ref()?.raw_id.clone())
     }
 
     /// Our id of the call that this session made with `raw_id`.
@@ -193,7 +214,7 @@ fn sole<'a>(calls: impl Iterator<Item = (u64, &'a Client)>) -> Claim {
     let mut newest: Option<(u64, &Client)> = None;
     for (id, client) in calls {
         match newest {
-            Some((_, other)) if other.session != client.session || client.alone => return Claim::Ambiguous,
+            Some((_, other)) if other.session != client.session || client.terms.stateless => return Claim::Ambiguous,
             Some((known, _)) if known > id => {}
             _ => newest = Some((id, client)),
         }
@@ -209,6 +230,13 @@ fn finish(waiter: Waiter, outcome: Answer) -> bool {
 }
 
 impl Waiter {
+    fn waits_for_its_client(&self) -> bool {
+        match self {
+            Self::First(_) => false,
+            Self::Streaming { clock, .. } => clock.stands_still(BURST),
+        }
+    }
+
     /// Where events go; makes the call a stream if it is not one yet.
     fn stream(&mut self) -> (mpsc::Sender<Event>, Arc<Clock>) {
         if let Self::Streaming { events, clock, .. } = self {
@@ -230,8 +258,9 @@ impl Waiter {
 mod tests {
     use super::*;
 
-    fn client(session: SessionId, capabilities: ClientCapabilities, alone: bool) -> Client {
-        Client { session, raw_id: Box::from("1"), capabilities, token: None, may_be_asked: true, alone }
+    fn client(session: SessionId, stateless: bool) -> Client {
+        let terms = Terms { stateless, level: None };
+        Client { session, raw_id: Box::from("1"), token: None, may_be_asked: true, terms }
     }
 
     fn session(number: u8) -> SessionId {
@@ -239,30 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn an_ask_belongs_to_the_only_client_that_can_answer_it() {
-        let all = ClientCapabilities::all();
-        let none = ClientCapabilities::default();
-        type Calls = &'static [(u8, bool, bool)];
-        // (session, can be asked, alone) of each call; which call is meant.
-        let cases: [(Calls, Claim); 8] = [
+    fn an_ask_belongs_to_the_only_client_that_has_calls_running() {
+        type Calls = &'static [(u8, bool)];
+        // (session, stateless) of each call; which call is meant.
+        let cases: [(Calls, Claim); 6] = [
             (&[], Claim::Nobody),
-            (&[(1, true, false)], Claim::Call(0)),
-            (&[(1, false, false)], Claim::Call(0)),
-            (&[(1, true, false), (1, true, false)], Claim::Call(1)),
-            (&[(1, true, false), (2, true, false)], Claim::Ambiguous),
-            (&[(1, true, false), (2, false, false)], Claim::Call(0)),
-            (&[(1, false, false), (2, false, false)], Claim::Ambiguous),
-            (&[(1, true, true), (1, true, true)], Claim::Ambiguous),
+            (&[(1, false)], Claim::Call(0)),
+            (&[(1, true)], Claim::Call(0)),
+            (&[(1, false), (1, false)], Claim::Call(1)),
+            (&[(1, false), (2, false)], Claim::Ambiguous),
+            (&[(1, true), (1, true)], Claim::Ambiguous),
         ];
         for (calls, expected) in cases {
             let pending = Pending::default();
-            let _receivers: Vec<_> = calls
-                .iter()
-                .map(|&(number, able, alone)| {
-                    pending.insert(Some(client(session(number), if able { all } else { none }, alone))).unwrap()
-                })
-                .collect();
-            assert_eq!(pending.claim("roots/list", None), expected, "{calls:?}");
+            let insert = |&(number, stateless): &(u8, bool)| pending.insert(Some(client(session(number), stateless)));
+            let _receivers: Vec<_> = calls.iter().map(|call| insert(call).unwrap()).collect();
+            assert_eq!(pending.claim(), expected, "{calls:?}");
         }
     }
 }

@@ -115,7 +115,8 @@ impl Pipe {
         let Some((range, token)) = message.raw_param("progressToken") else { return };
         let Some(id) = token.parse().ok() else { return };
         let Some(client_token) = self.pending.token(id) else { return };
-        self.pending.note(id, message.spliced(&[(range, client_token.as_ref())]));
+        // Full: the client is slow; progress may be lost, the answer has its own channel.
+        let _ = self.pending.note(id, message.spliced(&[(range, client_token.as_ref())]));
     }
 
     /// Answers a request of the child.
@@ -153,10 +154,10 @@ impl Pipe {
         request: Message,
         client: Client,
         token: Option<std::ops::Range<usize>>,
-        abandoned: Abandoned,
+        how: How,
     ) -> Result<Reply, UpstreamError> {
-        let timeout = self.limits.call_timeout;
-        let (mut call, receiver) = self.hand_over(&request, client, token, abandoned)?;
+        let timeout = how.timeout.unwrap_or(FOREVER);
+        let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned)?;
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => {
                 call.answered();
@@ -201,6 +202,18 @@ impl Pipe {
 
 fn too_early() -> Outcome {
     Outcome::refusal(Code::MethodNotFound, "nothing can be asked before the conversation is open")
+}
+
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// How a call ends without its answer.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// When its client goes away.
+    pub(super) abandoned: Abandoned,
+    /// When the child takes too long; `None` for streams that stay open.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// What a caller's going away means to the child.

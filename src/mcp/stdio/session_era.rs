@@ -15,20 +15,18 @@ use parking_lot::Mutex;
 
 use super::{
     pending::{Claim, Client},
-    pipe::{Abandoned, Listener, Pipe},
+    pipe::{Abandoned, How, Listener, Pipe},
 };
 use crate::mcp::{
     ask::{Ask, Outcome},
+    bridge::OUR_CAPABILITIES,
     capabilities::LogLevel,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     session::{Session, Sessions},
-    upstream::{Event, Pulse, Reply, SessionPeer},
+    upstream::{Event, Pulse, Reply, SessionPeer, Terms},
     version,
 };
-
-/// What clients can be asked is known per call, so the child is told that everything can.
-const OUR_CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#;
 
 /// A running child.
 pub struct SessionStdio {
@@ -112,7 +110,8 @@ impl SessionStdio {
                 && !session.is_internal()
             {
                 match self.pipe.pending.calls_of(session.id()).last() {
-                    Some(call) => self.pipe.pending.note(*call, note),
+                    // Full: the client is slow, and is never waited for.
+                    Some(call) => drop(self.pipe.pending.note(*call, note)),
                     None => session.keep(note),
                 }
             }
@@ -124,10 +123,8 @@ impl SessionStdio {
     fn deliver_log(&self, message: &Message) {
         let level = message.param("level").and_then(|level| LogLevel::read(&level)).unwrap_or(LogLevel::Info);
         self.deliver(message, |session| !session.is_internal() && session.level().is_none_or(|wanted| level >= wanted));
-        for session in self.sessions.internal() {
-            for call in self.pipe.pending.calls_of(session.id()) {
-                self.pipe.pending.note(call, message.clone());
-            }
+        for call in self.pipe.pending.log_readers(level) {
+            self.pipe.pending.note(call, message.clone());
         }
     }
 
@@ -252,7 +249,7 @@ impl Listener for SessionStdio {
             self.pipe.respond(request.id(), &Outcome::Result(Bytes::from_static(b"{}")));
             return;
         }
-        match self.pipe.pending.claim(request.method(), request.params()) {
+        match self.pipe.pending.claim() {
             Claim::Call(id) => self.pipe.pending.ask(id, |clock| {
                 clock.stop();
                 Event::Ask(self.ask(request, move || clock.resume()))
@@ -288,6 +285,7 @@ impl SessionPeer for SessionStdio {
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
+        terms: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             let request = match self.before_call(&session, request) {
@@ -299,13 +297,15 @@ impl SessionPeer for SessionStdio {
             let client = Client {
                 session: session.id(),
                 raw_id: Box::from(request.id()),
-                capabilities: session.capabilities(),
                 token: token.clone().map(|range| request.body().slice(range)),
                 may_be_asked: may_be_asked(request.method()),
-                alone: session.is_internal(),
+                terms,
             };
-            let abandoned = if session.is_internal() { Abandoned::Cancels } else { Abandoned::GoesOn };
-            Arc::clone(&self.pipe).call(request, client, token, abandoned).await
+            let how = How {
+                abandoned: if terms.stateless { Abandoned::Cancels } else { Abandoned::GoesOn },
+                timeout: Some(self.pipe.limits.call_timeout),
+            };
+            Arc::clone(&self.pipe).call(request, client, token, how).await
         }
         .boxed_local()
     }

@@ -24,7 +24,7 @@ use crate::mcp::{
     front::{Answer, Endpoint},
     jsonrpc::Message,
     session::{Session, log::Lag},
-    upstream::{Event, Reply, SessionPeer},
+    upstream::{Event, Reply, SessionPeer, Terms},
 };
 
 /// How long an answer may take and still be one JSON message. A client that loses its connection
@@ -43,7 +43,7 @@ pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Mes
         Ok(upstream) => upstream,
         Err(unavailable) => return refuse_request(200, &id, Code::Internal, &unavailable.detail),
     };
-    let call = upstream.sessions.call(Arc::clone(&session), request);
+    let call = upstream.sessions.call(Arc::clone(&session), request, Terms::default());
     let mut begun = Begun { call: Some(call), permit };
     match begun.soon(&id).await {
         Ok(body) => Answer::Json { status: 200, body, session: None },
@@ -120,7 +120,7 @@ fn one(answer: Message) -> Said {
 /// The same for a request that is yet to be handed on.
 pub(in crate::mcp::front) fn ask(peer: &Arc<dyn SessionPeer>, session: &Arc<Session>, request: Message) -> Said {
     let id = request.id().to_owned();
-    said(Arc::clone(peer).call(Arc::clone(session), request), id)
+    said(Arc::clone(peer).call(Arc::clone(session), request, Terms::default()), id)
 }
 
 /// Hands each message that the client is to get to `push`; the last one is the answer to `id`.

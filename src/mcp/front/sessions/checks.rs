@@ -10,11 +10,6 @@ use crate::mcp::{
     version,
 };
 
-/// Media type of one message.
-pub(in crate::mcp::front) const JSON: &str = "application/json";
-/// Media type of a stream of events.
-pub(in crate::mcp::front) const STREAM: &str = "text/event-stream";
-
 /// The session that the request names, if the caller opened it.
 pub(super) fn session_of(endpoint: &Endpoint, request: &FrontRequest, id: &str) -> Result<Arc<Session>, Answer> {
     let Some(header) = request.session.as_deref() else {
@@ -44,24 +39,6 @@ pub(in crate::mcp::front) const fn code_of(error: &ParseError) -> Code {
     }
 }
 
-/// An absent header accepts everything (RFC 9110 section 12.5.1).
-pub(in crate::mcp::front) fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), Answer> {
-    let Some(accept) = accept else { return Ok(()) };
-    let accepts = |wanted: &str| {
-        let group = wanted.split('/').next().unwrap_or_default();
-        accept.split(',').any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            range == "*/*"
-                || range.eq_ignore_ascii_case(wanted)
-                || range.strip_suffix("/*").is_some_and(|prefix| prefix.eq_ignore_ascii_case(group))
-        })
-    };
-    match needed.iter().find(|wanted| !accepts(wanted)) {
-        None => Ok(()),
-        Some(missing) => Err(refuse(406, Code::BadState, &format!("Accept must include {missing}"))),
-    }
-}
-
 /// An absent header means what the session has agreed on.
 pub(super) fn check_version(header: Option<&str>, id: &str) -> Result<(), Answer> {
     match header {
@@ -73,33 +50,5 @@ pub(super) fn check_version(header: Option<&str>, id: &str) -> Result<(), Answer
             Err(refuse_request(400, id, Code::BadState, &text))
         }
         _ => Ok(()),
-    }
-}
-
-/// Whether a header names this media type, whatever its parameters.
-pub(in crate::mcp::front) fn is_media_type(header: &str, wanted: &str) -> bool {
-    header.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accept_header() {
-        let both: &[&str] = &[JSON, STREAM];
-        let cases = [
-            (None, true),
-            (Some("*/*"), true),
-            (Some("application/json, text/event-stream"), true),
-            (Some("text/event-stream;q=0.5, Application/JSON"), true),
-            (Some("application/*, text/*"), true),
-            (Some("application/json"), false),
-            (Some("text/html"), false),
-            (Some(""), false),
-        ];
-        for (accept, fits) in cases {
-            assert_eq!(check_accept(accept, both).is_ok(), fits, "{accept:?}");
-        }
     }
 }

@@ -1,0 +1,128 @@
+//! The first words with a fresh child: in which era it is spoken to, and how clients of both reach it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    actors::{Runtime, eras::Version},
+    domain::ids::UserId,
+    mcp::{
+        bridge::{HeldLimits, of_session_child, of_stateless_child},
+        era::Era,
+        error::UpstreamError,
+        http::{HttpChild, SessionHttp, StatelessHttp},
+        session::Sessions,
+        stdio::{Pipe, Probed, SessionStdio, StatelessStdio},
+        upstream::Upstream,
+    },
+};
+
+/// How the child is reached, before the conversation with it is open.
+pub(super) enum Speaks {
+    /// On pipes; in an era that a probe has shown, if it has.
+    Stdio { pipe: Arc<Pipe>, version: Version, era: Option<Era> },
+    /// Over HTTP, where asking does no harm.
+    Http(Arc<HttpChild>),
+}
+
+/// What is needed to open it.
+pub(super) struct Opening<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) owner: UserId,
+    pub(super) timeout: Duration,
+}
+
+impl Opening<'_> {
+    /// Waits for the child's first answer.
+    pub(super) async fn open(&self, speaks: &Speaks) -> Result<Upstream, String> {
+        match speaks {
+            Speaks::Stdio { pipe, version, era: Some(Era::Stateless) } => self.open_stateless(pipe, version).await,
+            Speaks::Stdio { pipe, version, era } => self.open_session(pipe, version, era.is_some()).await,
+            Speaks::Http(http) => self.wait_for_port(http).await,
+        }
+    }
+
+    async fn open_session(&self, pipe: &Arc<Pipe>, version: &Version, known: bool) -> Result<Upstream, String> {
+        let opening = SessionStdio::initialize(Arc::clone(pipe), Arc::clone(self.sessions), self.timeout);
+        match opening.await {
+            Ok(child) => {
+                if !known {
+                    self.runtime.eras.remember(version, Era::Session).await;
+                }
+                self.session_child(child)
+            }
+            Err(error) => {
+                if matches!(error, UpstreamError::Refused { .. }) {
+                    self.runtime.eras.forget(version).await;
+                }
+                Err(format!("initialize: {error}"))
+            }
+        }
+    }
+
+    async fn open_stateless(&self, pipe: &Arc<Pipe>, version: &Version) -> Result<Upstream, String> {
+        match StatelessStdio::probe(Arc::clone(pipe), self.timeout).await {
+            Ok(Probed::Stateless(child)) => {
+                let discovered = child.discovered().clone();
+                let sessions = Arc::clone(self.sessions);
+                Ok(of_stateless_child(child, &discovered, sessions, self.owner, self.limits()))
+            }
+            Ok(Probed::Session) => {
+                self.runtime.eras.forget(version).await;
+                Err("server/discover: it does not speak 2026-07-28 any more; it is probed anew".to_owned())
+            }
+            Err(error) => Err(format!("server/discover: {error}")),
+        }
+    }
+
+    fn session_child<P>(&self, child: Arc<P>) -> Result<Upstream, String>
+    where
+        P: crate::mcp::upstream::SessionPeer + crate::mcp::upstream::Pulse + 'static,
+    {
+        of_session_child(child, Arc::clone(self.sessions), self.owner, self.limits())
+            .map_err(|error| format!("no randomness: {error}"))
+    }
+
+    fn limits(&self) -> HeldLimits {
+        let config = &self.runtime.config;
+        HeldLimits { parked: config.max_parked, listens: config.max_sessions, patience: config.ask_patience }
+    }
+
+    async fn wait_for_port(&self, http: &Arc<HttpChild>) -> Result<Upstream, String> {
+        let deadline = Instant::now() + self.timeout;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match self.knock(http, left.min(Duration::from_secs(5))).await {
+                Ok(upstream) => return upstream,
+                Err(error) => error,
+            };
+            if left <= pause {
+                return Err(format!("no answer at its MCP endpoint within {} s: {error}", self.timeout.as_secs()));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+    }
+
+    /// One attempt over HTTP, in the newer era first.
+    pub(super) async fn knock(
+        &self,
+        http: &Arc<HttpChild>,
+        timeout: Duration,
+    ) -> Result<Result<Upstream, String>, UpstreamError> {
+        match StatelessHttp::probe(Arc::clone(http), timeout).await {
+            Ok(Some(child)) => {
+                let discovered = child.discovered().clone();
+                let sessions = Arc::clone(self.sessions);
+                return Ok(Ok(of_stateless_child(child, &discovered, sessions, self.owner, self.limits())));
+            }
+            // Some servers leave unknown requests unanswered.
+            Ok(None) | Err(UpstreamError::TimedOut { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        SessionHttp::initialize(Arc::clone(http), timeout).await.map(|child| self.session_child(child))
+    }
+}

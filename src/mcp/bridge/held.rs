@@ -1,0 +1,97 @@
+//! What is kept of clients between their requests, counted and bounded, for one child.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Bounds of what one child's clients may leave behind.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldLimits {
+    /// Calls that wait for input, at a time.
+    pub parked: usize,
+    /// Open listen streams, at a time.
+    pub listens: usize,
+    /// How long a call waits for input before it is given up.
+    pub patience: Duration,
+}
+
+/// The counts.
+#[derive(Debug)]
+pub struct Held {
+    /// The bounds.
+    pub limits: HeldLimits,
+    parked: AtomicUsize,
+    listens: AtomicUsize,
+}
+
+/// One of what is counted, for as long as it is held.
+pub(super) struct Counted {
+    held: Arc<Held>,
+    kind: Kind,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Parked,
+    Listen,
+}
+
+impl Held {
+    /// Nothing is held yet.
+    #[must_use]
+    pub fn new(limits: HeldLimits) -> Arc<Self> {
+        Arc::new(Self { limits, parked: AtomicUsize::new(0), listens: AtomicUsize::new(0) })
+    }
+
+    /// Calls that wait for their client's input.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.load(Relaxed)
+    }
+
+    /// Open listen streams.
+    #[must_use]
+    pub fn listens(&self) -> usize {
+        self.listens.load(Relaxed)
+    }
+
+    const fn slot(&self, kind: Kind) -> (&AtomicUsize, usize) {
+        match kind {
+            Kind::Parked => (&self.parked, self.limits.parked),
+            Kind::Listen => (&self.listens, self.limits.listens),
+        }
+    }
+
+    /// Counts one more; `None` when there are as many as may be.
+    pub(super) fn take(self: &Arc<Self>, kind: Kind) -> Option<Counted> {
+        let (count, limit) = self.slot(kind);
+        let taken = count.fetch_update(Relaxed, Relaxed, |count| (count < limit).then_some(count + 1));
+        taken.is_ok().then(|| Counted { held: Arc::clone(self), kind })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.held.slot(self.kind).0.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_allowed_and_what_is_dropped_makes_room() {
+        let held = Held::new(HeldLimits { parked: 1, listens: 2, patience: Duration::ZERO });
+        let first = held.take(Kind::Parked);
+        assert!(first.is_some() && held.take(Kind::Parked).is_none() && held.take(Kind::Listen).is_some());
+        drop(first);
+        assert_eq!((held.parked(), held.listens()), (0, 0));
+        assert!(held.take(Kind::Parked).is_some());
+    }
+}

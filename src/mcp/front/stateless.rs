@@ -1,0 +1,206 @@
+//! The stateless era: Streamable HTTP of 2026-07-28. POST only; each request says everything.
+//!
+//! What is wrong is answered in the order of the specification's tables: verb, `Accept`, JSON, `_meta`
+//! (-32602), headers that mirror the body (-32020), version (-32022), method (-32601, 404). The HTTP
+//! status follows from the error's code, so an answer waits for its first event before the head goes
+//! out.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
+
+use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response};
+use crate::mcp::{
+    error::{Code, NO_ID, error_message, error_with_data},
+    jsonrpc::{Kind, Message, ParseError},
+    members::{members, only},
+    meta::RequestMeta,
+    sse,
+    upstream::{Event, Reply, StatelessCall},
+    version,
+};
+
+/// The front for clients without sessions.
+pub struct StatelessFront;
+
+impl Front for StatelessFront {
+    fn serve(&self, endpoint: Endpoint, request: FrontRequest) -> LocalBoxFuture<'static, Answer> {
+        async move {
+            match request.verb {
+                Verb::Post => post(endpoint, request).await.unwrap_or_else(|refusal| refusal),
+                Verb::Get | Verb::Delete => Answer::NotAllowed { allow: "POST" },
+            }
+        }
+        .boxed_local()
+    }
+}
+
+async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, Answer> {
+    media::check_accept(request.accept.as_deref(), &["application/json", "text/event-stream"])?;
+    media::check_json(request.content_type.as_deref())?;
+    let message = request.message().map_err(|error| unreadable(&error))?;
+    match message.kind() {
+        Kind::Request => {}
+        // The core protocol defines none over HTTP; clients send `cancelled` all the same, after they
+        // closed the stream that was to be cancelled.
+        Kind::Notification => return Ok(Answer::Empty { status: 202 }),
+        Kind::Response => return Err(refuse(400, NO_ID, Code::InvalidRequest, "clients send no responses")),
+    }
+    let prefers_events = media::prefers_events(request.accept.as_deref());
+    let call = read(message, &endpoint, request)?;
+    let (id, quiet) = (call.request.id().to_owned(), endpoint.quiet);
+    let failed =
+        |text: &str| Answer::Json { status: 200, body: error_message(&id, Code::Internal, text), session: None };
+    let upstream = endpoint.upstream.map_err(|unavailable| failed(&unavailable.detail))?;
+    if call.request.method() == "tools/call" {
+        let checked = upstream.stateless.clone().check_params(&call).await;
+        let agrees = checked.map_err(|error| failed(&error.to_string()))?;
+        agrees.map_err(|mismatch| refuse(400, &id, Code::HeaderMismatch, &mismatch.to_string()))?;
+    }
+    let calling = upstream.stateless.call(call);
+    Ok(answer(calling, id, quiet, prefers_events).await)
+}
+
+/// The call that a request is, if all that it says of itself agrees.
+fn read(message: Message, endpoint: &Endpoint, request: FrontRequest) -> Result<StatelessCall, Answer> {
+    let id = message.id().to_owned();
+    let meta =
+        RequestMeta::read(&message).map_err(|error| refuse(400, &id, Code::InvalidParams, &error.to_string()))?;
+    request
+        .mirrored
+        .check(&message, &meta.version)
+        .map_err(|mismatch| refuse(400, &id, Code::HeaderMismatch, &mismatch.to_string()))?;
+    if meta.version != version::STATELESS {
+        return Err(unsupported(&id, &meta.version));
+    }
+    if is_removed(message.method()) {
+        let text = format!("{} is not a method of {}", message.method(), version::STATELESS);
+        return Err(refuse(404, &id, Code::MethodNotFound, &text));
+    }
+    Ok(StatelessCall { request: message, meta, caller: endpoint.caller, mirrored: request.mirrored })
+}
+
+/// Methods that this era has done away with: no child is asked, whatever it would say.
+fn is_removed(method: &str) -> bool {
+    matches!(
+        method,
+        "initialize"
+            | "ping"
+            | "logging/setLevel"
+            | "resources/subscribe"
+            | "resources/unsubscribe"
+            | "tasks/list"
+            | "tasks/result"
+    )
+}
+
+fn unsupported(id: &str, requested: &str) -> Answer {
+    let data = serde_json::json!({ "supported": version::SUPPORTED, "requested": requested });
+    let body = error_with_data(id, Code::UnsupportedVersion, "Unsupported protocol version", Some(&data));
+    Answer::Json { status: 400, body, session: None }
+}
+
+fn unreadable(error: &ParseError) -> Answer {
+    let code = match error {
+        ParseError::NotJson(_) => Code::Parse,
+        ParseError::Batch | ParseError::Invalid(_) => Code::InvalidRequest,
+    };
+    refuse(400, NO_ID, code, &error.to_string())
+}
+
+fn refuse(status: u16, id: &str, code: Code, text: &str) -> Answer {
+    Answer::Json { status, body: error_message(id, code, text), session: None }
+}
+
+type Calling = LocalBoxFuture<'static, Result<Reply, crate::mcp::error::UpstreamError>>;
+
+/// Waits for the first event; after `quiet` the answer is committed as a stream. Dropping what is
+/// returned cancels the call.
+async fn answer(mut calling: Calling, id: String, quiet: Duration, prefers_events: bool) -> Answer {
+    let failed = |id: &str, text: &str| Message::failure(id, Code::Internal, text);
+    let first = tokio::time::timeout(quiet, &mut calling).await;
+    match first {
+        Ok(Ok(Reply::Answer(answer))) => single(&answer, prefers_events),
+        Ok(Ok(Reply::Events(events))) => streamed(events, quiet, prefers_events).await,
+        Ok(Err(error)) => single(&failed(&id, &error.to_string()), prefers_events),
+        Err(_) => {
+            let rest = async move {
+                match calling.await {
+                    Ok(Reply::Answer(answer)) => stream::once(async { Event::Answer(answer) }).boxed_local(),
+                    Ok(Reply::Events(events)) => events,
+                    Err(error) => {
+                        let answer = failed(&id, &error.to_string());
+                        stream::once(async { Event::Answer(answer) }).boxed_local()
+                    }
+                }
+            };
+            events_of(rest.flatten_stream().boxed_local(), quiet, true)
+        }
+    }
+}
+
+/// A stream whose first event decides: an answer alone is sent as one.
+async fn streamed(mut events: stream::LocalBoxStream<'static, Event>, quiet: Duration, prefers_events: bool) -> Answer {
+    match tokio::time::timeout(quiet, events.next()).await {
+        Ok(Some(Event::Answer(answer))) => single(&answer, prefers_events),
+        Ok(Some(event)) => events_of(stream::once(async { event }).chain(events).boxed_local(), quiet, false),
+        Ok(None) => Answer::Empty { status: 202 },
+        Err(_) => events_of(events, quiet, true),
+    }
+}
+
+fn single(answer: &Message, prefers_events: bool) -> Answer {
+    let status = status_of(answer);
+    if status == 200 && prefers_events {
+        let event = sse::event(answer.body());
+        return Answer::Events(stream::once(async { Ok(event) }).boxed_local());
+    }
+    Answer::Json { status, body: answer.body().clone(), session: None }
+}
+
+fn events_of(events: stream::LocalBoxStream<'static, Event>, quiet: Duration, comment: bool) -> Answer {
+    let written = events.filter_map(|event| {
+        std::future::ready(match event {
+            Event::Note(message) | Event::Answer(message) => Some(Ok(sse::event(message.body()))),
+            // Upstreams ask nothing of clients without sessions; dropping it says so to the child.
+            Event::Ask(_) => None,
+        })
+    });
+    let first = stream::iter(comment.then_some(Ok(sse::KEEP_ALIVE)));
+    Answer::Events(response::with_comments(first.chain(written).boxed_local(), quiet).boxed_local())
+}
+
+/// The HTTP status of an answer (streamable-http, "Protocol Version Header", "Server Validation").
+fn status_of(answer: &Message) -> u16 {
+    let Some(error) = answer.error() else { return 200 };
+    let fields = members(error).unwrap_or_default();
+    let code = only(&fields, "code").ok().flatten().and_then(|code| code.value.parse::<i64>().ok());
+    match code {
+        Some(-32601) => 404,
+        Some(-32700 | -32600 | -32602 | -32020 | -32021 | -32022) => 400,
+        _ => 200,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_follows_the_code() {
+        let cases = [
+            (Code::Parse, 400),
+            (Code::InvalidRequest, 400),
+            (Code::InvalidParams, 400),
+            (Code::HeaderMismatch, 400),
+            (Code::MissingCapability, 400),
+            (Code::UnsupportedVersion, 400),
+            (Code::MethodNotFound, 404),
+            (Code::Internal, 200),
+        ];
+        for (code, status) in cases {
+            assert_eq!(status_of(&Message::failure("1", code, "no")), status, "{code:?}");
+        }
+        assert_eq!(status_of(&Message::success("1", r#"{"error":{"code":-32601}}"#)), 200);
+    }
+}
