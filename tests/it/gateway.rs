@@ -11,4 +11,5 @@ mod rest;
 mod restarts;
 mod resuming;
 mod sessions;
+mod statuses;
 mod streams;

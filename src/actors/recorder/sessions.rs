@@ -144,3 +144,68 @@ pub(in crate::actors) fn record_of(kept: &ClientSession) -> Option<Record> {
     })
     .filter(|_| kept.transport == TRANSPORT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ids::UserId, time::Timestamp};
+
+    fn row(level: &str) -> ClientSession {
+        ClientSession {
+            id: "1".repeat(32),
+            instance_id: InstanceId::generate(),
+            user_id: UserId::generate(),
+            transport: TRANSPORT.to_owned(),
+            version: "2025-11-25".to_owned(),
+            hello: "{}".to_owned(),
+            subscriptions: Vec::new(),
+            level: Some(level.to_owned()),
+            opened_at: Timestamp(1),
+            seen_at: Timestamp(1),
+        }
+    }
+
+    #[test]
+    fn changes_are_folded_and_what_is_closed_stays_so() {
+        use SessionChange::{Changed, Closed, Opened};
+        let id = SessionId::read(&"1".repeat(32)).unwrap();
+        let cases: [(Vec<SessionChange>, &str); 6] = [
+            (vec![Opened(row("a")), Changed(row("b"))], "put b"),
+            (vec![Opened(row("a")), Closed], "nothing"),
+            (vec![Opened(row("a")), Changed(row("b")), Closed], "nothing"),
+            (vec![Changed(row("a")), Closed], "delete"),
+            (vec![Closed, Changed(row("a"))], "delete"),
+            (vec![Changed(row("a")), Changed(row("b"))], "put b"),
+        ];
+        for (number, (changes, expected)) in cases.into_iter().enumerate() {
+            let mut batch = Changes::default();
+            for change in changes {
+                batch.take(id, change);
+            }
+            let got = match batch.0.get(&id) {
+                None => "nothing".to_owned(),
+                Some(Closed) => "delete".to_owned(),
+                Some(Opened(row) | Changed(row)) => format!("put {}", row.level.clone().unwrap()),
+            };
+            assert_eq!(got, expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_deleted() {
+        let id = SessionId::read(&"1".repeat(32)).unwrap();
+        let mut batch = Changes::default();
+        batch.take(id, SessionChange::Opened(row("a")));
+        let _failed = batch.begin_write();
+        batch.take(id, SessionChange::Closed);
+        assert!(matches!(batch.0.get(&id), Some(SessionChange::Closed)));
+    }
+
+    #[test]
+    fn what_cannot_be_used_any_more_is_left_out() {
+        assert!(record_of(&row("info")).is_some());
+        assert!(record_of(&ClientSession { version: "1999-01-01".to_owned(), ..row("info") }).is_none());
+        assert!(record_of(&ClientSession { transport: "sse".to_owned(), ..row("info") }).is_none());
+        assert!(record_of(&ClientSession { id: "x".to_owned(), ..row("info") }).is_none());
+    }
+}

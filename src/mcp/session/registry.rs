@@ -302,4 +302,57 @@ mod tests {
         let _stream = third.streams().open_own().unwrap();
         assert!(matches!(sessions.open(ann, "2025-11-25", Bytes::new()), Err(OpenError::Full { limit: 2 })));
     }
+
+    #[test]
+    fn the_newest_are_restored_and_known_by_their_ids() {
+        #[derive(Default)]
+        struct Closed(Mutex<Vec<String>>);
+        impl Journal for Closed {
+            fn opened(&self, _: &Session) {}
+            fn changed(&self, _: &Session) {}
+            fn closed(&self, id: SessionId) {
+                self.0.lock().push(id.to_string());
+            }
+        }
+        let ann = UserId::generate();
+        let record = |number: u8| Record {
+            id: SessionId::read(&format!("{number:032x}")).unwrap(),
+            owner: ann,
+            version: "2025-11-25",
+            hello: Bytes::new(),
+            subscriptions: vec![format!("a:{number}")],
+            level: Some("error".to_owned()),
+            opened_at: Timestamp(i64::from(number)),
+            seen_at: Timestamp(0),
+        };
+        let journal: Arc<Closed> = Arc::default();
+        let sessions = Sessions::restored(2, journal.clone(), vec![record(1), record(3), record(2)]);
+        assert_eq!(*journal.0.lock(), [format!("{:032x}", 1)]);
+        let third = sessions.find(&format!("{:032x}", 3), ann).unwrap();
+        assert!(third.follows("a:3") && third.level().is_some());
+        assert_eq!(sessions.close_idle(Duration::from_secs(60)), 0, "they have just been used");
+        sessions.close(third.id());
+        // What a call of it still changes must not bring it back.
+        third.subscribe("a:4");
+        assert_eq!(journal.0.lock().len(), 2);
+    }
+
+    #[test]
+    fn a_connection_becomes_a_session_of_its_own_kind_once() {
+        let sessions = Sessions::new(2);
+        let (ann, bob) = (UserId::generate(), UserId::generate());
+        let (id, reading) = sessions.connect(ann).unwrap();
+        assert!(sessions.connected(id, ann).is_some() && sessions.connected(id, bob).is_none());
+        assert!(sessions.open_connected(id, bob, "2024-11-05", Bytes::new()).unwrap().is_none());
+        let session = sessions.open_connected(id, ann, "2024-11-05", Bytes::new()).unwrap().unwrap();
+        assert!(sessions.open_connected(id, ann, "2024-11-05", Bytes::new()).unwrap().is_none());
+        assert!(session.streaming() && sessions.find(&id.to_string(), ann).is_none());
+        assert!(sessions.find_over(Transport::Sse, id, ann).is_some());
+        assert!(sessions.find_over(Transport::Sse, id, bob).is_none());
+        drop(reading);
+        sessions.disconnect(id);
+        assert!(sessions.find_over(Transport::Sse, id, ann).is_none() && session.gone().is_cancelled());
+        let _kept: Vec<_> = (0..2).map(|_| sessions.connect(ann).unwrap()).collect();
+        assert!(matches!(sessions.connect(ann), Err(OpenError::Full { limit: 2 })));
+    }
 }
