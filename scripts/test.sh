@@ -119,7 +119,10 @@ node_tests() {
     )
 }
 
-shell_check() { find scripts tests .ci -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck -x {} +; }
+shell_check() {
+    find scripts tests .ci -name node_modules -prune -o \
+        -type f \( -name '*.sh' -o -path .ci/run \) -exec shellcheck -x {} +
+}
 
 summary() {
     title "Summary"

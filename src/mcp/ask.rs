@@ -3,12 +3,23 @@
 //! Invariant: every ask is answered exactly once. One that is dropped, because its client went away
 //! or never replied, is answered with an error: a child must not wait for ever.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
     error::{Code, error_object},
     jsonrpc::Message,
 };
+
+/// How long to wait for more after the child has asked something: servers that ask several things at
+/// once write them one after another, and all belong in one answer. Every round with a question costs
+/// this much, and a person who answers does not notice it.
+pub(super) const SETTLE: Duration = Duration::from_millis(25);
+
+/// Questions of a stdio child that come within this time of one another belong to the same call. Less
+/// than [`SETTLE`], so that it is over when a client has read what it is asked and calls again.
+pub(super) const BURST: Duration = Duration::from_millis(20);
 
 /// What the client said, or what stands for it: raw JSON.
 pub enum Outcome {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use memchr::memmem;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -98,7 +98,9 @@ impl Message {
         if first_byte(&body) == Some(b'[') {
             return Err(ParseError::Batch);
         }
-        let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(classify)?;
+        // serde_json does not look into the strings that it skips, so they are looked at here.
+        let text = std::str::from_utf8(&body).map_err(|error| ParseError::NotJson(de::Error::custom(error)))?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(classify)?;
         if envelope.jsonrpc != "2.0" {
             return Err(ParseError::Invalid("`jsonrpc` must be \"2.0\""));
         }
@@ -340,7 +342,7 @@ impl Message {
     }
 
     fn text(&self, range: Range<usize>) -> Option<&str> {
-        // Valid UTF-8 by construction: serde_json has read it.
+        // Valid UTF-8 by construction: `parse` has looked at all of it.
         self.body.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
 }
@@ -476,6 +478,17 @@ mod tests {
         for (text, expected) in cases {
             let error = parse(text).err().map(|error| format!("{error:?}")).unwrap_or_default();
             assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_no_message_wherever_it_is() {
+        for text in [
+            &b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"x\":\"\xff\"}"[..],
+            b"{\"jsonrpc\":\"2.0\",\"id\":\"\xc3\",\"method\":\"m\"}",
+        ] {
+            let error = Message::parse(Bytes::from_static(text)).unwrap_err();
+            assert!(matches!(error, ParseError::NotJson(_)), "{error:?}");
         }
     }
 

@@ -5,6 +5,7 @@ mod api;
 mod catalog;
 mod cli;
 mod db;
+mod fuzz_corpus;
 mod gateway;
 mod layering;
 mod process;

@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::results;
+
 use crate::domain::ids::UserId;
 use crate::mcp::{
     ask::{Ask, Outcome},
@@ -256,7 +258,7 @@ impl Call {
         let request = self.request.clone();
         let stage = match self.send(request).await? {
             Reply::Answer(answer) => match wanted(&answer) {
-                None => return Ok(Reply::Answer(answer)),
+                None => return Ok(Reply::Answer(results::plain(&answer))),
                 Some(result) => Stage::asking(&result),
             },
             Reply::Events(events) => Stage::Working(events),
@@ -289,7 +291,7 @@ impl Call {
                     };
                     match event {
                         Some(Event::Answer(answer)) => match wanted(&answer) {
-                            None => return (Event::Answer(answer), None),
+                            None => return (Event::Answer(results::plain(&answer)), None),
                             Some(result) => Stage::asking(&result),
                         },
                         Some(event) => return (event, Some((self, Stage::Working(events)))),
@@ -341,7 +343,7 @@ impl Call {
         let request = with_input(&self.request, &responses, state.as_deref());
         Ok(match self.send(request).await? {
             Reply::Answer(answer) => match wanted(&answer) {
-                None => Err(answer),
+                None => Err(results::plain(&answer)),
                 Some(result) => Ok(Stage::asking(&result)),
             },
             Reply::Events(events) => Ok(Stage::Working(events)),

@@ -55,6 +55,19 @@ pub(super) fn complete(answer: &Message, method: &str, server_info: Option<&str>
     answer.spliced(&[(at..at, text.as_bytes())])
 }
 
+/// `answer` without what only results of the stateless era have: a client with sessions would take
+/// them for members of the server's own.
+pub(super) fn plain(answer: &Message) -> Message {
+    const ADDED: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+    let Some(there) = answer.result().and_then(members) else { return answer.clone() };
+    if !there.iter().any(|member| ADDED.iter().any(|name| member.is(name))) {
+        return answer.clone();
+    }
+    let kept = there.iter().filter(|member| !ADDED.iter().any(|name| member.is(name)));
+    let kept: Vec<String> = kept.map(|member| format!("{}:{}", member.key, member.value)).collect();
+    Message::success(answer.id(), &format!("{{{}}}", kept.join(",")))
+}
+
 /// An error with the code that the stateless era has for it: unknown resources are invalid params.
 fn era_error(answer: &Message) -> Message {
     const NOT_FOUND: i64 = -32002;
@@ -118,6 +131,19 @@ mod tests {
 
         let kept = completed(r#"{"resultType":"x","ttl\u004ds":7}"#, "tools/list");
         assert_eq!((&kept["resultType"], &kept["ttlMs"]), (&serde_json::json!("x"), &serde_json::json!(7)));
+    }
+
+    #[test]
+    fn members_of_the_era_are_taken_away_again() {
+        let cases = [
+            (r#"{"resultType":"complete","a":"ttlMs"}"#, r#"{"a":"ttlMs"}"#),
+            (r#"{"x":[1, 2],"ttlMs":0,"cacheScope":"private"}"#, r#"{"x":[1, 2]}"#),
+            (r#"{"resultType":"complete"}"#, "{}"),
+            (r#"{ "x" : 1 }"#, r#"{ "x" : 1 }"#),
+        ];
+        for (result, expected) in cases {
+            assert_eq!(plain(&Message::success("1", result)).result(), Some(expected));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One round of a call that a stateless client makes of a session-era child: from its request to an
 //! answer, which may be that the child wants to know something first.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -15,18 +15,13 @@ use super::{
 use crate::{
     domain::ids::UserId,
     mcp::{
-        ask::{Ask, Outcome},
+        ask::{Ask, Outcome, SETTLE},
         capabilities::{ClientCapabilities, LogLevel},
         error::{Code, error_object},
         jsonrpc::Message,
         upstream::{Event, StatelessCall},
     },
 };
-
-/// How long to wait for more after the child has asked something: servers that ask several things at
-/// once write them one after another, and all belong in one answer. Every round with a question costs
-/// this much, and a person who answers does not notice it.
-const SETTLE: Duration = Duration::from_millis(25);
 
 /// The request that a round answers.
 pub(super) struct Turn {

@@ -57,7 +57,12 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, A
         let agrees = checked.map_err(|error| failed(&error.to_string()))?;
         agrees.map_err(|mismatch| refuse(400, &id, Code::HeaderMismatch, &mismatch.to_string()))?;
     }
+    let discovers = call.request.method() == "server/discover";
     let calling = upstream.stateless.call(call);
+    if discovers {
+        let calling = calling.map(|reply| reply.map(with_our_versions)).boxed_local();
+        return Ok(answer(calling, id, quiet, prefers_events).await);
+    }
     Ok(answer(calling, id, quiet, prefers_events).await)
 }
 
@@ -92,6 +97,15 @@ fn is_removed(method: &str) -> bool {
             | "tasks/list"
             | "tasks/result"
     )
+}
+
+/// The versions that are served at this URL are ours, whatever the child speaks.
+fn with_our_versions(reply: Reply) -> Reply {
+    let Reply::Answer(answer) = reply else { return reply };
+    let fields = answer.result().and_then(members).unwrap_or_default();
+    let there = only(&fields, "supportedVersions").ok().flatten().map(|field| answer.span_of(field.value));
+    let ours = serde_json::json!(version::SUPPORTED).to_string();
+    Reply::Answer(there.map_or_else(|| answer.clone(), |range| answer.spliced(&[(range, ours.as_bytes())])))
 }
 
 fn unsupported(id: &str, requested: &str) -> Answer {

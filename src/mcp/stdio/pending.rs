@@ -15,10 +15,11 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::stream::CallStream;
 use crate::mcp::{
+    ask::BURST,
     capabilities::LogLevel,
     clock::Clock,
     error::UpstreamError,
@@ -30,8 +31,8 @@ use crate::mcp::{
 /// Events that may wait for one caller; more notifications are dropped, the answer never is.
 const CAPACITY: usize = 64;
 
-/// Questions that come within this time of one another belong together.
-const BURST: Duration = Duration::from_millis(50);
+/// How long a call waits for its turn.
+const MAX_TURN: Duration = Duration::from_secs(30);
 
 type Answer = Result<Message, UpstreamError>;
 
@@ -57,9 +58,22 @@ pub(super) struct Client {
     /// The client's progress token, raw.
     pub(super) token: Option<Bytes>,
     /// Whether requests of the child may belong to it.
-    pub(super) may_be_asked: bool,
+    pub(super) may_be_asked: MayBeAsked,
+    /// The request: what it is about is looked up when the child asks something.
+    pub(super) request: Message,
     /// On which terms the call is made.
     pub(super) terms: Terms,
+}
+
+/// Whether the child may ask something during a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayBeAsked {
+    /// Not during calls of this method.
+    No,
+    /// It could.
+    Perhaps,
+    /// It has before, during calls of the same tool or prompt.
+    Known,
 }
 
 struct Entry {
@@ -79,6 +93,8 @@ struct Table {
 pub(super) struct Pending {
     table: Mutex<Table>,
     next: AtomicU64,
+    /// Told whenever a call that the child asks in has asked, or is over.
+    turns: Notify,
 }
 
 /// Whose call a request of the child belongs to.
@@ -110,15 +126,54 @@ impl Pending {
         Ok((id, receiver))
     }
 
+    /// Returns when no call of another client is at a point where the child asks and nothing would tell
+    /// the two apart; after [`MAX_TURN`] at the latest.
+    pub(super) async fn turn(&self, client: &Client) {
+        if client.may_be_asked != MayBeAsked::Known {
+            return;
+        }
+        let waiting = async {
+            loop {
+                let mut told = std::pin::pin!(self.turns.notified());
+                told.as_mut().enable();
+                if !self.would_be_mixed_up(client) {
+                    return;
+                }
+                // A call that has just asked counts until the burst is over, and nobody tells of that.
+                let _ = tokio::time::timeout(BURST, told).await;
+            }
+        };
+        // Too long: the child may still be asked at the same time, and is then refused.
+        let _ = tokio::time::timeout(MAX_TURN, waiting).await;
+    }
+
+    fn would_be_mixed_up(&self, client: &Client) -> bool {
+        let table = self.table.lock();
+        table.entries.values().any(|entry| {
+            let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
+            other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
+        })
+    }
+
     /// Forgets a call; `false` when it was answered already.
     pub(super) fn remove(&self, id: u64) -> bool {
-        self.table.lock().entries.remove(&id).is_some()
+        let entry = self.table.lock().entries.remove(&id);
+        entry.inspect(|entry| self.over(entry)).is_some()
     }
 
     /// Hands an answer to its asker; `false` when nobody waits for that id.
     pub(super) fn answer(&self, id: u64, message: Message) -> bool {
         let entry = self.table.lock().entries.remove(&id);
-        entry.is_some_and(|entry| finish(entry.waiter, Ok(message)))
+        entry.is_some_and(|entry| {
+            self.over(&entry);
+            finish(entry.waiter, Ok(message))
+        })
+    }
+
+    fn over(&self, entry: &Entry) {
+        if entry.client.as_ref().is_some_and(|client| client.may_be_asked == MayBeAsked::Known) {
+            self.turns.notify_waiters();
+        }
     }
 
     /// The client's progress token of the call with this id.
@@ -141,6 +196,7 @@ impl Pending {
         };
         // Outside the lock: dropping an ask writes to the child.
         let _ = events.try_send(make(clock));
+        self.turns.notify_waiters();
     }
 
     /// The calls of this session, oldest first.
@@ -158,16 +214,30 @@ impl Pending {
     ///
     /// A call during which the child waits for an answer already does not count, unless it has asked just
     /// now: servers ask several things at once, but rarely one more while they wait.
+    /// Calls of what it has asked in before come first.
     pub(super) fn claim(&self) -> Claim {
         let table = self.table.lock();
-        let running = |idle: bool| {
+        let running = |least: MayBeAsked, idle: bool| {
             let entries = table.entries.iter().filter(move |(_, entry)| !idle || !entry.waiter.waits_for_its_client());
-            entries.filter_map(|(id, entry)| Some((*id, entry.client.as_ref().filter(|client| client.may_be_asked)?)))
+            let clients = entries.filter_map(|(id, entry)| Some((*id, entry.client.as_ref()?)));
+            clients.filter(move |(_, client)| match least {
+                MayBeAsked::Known => client.may_be_asked == MayBeAsked::Known,
+                MayBeAsked::No | MayBeAsked::Perhaps => client.may_be_asked != MayBeAsked::No,
+            })
         };
-        match sole(running(true)) {
-            Claim::Nobody => sole(running(false)),
-            claim => claim,
-        }
+        [(MayBeAsked::Known, true), (MayBeAsked::Perhaps, true), (MayBeAsked::Perhaps, false)]
+            .into_iter()
+            .map(|(least, idle)| sole(running(least, idle)))
+            .find(|claim| *claim != Claim::Nobody)
+            .unwrap_or(Claim::Nobody)
+    }
+
+    /// Notes that the child asks during this call; returns its request.
+    pub(super) fn asks_in(&self, id: u64) -> Option<Message> {
+        let mut table = self.table.lock();
+        let client = table.entries.get_mut(&id)?.client.as_mut()?;
+        client.may_be_asked = MayBeAsked::Known;
+        Some(client.request.clone())
     }
 
     /// The calls of clients without a session that want to see log lines of this level: nothing says
@@ -209,12 +279,19 @@ impl Pending {
     }
 }
 
+impl Client {
+    /// Whether it is another client's call. Each call of a client without a session is its own.
+    fn is_another_than(&self, client: &Self) -> bool {
+        self.session != client.session || self.terms.stateless
+    }
+}
+
 /// The newest call, if all are of one client.
 fn sole<'a>(calls: impl Iterator<Item = (u64, &'a Client)>) -> Claim {
     let mut newest: Option<(u64, &Client)> = None;
     for (id, client) in calls {
         match newest {
-            Some((_, other)) if other.session != client.session || client.terms.stateless => return Claim::Ambiguous,
+            Some((_, other)) if other.is_another_than(client) => return Claim::Ambiguous,
             Some((known, _)) if known > id => {}
             _ => newest = Some((id, client)),
         }
@@ -260,7 +337,8 @@ mod tests {
 
     fn client(session: SessionId, stateless: bool) -> Client {
         let terms = Terms { stateless, level: None };
-        Client { session, raw_id: Box::from("1"), token: None, may_be_asked: true, terms }
+        let request = Message::own("tools/call", "{}");
+        Client { session, raw_id: Box::from("1"), token: None, may_be_asked: MayBeAsked::Perhaps, request, terms }
     }
 
     fn session(number: u8) -> SessionId {
@@ -285,5 +363,29 @@ mod tests {
             let _receivers: Vec<_> = calls.iter().map(|call| insert(call).unwrap()).collect();
             assert_eq!(pending.claim(), expected, "{calls:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn calls_during_which_the_child_asks_take_turns() {
+        let pending = Pending::default();
+        let known = |number| Client { may_be_asked: MayBeAsked::Known, ..client(session(number), false) };
+        let _quiet = pending.insert(Some(client(session(9), false))).unwrap();
+        let (first, mut events) = pending.insert(Some(known(1))).unwrap();
+        assert_eq!(pending.claim(), Claim::Call(first));
+
+        // The same client's calls do not wait for one another; another client's does.
+        pending.turn(&known(1)).await;
+        let second = known(2);
+        let mut turn = std::pin::pin!(pending.turn(&second));
+        assert!(futures_util::poll!(&mut turn).is_pending());
+        // Once the first has asked, nothing that the child asks next can be its; but for a burst.
+        pending.ask(first, |clock| {
+            clock.stop();
+            Event::Note(Message::note("a", "{}"))
+        });
+        assert!(events.try_recv().is_ok());
+        assert!(futures_util::poll!(&mut turn).is_pending());
+        pending.remove(first);
+        assert!(futures_util::poll!(&mut turn).is_ready());
     }
 }

@@ -157,6 +157,7 @@ impl Pipe {
         how: How,
     ) -> Result<Reply, UpstreamError> {
         let timeout = how.timeout.unwrap_or(FOREVER);
+        self.pending.turn(&client).await;
         let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned)?;
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => {

@@ -4,17 +4,19 @@
 //! and whom a request of the child is meant for.
 
 use std::{
+    collections::HashSet,
     ops::Range,
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use parking_lot::Mutex;
 
 use super::{
-    pending::{Claim, Client},
+    pending::{Claim, Client, MayBeAsked},
     pipe::{Abandoned, How, Listener, Pipe},
 };
 use crate::mcp::{
@@ -28,6 +30,9 @@ use crate::mcp::{
     version,
 };
 
+/// Tools and prompts that are known to ask; a child cannot make us remember more.
+const MAX_TOPICS: usize = 1000;
+
 /// A running child.
 pub struct SessionStdio {
     pipe: Arc<Pipe>,
@@ -35,6 +40,8 @@ pub struct SessionStdio {
     hello: Hello,
     /// The most verbose level that any client wants; the child has one for all.
     level: Mutex<Option<LogLevel>>,
+    /// What the child has asked something in before.
+    topics: ArcSwap<HashSet<String>>,
 }
 
 /// The child's own answer to `initialize`.
@@ -62,7 +69,7 @@ impl SessionStdio {
         let result = answer.result().ok_or_else(|| UpstreamError::Refused { detail: refusal(&answer) })?;
         let version = protocol_version(&answer, result);
         let hello = Hello { answer, version };
-        let child = Arc::new(Self { pipe, sessions, hello, level: Mutex::default() });
+        let child = Arc::new(Self { pipe, sessions, hello, level: Mutex::default(), topics: ArcSwap::default() });
         let weak: Weak<Self> = Arc::downgrade(&child);
         child.pipe.listen(weak);
         let initialized = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
@@ -192,6 +199,32 @@ impl SessionStdio {
         Ok(request)
     }
 
+    /// Whether the child may ask something during this call: only during such as may be answered with
+    /// `input_required` in 2026-07-28, and completion.
+    fn may_be_asked(&self, request: &Message) -> MayBeAsked {
+        if !matches!(request.method(), "tools/call" | "prompts/get" | "resources/read" | "completion/complete") {
+            return MayBeAsked::No;
+        }
+        let topics = self.topics.load();
+        // Most servers never ask, and then no name is looked up.
+        if !topics.is_empty() && topics.contains(&topic(request)) { MayBeAsked::Known } else { MayBeAsked::Perhaps }
+    }
+
+    /// The child has asked during a call about this.
+    fn learn(&self, request: &Message) {
+        let topic = topic(request);
+        if self.topics.load().contains(&topic) {
+            return;
+        }
+        self.topics.rcu(|topics| {
+            let mut topics = HashSet::clone(topics);
+            if topics.len() < MAX_TOPICS {
+                topics.insert(topic.clone());
+            }
+            topics
+        });
+    }
+
     /// Rewrites the client's `requestId` to ours. `None`: the request is not running any more.
     fn translate_cancel(&self, session: &Session, message: &Message) -> Option<Bytes> {
         let (range, id) = message.raw_param("requestId")?;
@@ -200,10 +233,12 @@ impl SessionStdio {
     }
 }
 
-/// Methods during which servers ask (client features; the same ones that may be answered with
-/// `input_required` in 2026-07-28, and completion).
-fn may_be_asked(method: &str) -> bool {
-    matches!(method, "tools/call" | "prompts/get" | "resources/read" | "completion/complete")
+/// What a call is about: a tool or prompt by its name, else the method alone.
+fn topic(request: &Message) -> String {
+    match request.method() {
+        method @ ("tools/call" | "prompts/get") => format!("{method} {}", request.param("name").unwrap_or_default()),
+        method => method.to_owned(),
+    }
 }
 
 fn with_level(request: Message, level: LogLevel) -> Message {
@@ -250,10 +285,15 @@ impl Listener for SessionStdio {
             return;
         }
         match self.pipe.pending.claim() {
-            Claim::Call(id) => self.pipe.pending.ask(id, |clock| {
-                clock.stop();
-                Event::Ask(self.ask(request, move || clock.resume()))
-            }),
+            Claim::Call(id) => {
+                if let Some(call) = self.pipe.pending.asks_in(id) {
+                    self.learn(&call);
+                }
+                self.pipe.pending.ask(id, |clock| {
+                    clock.stop();
+                    Event::Ask(self.ask(request, move || clock.resume()))
+                });
+            }
             Claim::Nobody => self.ask_somebody(request),
             Claim::Ambiguous => self.refuse(
                 &request,
@@ -298,7 +338,8 @@ impl SessionPeer for SessionStdio {
                 session: session.id(),
                 raw_id: Box::from(request.id()),
                 token: token.clone().map(|range| request.body().slice(range)),
-                may_be_asked: may_be_asked(request.method()),
+                may_be_asked: self.may_be_asked(&request),
+                request: request.clone(),
                 terms,
             };
             let how = How {

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use super::{
-    pending::Client,
+    pending::{Client, MayBeAsked},
     pipe::{Abandoned, How, Listener, Pipe},
 };
 use crate::mcp::{
@@ -154,7 +154,8 @@ impl StatelessPeer for StatelessStdio {
                 session: SessionId::NONE,
                 raw_id: Box::from(request.id()),
                 token: meta.progress_token.clone().map(|range| request.body().slice(range)),
-                may_be_asked: false,
+                may_be_asked: MayBeAsked::No,
+                request: request.clone(),
                 terms: Terms { stateless: true, level: meta.log_level },
             };
             let timeout = (!listens).then_some(self.pipe.limits.call_timeout);
