@@ -8,7 +8,9 @@
 //!
 //! Durability: what an owner wants (`desired`, expiry, deletion) is committed before it is
 //! answered. What is (`state`, restarts, last error) follows within moments through the
-//! `recorder` and is rebuilt after a crash anyway.
+//! `recorder` and is rebuilt after a crash anyway. Client sessions follow the same way: a kill loses
+//! at most those that were opened in the moment before it (their clients get 404 and initialize anew,
+//! as the specification has it), and revives at most those that were ended in it.
 
 mod environment;
 mod eras;
@@ -33,7 +35,7 @@ use self::{
 use crate::{
     catalog::{Catalog, Installer},
     config::RuntimeConfig,
-    db::{Db, DbError, instances},
+    db::{Connection, Db, DbError, client_sessions, instances},
     domain::{
         ids::InstanceId,
         instance::{Desired, Instance},
@@ -130,8 +132,9 @@ impl SupervisorHandle {
     /// # Errors
     /// When the database cannot be read.
     pub async fn boot(&self) -> Result<BootReport, SupervisorError> {
-        let instances = self.runtime.db.read(instances::list_all).await?;
-        Ok(self.supervisor.send(Boot { instances }).await?)
+        let read = |conn: &mut Connection| Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?));
+        let (instances, sessions) = self.runtime.db.read(read).await?;
+        Ok(self.supervisor.send(Boot { instances, sessions }).await?)
     }
 
     /// Takes on an instance that has just been recorded, and starts it.
@@ -139,7 +142,7 @@ impl SupervisorHandle {
     /// # Errors
     /// When the supervisor is gone or busy; the instance is recorded and starts with the next boot.
     pub async fn add(&self, instance: Instance) -> Result<(), SupervisorError> {
-        Ok(self.supervisor.send(AddInstance { instance }).timeout(ACCEPT_TIMEOUT).await?)
+        Ok(self.supervisor.send(AddInstance { instance, sessions: Vec::new() }).timeout(ACCEPT_TIMEOUT).await?)
     }
 
     /// Brings an instance up: toggle on, restore, after `failed`. Durable before it returns.

@@ -19,6 +19,7 @@ mod target;
 mod upsert;
 
 pub mod audit;
+pub mod client_sessions;
 pub mod credentials;
 pub mod events;
 pub mod instances;

@@ -30,7 +30,7 @@
 //! | what is wanted (users, instances, credentials, tokens) | the database | asks it |
 //! | what is (process, port, health, restarts) | the instance's actor | reads the status it publishes |
 //! | the table of instances, the route table | the supervisor's actor | reads a lock-free snapshot |
-//! | client sessions of an instance | its route | looks them up by id and owner |
+//! | client sessions of an instance and their streams | its route | looks them up by id and owner |
 //! | calls that wait for a child | the child's pending map | – |
 //! | tokens that were seen | the authenticator | – |
 //!
@@ -60,8 +60,10 @@
 //! # Walk-through: Berth itself is killed
 //!
 //! Children die with the thread that started them. The next start takes the lock of the data
-//! directory, ends whatever carries its mark and still lives, and hands every recorded instance to
-//! the supervisor, which starts those that are wanted on the ports that they had.
+//! directory, ends whatever carries its mark and still lives, and hands every recorded instance and
+//! its client sessions to the supervisor, which starts those that are wanted on the ports that they
+//! had. Clients go on with their sessions; one that was opened in the moment before the kill, and
+//! not written yet, is answered 404, and its client initializes anew.
 
 pub mod actors;
 pub mod app;

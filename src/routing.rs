@@ -97,30 +97,27 @@ impl std::iter::Sum for Traffic {
     }
 }
 
-/// Bounds of one route.
-#[derive(Clone, Copy, Debug)]
-pub struct RouteLimits {
-    /// Client sessions at a time.
-    pub max_sessions: usize,
-    /// Calls at a time.
-    pub max_in_flight: usize,
-}
-
 impl Route {
-    /// A route to `instance`, down until its actor says otherwise.
+    /// A route to `instance` with its client sessions and a bound of the calls at a time; down until
+    /// its actor says otherwise.
     #[must_use]
-    pub fn new(instance: &Instance, status: watch::Receiver<Status>, limits: RouteLimits) -> Arc<Self> {
+    pub fn new(
+        instance: &Instance,
+        status: watch::Receiver<Status>,
+        sessions: Arc<Sessions>,
+        max_in_flight: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: instance.id,
             owner: instance.user_id,
             service: instance.service.clone(),
             slug: instance.slug.clone(),
             mode: instance.mode,
-            sessions: Arc::new(Sessions::new(limits.max_sessions)),
+            sessions,
             access: AccessBuffer::default(),
             link: ArcSwap::from_pointee(Link::Down),
             status,
-            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            in_flight: Arc::new(Semaphore::new(max_in_flight)),
             last_used: AtomicI64::new(Timestamp::now().0),
             usage: Mutex::default(),
         })

@@ -11,6 +11,7 @@ use super::{
     supervisor::BootReport,
 };
 use crate::{
+    db::client_sessions::ClientSession,
     domain::{
         crash::ExitReason,
         ids::{Generation, InstanceId},
@@ -28,6 +29,8 @@ use crate::{
 #[rtype(result = "BootReport")]
 pub(super) struct Boot {
     pub(super) instances: Vec<Instance>,
+    /// Client sessions of the last run.
+    pub(super) sessions: Vec<ClientSession>,
 }
 
 /// Take on a recorded instance and start it.
@@ -35,6 +38,8 @@ pub(super) struct Boot {
 #[rtype(result = "()")]
 pub(super) struct AddInstance {
     pub(super) instance: Instance,
+    /// Client sessions of the last run.
+    pub(super) sessions: Vec<ClientSession>,
 }
 
 /// Hand a command to an instance; answers whether it is known.

@@ -1,16 +1,20 @@
-//! Writes what is (state, restarts, events) into the database, in order and in batches.
+//! Writes what is (state, restarts, events, client sessions) into the database, in order and in batches.
 //!
 //! One task for all instances: actors never wait for SQL, and a hundred instances that start at
 //! once cost a few transactions. When the database is away, the newest state of each instance is
-//! kept and written when it is back; a bounded number of events too.
+//! kept and written when it is back, as is that of each client session; a bounded number of events too.
 
-use std::{collections::HashMap, time::Duration};
+pub(super) mod sessions;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::sessions::{Changes, InstanceJournal, SessionChange};
 use crate::{
     db::{Connection, Db, OptionalExtension, QueryResult, events, instances},
     domain::{ids::InstanceId, instance::Status, time::Timestamp},
+    mcp::session::{Journal, SessionId},
 };
 
 /// Events that are kept while the database is away.
@@ -19,6 +23,7 @@ const MAX_EVENTS: usize = 10_000;
 enum Entry {
     State { id: InstanceId, change: Box<instances::StateChange> },
     Event { id: InstanceId, at: Timestamp, kind: &'static str, detail: serde_json::Value },
+    Session { id: SessionId, change: SessionChange },
     Flush(oneshot::Sender<()>),
 }
 
@@ -32,6 +37,7 @@ pub struct Recorder {
 struct Batch {
     states: HashMap<InstanceId, instances::StateChange>,
     events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
+    sessions: Changes,
     flushes: Vec<oneshot::Sender<()>>,
 }
 
@@ -67,6 +73,11 @@ impl Recorder {
     /// Records that something happened to an instance.
     pub(super) fn event(&self, id: InstanceId, kind: &'static str, detail: serde_json::Value) {
         let _ = self.entries.send(Entry::Event { id, at: Timestamp::now(), kind, detail });
+    }
+
+    /// Keeps the client sessions of an instance.
+    pub(super) fn journal(&self, instance: InstanceId) -> Arc<dyn Journal> {
+        Arc::new(InstanceJournal::new(instance, self.entries.clone()))
     }
 
     /// Returns when everything recorded before is written, or cannot be.
@@ -112,6 +123,7 @@ impl Batch {
                 self.events.push((id, at, kind, detail));
             }
             Entry::Event { .. } => {}
+            Entry::Session { id, change } => self.sessions.take(id, change),
             Entry::Flush(done) => self.flushes.push(done),
         }
     }
@@ -119,9 +131,15 @@ impl Batch {
     async fn write(&mut self, db: &Db) -> Result<(), crate::db::DbError> {
         let states = self.states.clone();
         let events = self.events.clone();
-        db.write(move |conn| write_all(conn, &states, &events)).await?;
+        let sessions = self.sessions.begin_write();
+        db.write(move |conn| {
+            write_all(conn, &states, &events)?;
+            sessions.write(conn)
+        })
+        .await?;
         self.states.clear();
         self.events.clear();
+        self.sessions.clear();
         Ok(())
     }
 }

@@ -13,16 +13,19 @@ use super::{
     Runtime,
     instance::{InstanceActor, Parts},
     messages::{AddInstance, Boot, InstanceCommand, InstanceGone, RemoveInstance, Shutdown, ToInstance},
+    recorder,
 };
 use crate::{
+    db::client_sessions::ClientSession,
     domain::{
         ids::{Generation, InstanceId},
         instance::{Instance, Status},
         lifecycle::State,
         time::Timestamp,
     },
+    mcp::session::Sessions,
     process::{Table, reaper, sweep},
-    routing::{Route, RouteLimits},
+    routing::Route,
 };
 
 /// How long processes of an earlier run may take to end.
@@ -59,16 +62,12 @@ impl SupervisorActor {
         Self { runtime, arbiters, next_arbiter: 0, instances: HashMap::new(), shutting_down: false }
     }
 
-    fn take_on(&mut self, context: &mut Context<Self>, instance: Instance, replaced: u32) {
+    fn take_on(&mut self, context: &mut Context<Self>, instance: Instance, sessions: Arc<Sessions>, replaced: u32) {
         if self.shutting_down {
             return;
         }
         let (status, receiver) = watch::channel(Status::of(&instance));
-        let limits = RouteLimits {
-            max_sessions: self.runtime.config.max_sessions,
-            max_in_flight: self.runtime.config.max_in_flight,
-        };
-        let route = Route::new(&instance, receiver, limits);
+        let route = Route::new(&instance, receiver, sessions, self.runtime.config.max_in_flight);
         self.runtime.routes.insert(Arc::clone(&route));
         let parts = Parts {
             runtime: Arc::clone(&self.runtime),
@@ -118,15 +117,20 @@ impl Actor for SupervisorActor {
 impl Handler<Boot> for SupervisorActor {
     type Result = ResponseFuture<BootReport>;
 
-    fn handle(&mut self, Boot { instances }: Boot, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Boot { instances, sessions }: Boot, context: &mut Context<Self>) -> Self::Result {
         let host = self.runtime.host.clone();
+        let mut by_instance: HashMap<InstanceId, Vec<ClientSession>> = HashMap::new();
+        for session in sessions {
+            by_instance.entry(session.instance_id).or_default().push(session);
+        }
         let this = context.address();
         Box::pin(async move {
             let swept = tokio::task::spawn_blocking(move || sweep_stale(&host)).await;
             let report = BootReport { instances: instances.len(), stale: swept.unwrap_or(0) };
             for instance in instances {
                 // Waits for our own mailbox, from a task of its own: the report is true when it is given.
-                let _ = this.send(AddInstance { instance }).await;
+                let sessions = by_instance.remove(&instance.id).unwrap_or_default();
+                let _ = this.send(AddInstance { instance, sessions }).await;
             }
             report
         })
@@ -151,11 +155,19 @@ fn sweep_stale(host: &str) -> usize {
 impl Handler<AddInstance> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, AddInstance { instance }: AddInstance, context: &mut Context<Self>) {
+    fn handle(&mut self, AddInstance { instance, sessions }: AddInstance, context: &mut Context<Self>) {
         if !self.instances.contains_key(&instance.id) {
-            self.take_on(context, instance, 0);
+            let sessions = restore(&self.runtime, &instance, &sessions);
+            self.take_on(context, instance, sessions, 0);
         }
     }
+}
+
+/// The instance's client sessions of the last run, from now on kept by the recorder.
+fn restore(runtime: &Runtime, instance: &Instance, sessions: &[ClientSession]) -> Arc<Sessions> {
+    let journal = runtime.recorder.journal(instance.id);
+    let records = sessions.iter().filter_map(recorder::sessions::record_of).collect();
+    Arc::new(Sessions::restored(runtime.config.max_sessions, journal, records))
 }
 
 impl Handler<ToInstance> for SupervisorActor {
@@ -217,6 +229,10 @@ impl Handler<InstanceGone> for SupervisorActor {
         log::error!("the actor of instance {id} failed; replacing it");
         let mut instance = entry.instance;
         instance.state = if entry.replaced < 3 { State::Pending } else { State::Failed };
-        self.take_on(context, instance, entry.replaced + 1);
+        let sessions = match self.runtime.routes.get(id) {
+            Some(route) => Arc::clone(&route.sessions),
+            None => restore(&self.runtime, &instance, &[]),
+        };
+        self.take_on(context, instance, sessions, entry.replaced + 1);
     }
 }

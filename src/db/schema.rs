@@ -136,6 +136,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    client_sessions (id) {
+        id -> Text,
+        instance_id -> Text,
+        user_id -> Text,
+        transport -> Text,
+        version -> Text,
+        hello -> Text,
+        subscriptions -> Text,
+        level -> Nullable<Text>,
+        opened_at -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));

@@ -1,5 +1,6 @@
 //! How a client is spoken to: one front per era, each turning HTTP into calls on an upstream.
 
+pub mod http_sse;
 mod media;
 mod response;
 pub mod rest;
@@ -10,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{future::LocalBoxFuture, stream::LocalBoxStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     error::{Unavailable, UpstreamError},
@@ -33,6 +35,8 @@ pub struct FrontRequest {
     pub session: Option<String>,
     /// `MCP-Protocol-Version`.
     pub version: Option<String>,
+    /// `Last-Event-ID`.
+    pub last_event_id: Option<String>,
     /// The headers that mirror the body. Only the stateless era has them.
     pub mirrored: Mirrored,
     /// The body, read once, before the era was known.
@@ -47,8 +51,31 @@ pub enum Body {
     None,
     /// One message.
     Message(Message),
-    /// Not one message.
+    /// An array of messages, unread.
+    Batch(Bytes),
+    /// Nothing of that.
     Unreadable(ParseError),
+}
+
+impl Body {
+    /// What the bytes of a POST are.
+    #[must_use]
+    pub fn read(bytes: Bytes) -> Self {
+        match Message::parse(bytes.clone()) {
+            Ok(message) => Self::Message(message),
+            Err(ParseError::Batch) => Self::Batch(bytes),
+            Err(error) => Self::Unreadable(error),
+        }
+    }
+
+    /// The one message that it is.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::None | Self::Batch(_) | Self::Unreadable(_) => None,
+        }
+    }
 }
 
 impl FrontRequest {
@@ -56,6 +83,7 @@ impl FrontRequest {
     fn message(&mut self) -> Result<Message, ParseError> {
         match std::mem::take(&mut self.body) {
             Body::Message(message) => Ok(message),
+            Body::Batch(_) => Err(ParseError::Batch),
             Body::Unreadable(error) => Err(error),
             Body::None => Message::parse(Bytes::new()),
         }
@@ -82,8 +110,11 @@ pub struct Endpoint {
     pub upstream: Result<Upstream, Unavailable>,
     /// Who asks.
     pub caller: UserId,
-    /// How long an answer may be silent before it becomes a stream with comments in it.
+    /// How long a stream may be silent before a comment is put into it.
     pub quiet: Duration,
+    /// The call's place among those in flight: held until the call has ended, not only until the
+    /// client has gone. A stream that may stay open for hours needs none.
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What goes back to the client.

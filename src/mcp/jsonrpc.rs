@@ -188,6 +188,12 @@ impl Message {
         &self.body
     }
 
+    /// The whole message as it came, and nothing of where its parts lie.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
     /// Where the request's `params._meta.progressToken` lies, if it has one.
     ///
     /// # Errors

@@ -4,21 +4,30 @@
 //! who opened it; anybody else's request with its id finds nothing (a session id that is routed
 //! without checking who made it is a hijack).
 
+pub mod journal;
+pub mod log;
+mod registry;
+pub mod streams;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-use thiserror::Error;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::streams::Streams;
+pub use self::{
+    journal::{Journal, Record},
+    registry::{OpenError, Sessions},
+};
 use super::{
     ask::{Ask, Outcome},
     capabilities::{ClientCapabilities, LogLevel},
@@ -28,12 +37,9 @@ use super::{
 };
 use crate::domain::{ids::UserId, time::Timestamp};
 
-/// Messages that may wait for one client's stream before that client counts as too slow.
-const STREAM_CAPACITY: usize = 256;
-
 /// The session id on the wire: 32 hexadecimal digits, 128 random bits (transports, "Session
 /// Management": visible ASCII, unique, from a secure generator).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
@@ -62,6 +68,27 @@ impl std::fmt::Display for SessionId {
     }
 }
 
+/// How a client reaches its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// One endpoint; the session outlives every connection (2025-03-26 to 2025-11-25).
+    Streamable,
+    /// HTTP+SSE of 2024-11-05: the session is its one stream.
+    Sse,
+}
+
+/// Whether a session is written down.
+#[derive(Default)]
+enum Keeping {
+    /// It ends with this run.
+    #[default]
+    Not,
+    /// It is, and so is every change of it.
+    In(Arc<dyn Journal>),
+    /// It was closed: nothing brings it back.
+    Over,
+}
+
 /// One MCP client of one instance.
 pub struct Session {
     id: SessionId,
@@ -79,7 +106,9 @@ pub struct Session {
     listening: AtomicBool,
     /// Cancelled when the session ends.
     gone: CancellationToken,
-    stream: Mutex<Option<mpsc::Sender<Event>>>,
+    transport: Transport,
+    streams: Arc<Streams>,
+    keeping: Mutex<Keeping>,
     subscriptions: Mutex<HashSet<String>>,
     capabilities: ClientCapabilities,
     level: Mutex<Option<LogLevel>>,
@@ -118,11 +147,6 @@ pub struct SessionView {
     pub streaming: bool,
 }
 
-/// The stream cannot be opened.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("this session has a stream open already; close it first")]
-pub struct StreamTaken;
-
 /// What the client's `initialize` declares.
 fn declared(hello: &Bytes) -> ClientCapabilities {
     let message = Message::parse(hello.clone()).ok();
@@ -131,32 +155,75 @@ fn declared(hello: &Bytes) -> ClientCapabilities {
 }
 
 impl Session {
-    fn new(
-        owner: UserId,
-        version: &'static str,
-        hello: Bytes,
-        capabilities: ClientCapabilities,
-        inbox: Option<mpsc::Sender<Event>>,
-    ) -> Result<Self, OpenError> {
+    fn new(id: SessionId, owner: UserId, version: &'static str, hello: Bytes) -> Self {
         let now = Timestamp::now();
-        Ok(Self {
-            id: SessionId::generate().map_err(OpenError::Random)?,
+        Self {
+            id,
             owner,
             version,
             opened_at: now,
             last_seen: AtomicI64::new(now.0),
+            capabilities: declared(&hello),
             hello,
             child: Mutex::default(),
             at_child: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             gone: CancellationToken::new(),
-            stream: Mutex::default(),
+            transport: Transport::Streamable,
+            streams: Streams::new(0),
+            keeping: Mutex::default(),
             subscriptions: Mutex::default(),
-            capabilities,
             level: Mutex::default(),
             asks: Mutex::default(),
-            inbox,
-        })
+            inbox: None,
+        }
+    }
+
+    /// One of an earlier run, as if it had just been used. The child does not know it yet.
+    fn restored(record: Record, journal: &Arc<dyn Journal>) -> Self {
+        let mut session = Self::new(record.id, record.owner, record.version, record.hello);
+        session.opened_at = record.opened_at;
+        // No id of a stream of the earlier run may mean one of this run.
+        session.streams = Streams::new(u64::try_from(Timestamp::now().0).unwrap_or_default());
+        session.keeping = Mutex::new(Keeping::In(Arc::clone(journal)));
+        session.subscriptions = Mutex::new(record.subscriptions.into_iter().collect());
+        session.level = Mutex::new(record.level.as_deref().and_then(LogLevel::read));
+        session
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record {
+            id: self.id,
+            owner: self.owner,
+            version: self.version,
+            hello: self.hello.clone(),
+            subscriptions: self.subscriptions(),
+            level: self.level().map(|level| level.as_str().to_owned()),
+            opened_at: self.opened_at,
+            seen_at: Timestamp(self.last_seen.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Has what is kept of it written down.
+    fn changed(&self) {
+        if let Keeping::In(journal) = &*self.keeping.lock() {
+            journal.changed(self);
+        }
+    }
+
+    /// Ends its own stream, what is kept of it, and what the child asked its client.
+    fn close(&self) {
+        self.streams.hang_up_own();
+        self.gone.cancel();
+        let asks = std::mem::take(&mut self.asks.lock().waiting);
+        // Outside the lock: dropping an ask answers the child.
+        drop(asks);
+        let mut keeping = self.keeping.lock();
+        if let Keeping::In(journal) = std::mem::replace(&mut *keeping, Keeping::Over) {
+            journal.closed(self.id);
+        }
     }
 
     /// Its id.
@@ -216,41 +283,40 @@ impl Session {
         self.gone.clone()
     }
 
-    /// Opens the stream for messages that belong to no request.
-    ///
-    /// # Errors
-    /// When one is open: each message goes to exactly one stream, so there is only one.
-    pub fn open_stream(&self) -> Result<mpsc::Receiver<Event>, StreamTaken> {
-        let mut stream = self.stream.lock();
-        if stream.as_ref().is_some_and(|sender| !sender.is_closed()) {
-            return Err(StreamTaken);
-        }
-        let (sender, receiver) = mpsc::channel(STREAM_CAPACITY);
-        *stream = Some(sender);
-        Ok(receiver)
+    /// Its streams.
+    #[must_use]
+    pub const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
     }
 
-    /// Hands `event` to the open stream; gives it back when there is none. A reader that is too slow
-    /// loses its stream: it is never waited for.
+    /// Hands `event` to the session's own stream while a connection reads that; gives it back
+    /// otherwise. A reader that is too slow loses its stream: it is never waited for.
     #[must_use]
     pub fn deliver(&self, event: Event) -> Option<Event> {
         if let Some(inbox) = &self.inbox {
             return inbox.try_send(event).err().map(mpsc::error::TrySendError::into_inner);
         }
-        let mut stream = self.stream.lock();
-        let Some(sender) = stream.as_ref() else { return Some(event) };
-        match sender.try_send(event) {
-            Ok(()) => None,
-            Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => {
-                *stream = None;
-                Some(event)
-            }
+        if !self.streams.own_is_read() {
+            return Some(event);
+        }
+        if let Some(message) = self.written(event) {
+            self.streams.deliver(message);
+        }
+        None
+    }
+
+    /// The message that tells the client of `event`; `None` when it is none of the client's.
+    pub fn written(&self, event: Event) -> Option<Bytes> {
+        match event {
+            Event::Note(message) | Event::Answer(message) => Some(message.into_body()),
+            Event::Ask(ask) => self.ask(ask),
         }
     }
 
-    /// Keeps `note` for a client that has a stream but is not there just now.
+    /// Puts `note` into the stream of an answer that is being read, or keeps it for a client that
+    /// has had a stream of its own but is not there just now.
     pub fn keep(&self, note: Message) {
-        let _ = note;
+        self.streams.deliver(note.into_body());
     }
 
     /// What the client can be asked: it declared so in `initialize`.
@@ -273,7 +339,10 @@ impl Session {
 
     /// The client has said which log lines it wants.
     pub fn set_level(&self, level: LogLevel) {
-        *self.level.lock() = Some(level);
+        let before = self.level.lock().replace(level);
+        if before != Some(level) {
+            self.changed();
+        }
     }
 
     /// Takes a request of the child: the request to send to the client, under an id minted for this
@@ -318,12 +387,19 @@ impl Session {
 
     /// Remembers that the client follows a resource; `true` when it did not before.
     pub fn subscribe(&self, uri: &str) -> bool {
-        self.subscriptions.lock().insert(uri.to_owned())
+        let is_new = self.subscriptions.lock().insert(uri.to_owned());
+        if is_new {
+            self.changed();
+        }
+        is_new
     }
 
     /// Forgets it.
     pub fn unsubscribe(&self, uri: &str) {
-        self.subscriptions.lock().remove(uri);
+        let was_there = self.subscriptions.lock().remove(uri);
+        if was_there {
+            self.changed();
+        }
     }
 
     /// Whether the client follows this resource.
@@ -338,10 +414,10 @@ impl Session {
         self.subscriptions.lock().iter().cloned().collect()
     }
 
-    /// Whether its stream is open.
+    /// Whether a connection reads its own stream.
     #[must_use]
     pub fn streaming(&self) -> bool {
-        self.stream.lock().as_ref().is_some_and(|sender| !sender.is_closed())
+        self.streams.own_is_read()
     }
 
     fn view(&self) -> SessionView {
@@ -356,191 +432,20 @@ impl Session {
     }
 }
 
-/// Why no session could be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// All are in use.
-    #[error("{limit} sessions are open on this instance and all are in use; close one first")]
-    Full {
-        /// The limit.
-        limit: usize,
-    },
-    /// The operating system gave no randomness.
-    #[error("no randomness for a session id")]
-    Random(#[source] getrandom::Error),
-}
-
-/// The sessions of one instance.
-pub struct Sessions {
-    open: RwLock<HashMap<SessionId, Arc<Session>>>,
-    internal: RwLock<Vec<Weak<Session>>>,
-    limit: usize,
-}
-
-impl Sessions {
-    /// No sessions yet; at most `limit` at a time.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { open: RwLock::default(), internal: RwLock::default(), limit }
-    }
-
-    /// Opens a session. When the limit is reached, the one that was idle longest and has no stream
-    /// makes room: many clients never say goodbye.
-    ///
-    /// # Errors
-    /// When every session has a stream open, or there is no randomness.
-    pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
-        let capabilities = declared(&hello);
-        let session = Arc::new(Session::new(owner, version, hello, capabilities, None)?);
-        let mut open = self.open.write();
-        if open.len() >= self.limit {
-            let idle = open.values().filter(|session| !session.streaming());
-            let oldest = idle.min_by_key(|session| session.last_seen.load(Ordering::Relaxed)).map(|session| session.id);
-            let oldest = oldest.ok_or(OpenError::Full { limit: self.limit })?;
-            open.remove(&oldest);
-        }
-        open.insert(session.id, Arc::clone(&session));
-        Ok(session)
-    }
-
-    /// A session of ours with the child, and what the child says in it that belongs to no request.
-    /// Not listed, not counted, alive as long as it is held.
-    ///
-    /// # Errors
-    /// When there is no randomness.
-    pub fn open_internal(
-        &self,
-        owner: UserId,
-        hello: Bytes,
-    ) -> Result<(Arc<Session>, mpsc::Receiver<Event>), OpenError> {
-        let version = super::version::LATEST_SESSION_ERA;
-        let (inbox, received) = mpsc::channel(STREAM_CAPACITY);
-        let session = Arc::new(Session::new(owner, version, hello, ClientCapabilities::all(), Some(inbox))?);
-        let mut internal = self.internal.write();
-        internal.retain(|session| session.strong_count() > 0);
-        internal.push(Arc::downgrade(&session));
-        Ok((session, received))
-    }
-
-    /// Our own sessions.
-    #[must_use]
-    pub fn internal(&self) -> Vec<Arc<Session>> {
-        self.internal.read().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// The session with this id, if `owner` opened it.
-    #[must_use]
-    pub fn find(&self, id: &str, owner: UserId) -> Option<Arc<Session>> {
-        let id = SessionId::read(id)?;
-        let session = self.open.read().get(&id).filter(|session| session.owner == owner).cloned()?;
-        session.last_seen.store(Timestamp::now().0, Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// Ends a session; its stream ends with it.
-    pub fn close(&self, id: SessionId) {
-        if let Some(session) = self.open.write().remove(&id) {
-            *session.stream.lock() = None;
-            session.gone.cancel();
-        }
-    }
-
-    /// Ends sessions without a request for `idle` and without a stream; returns how many.
-    pub fn close_idle(&self, idle: Duration) -> usize {
-        let now = Timestamp::now();
-        let mut open = self.open.write();
-        let before = open.len();
-        open.retain(|_, session| {
-            let unused = now.0.saturating_sub(session.last_seen.load(Ordering::Relaxed));
-            session.streaming() || u128::try_from(unused).unwrap_or(0) < idle.as_millis()
-        });
-        before - open.len()
-    }
-
-    /// Ends every stream; the sessions stay. What is being answered is not touched.
-    pub fn end_streams(&self) {
-        for session in self.open.read().values() {
-            *session.stream.lock() = None;
-        }
-    }
-
-    /// Every open session, our own among them.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Session>> {
-        let mut all: Vec<Arc<Session>> = self.open.read().values().cloned().collect();
-        all.extend(self.internal());
-        all
-    }
-
-    /// What is shown of them.
-    #[must_use]
-    pub fn views(&self) -> Vec<SessionView> {
-        self.open.read().values().map(|session| session.view()).collect()
-    }
-
-    /// How many are open.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.open.read().len()
-    }
-
-    /// Whether none is open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether any session follows this resource.
-    #[must_use]
-    pub fn anyone_follows(&self, uri: &str) -> bool {
-        self.all().iter().any(|session| session.follows(uri))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(sessions: &Sessions, owner: UserId) -> Arc<Session> {
-        sessions.open(owner, "2025-11-25", Bytes::new()).unwrap()
-    }
-
     #[test]
-    fn only_its_owner_finds_a_session() {
-        let sessions = Sessions::new(10);
-        let (ann, bob) = (UserId::generate(), UserId::generate());
-        let id = open(&sessions, ann).id().to_string();
-        assert!(sessions.find(&id, ann).is_some());
-        assert!(sessions.find(&id, bob).is_none());
-        for wrong in ["", "x", "+0000000000000000000000000000000", &"0".repeat(32), &id.repeat(2)] {
-            assert!(sessions.find(wrong, ann).is_none(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_idle_one_makes_room_and_one_with_a_stream_never_does() {
-        let sessions = Sessions::new(2);
-        let ann = UserId::generate();
-        let first = open(&sessions, ann);
-        let _stream = first.open_stream().unwrap();
-        let second = open(&sessions, ann);
-        let third = open(&sessions, ann);
-        assert!(sessions.find(&first.id().to_string(), ann).is_some());
-        assert!(sessions.find(&second.id().to_string(), ann).is_none());
-        let _stream = third.open_stream().unwrap();
-        assert!(matches!(sessions.open(ann, "2025-11-25", Bytes::new()), Err(OpenError::Full { limit: 2 })));
-    }
-
-    #[test]
-    fn a_slow_reader_loses_its_stream() {
-        let sessions = Sessions::new(1);
-        let session = open(&sessions, UserId::generate());
-        let note = || Event::Note(Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap());
-        assert!(session.deliver(note()).is_some());
-        let _unread = session.open_stream().unwrap();
-        assert_eq!(session.open_stream().err(), Some(StreamTaken));
-        assert!((0..STREAM_CAPACITY).all(|_| session.deliver(note()).is_none()));
-        assert!(session.deliver(note()).is_some());
-        assert!(session.open_stream().is_ok());
+    fn what_no_connection_reads_is_given_back_or_kept() {
+        let id = SessionId::read(&"1".repeat(32)).unwrap();
+        let session = Session::new(id, UserId::generate(), "2025-11-25", Bytes::new());
+        let note = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap();
+        let event = || Event::Note(note.clone());
+        assert!(session.deliver(event()).is_some());
+        let reading = session.streams().open_own().unwrap();
+        assert!(session.deliver(event()).is_none());
+        drop(reading);
+        assert!(session.deliver(event()).is_some());
     }
 }

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::session::log::EventId;
+
 /// A comment line: keeps proxies and clients from giving up on a quiet stream; clients ignore it.
 pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// How long a client waits before it comes back to a stream that it lost, in milliseconds.
+const RETRY_MS: u32 = 1000;
 
 /// One message as an event (transports, "Sending Messages to the Server": `message` events).
 /// `message` holds no newline: it is one JSON text from one line.
@@ -19,6 +24,30 @@ pub fn event(message: &[u8]) -> Bytes {
     }
     out.put_slice(b"\n\n");
     out.freeze()
+}
+
+/// The same with its id, by which a client says what it has seen.
+#[must_use]
+pub fn numbered_event(id: EventId, message: &[u8]) -> Bytes {
+    let head = format!("id: {id}\n");
+    let event = event(message);
+    let mut out = BytesMut::with_capacity(head.len() + event.len());
+    out.put_slice(head.as_bytes());
+    out.put_slice(&event);
+    out.freeze()
+}
+
+/// An event without a message: names the place to resume from before there is anything to resume,
+/// and how soon to try (2025-11-25 transports, "Sending Messages to the Server").
+#[must_use]
+pub fn priming(id: EventId) -> Bytes {
+    Bytes::from(format!("id: {id}\nretry: {RETRY_MS}\ndata:\n\n"))
+}
+
+/// Where the client sends its messages (2024-11-05 transports, "HTTP with SSE").
+#[must_use]
+pub fn endpoint_event(address: &str) -> Bytes {
+    Bytes::from(format!("event: endpoint\ndata: {address}\n\n"))
 }
 
 /// Splits a stream of bytes into the `data` of its events.

@@ -33,6 +33,12 @@ pub fn negotiate(requested: &str) -> &'static str {
     SESSION_ERA.into_iter().find(|version| *version == requested).unwrap_or(LATEST_SESSION_ERA)
 }
 
+/// The version of that name, if it is one of the session era.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static str> {
+    SESSION_ERA.into_iter().find(|version| *version == name)
+}
+
 /// Whether an `MCP-Protocol-Version` header names a version that is served with sessions.
 #[must_use]
 pub fn is_supported(version: &str) -> bool {

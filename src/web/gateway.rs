@@ -9,32 +9,36 @@ mod body;
 mod render;
 mod rest;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
     web::{self, Data, Payload, ServiceConfig},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::admission::{Admitted, admit};
 use super::{error::ApiError, state::AppState};
 use crate::mcp::{
     era::{Era, classify},
     error::{Code, NO_ID, error_message},
-    front::{Answer, Body, Endpoint, Front, FrontRequest, Verb, sessions::SessionFront, stateless::StatelessFront},
+    front::{
+        Answer, Body, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront, stateless::StatelessFront,
+    },
     http::{SESSION_HEADER, VERSION_HEADER},
-    jsonrpc::Message,
     mirrored::Mirrored,
 };
 
-/// How long an answer may be silent before it becomes a stream with comments in it.
+/// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The routes of instances. Registered last: their first segment is a variable.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(web::resource("/{a}/{b}/mcp").route(web::route().to(mcp)))
+        .service(web::resource("/{a}/{b}/sse").route(web::route().to(sse)))
+        .service(web::resource("/{a}/{b}/messages").route(web::route().to(messages)))
         .service(web::resource("/{a}/{b}/health").route(web::get().to(rest::health)))
         .service(web::resource("/{a}/{b}/mcp/tools").route(web::get().to(rest::tools)))
         .service(web::resource("/{a}/{b}/mcp/call").route(web::post().to(rest::call)))
@@ -43,73 +47,146 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 }
 
 async fn mcp(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
-    let answer = match verb_of(request.method()) {
-        Some(verb) => serve(&request, payload, &state, &admitted, verb).await,
-        None => Answer::NotAllowed { allow: "GET, POST, DELETE" },
+    let mut admitted = admit(&request, &state).await?;
+    let permit = admitted.permit.take();
+    let (answer, permit) = match verb_of(&request, &[Verb::Get, Verb::Post, Verb::Delete]) {
+        Some(verb) => serve(&request, payload, &state, &admitted, permit, verb).await,
+        None => (Answer::NotAllowed { allow: "GET, POST, DELETE" }, permit),
     };
-    let status = render::status_of(&answer);
+    let session = header_of(&request, SESSION_HEADER);
+    Ok(finish(&request, &state, &admitted, ("mcp", session), render::Response { answer, permit }))
+}
+
+/// Has the front of the client's era answer. The permit comes back where the call ends with the answer.
+async fn serve(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &AppState,
+    admitted: &Admitted,
+    permit: Option<OwnedSemaphorePermit>,
+    verb: Verb,
+) -> (Answer, Option<OwnedSemaphorePermit>) {
+    let front_request = match read(request, payload, state, verb).await {
+        Ok(front_request) => front_request,
+        Err(refusal) => return (refusal, permit),
+    };
+    match classify(front_request.version.as_deref(), front_request.body.message()) {
+        Era::Session => {
+            let endpoint = Endpoint { permit, ..endpoint(admitted, state).await };
+            (SessionFront.serve(endpoint, front_request).await, None)
+        }
+        Era::Stateless => {
+            let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            let front_request = FrontRequest { mirrored: Mirrored::collect(headers), ..front_request };
+            (StatelessFront.serve(endpoint(admitted, state).await, front_request).await, permit)
+        }
+    }
+}
+
+/// HTTP+SSE of 2024-11-05: the stream.
+async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let admitted = admit(&request, &state).await?;
+    let answer = match verb_of(&request, &[Verb::Get]) {
+        Some(verb) => match read(&request, payload, &state, verb).await {
+            Ok(front_request) => {
+                let messages = messages_path(&request, &state);
+                http_sse::open(endpoint(&admitted, &state).await, &front_request, &messages)
+            }
+            Err(refusal) => refusal,
+        },
+        None => Answer::NotAllowed { allow: "GET" },
+    };
+    Ok(finish(&request, &state, &admitted, ("sse", None), render::Response { answer, permit: None }))
+}
+
+/// HTTP+SSE of 2024-11-05: what the client says.
+async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let mut admitted = admit(&request, &state).await?;
+    let permit = admitted.permit.take();
+    let id = session_in(request.query_string());
+    let answer = match verb_of(&request, &[Verb::Post]) {
+        Some(verb) => match read(&request, payload, &state, verb).await {
+            Ok(front_request) => {
+                let endpoint = Endpoint { permit, ..endpoint(&admitted, &state).await };
+                http_sse::post(endpoint, front_request, id.as_deref()).await
+            }
+            Err(refusal) => refusal,
+        },
+        None => Answer::NotAllowed { allow: "POST" },
+    };
+    let response = render::Response { answer, permit: None };
+    Ok(finish(&request, &state, &admitted, ("messages", id.as_deref()), response))
+}
+
+/// The path to which a client of `…/sse` posts, as it reaches us: a proxy may serve us below a path.
+fn messages_path(request: &HttpRequest, state: &AppState) -> String {
+    let below = state.public_url.path().trim_end_matches('/');
+    let path = request.path();
+    format!("{below}{}/messages", path.strip_suffix("/sse").unwrap_or(path))
+}
+
+fn session_in(query: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "session_id").map(|(_, value)| value.into_owned())
+}
+
+/// Counts and logs the answer, and makes it a response.
+fn finish(
+    request: &HttpRequest,
+    state: &AppState,
+    admitted: &Admitted,
+    (target, session): (&str, Option<&str>),
+    response: render::Response,
+) -> HttpResponse {
+    let status = response.status();
     if status >= 500 {
         state.metrics.call_errors.fetch_add(1, Relaxed);
     }
-    admitted.record(&state, request.method().as_str(), "mcp", header_of(&request, SESSION_HEADER), status);
-    Ok(render::response(answer, admitted.permit))
+    admitted.record(state, request.method().as_str(), target, session, status);
+    response.render()
 }
 
-async fn serve(request: &HttpRequest, payload: Payload, state: &AppState, admitted: &Admitted, verb: Verb) -> Answer {
+async fn endpoint(admitted: &Admitted, state: &AppState) -> Endpoint {
+    let route = &admitted.route;
+    Endpoint {
+        sessions: Arc::clone(&route.sessions),
+        upstream: route.connect(state.config.runtime.wake_timeout).await,
+        caller: admitted.principal.user,
+        quiet: QUIET,
+        permit: None,
+    }
+}
+
+async fn read(request: &HttpRequest, payload: Payload, state: &AppState, verb: Verb) -> Result<FrontRequest, Answer> {
     let limit = state.config.server.max_body_bytes;
     let body = match verb {
-        Verb::Post => match body::read(request, payload, limit).await {
-            Ok(body) => Message::parse(body).map_or_else(Body::Unreadable, Body::Message),
-            Err(error) => {
-                let body = error_message(NO_ID, Code::InvalidRequest, &error.to_string());
-                return Answer::Json { status: error.status(), body, session: None };
-            }
-        },
+        Verb::Post => body::read(request, payload, limit).await.map(Body::read).map_err(|error| {
+            let body = error_message(NO_ID, Code::InvalidRequest, &error.to_string());
+            Answer::Json { status: error.status(), body, session: None }
+        })?,
         Verb::Get | Verb::Delete => Body::None,
     };
-    let message = match &body {
-        Body::Message(message) => Some(message),
-        Body::None | Body::Unreadable(_) => None,
-    };
-    let era = classify(header_of(request, VERSION_HEADER), message);
     let text = |name: &str| header_of(request, name).map(str::to_owned);
-    let front_request = FrontRequest {
+    Ok(FrontRequest {
         verb,
         accept: text(header::ACCEPT.as_str()),
         content_type: text(header::CONTENT_TYPE.as_str()),
         session: text(SESSION_HEADER),
         version: text(VERSION_HEADER),
-        mirrored: match era {
-            Era::Stateless => mirrored_of(request),
-            Era::Session => Mirrored::default(),
-        },
+        last_event_id: text("last-event-id"),
+        mirrored: Mirrored::default(),
         body,
-    };
-    let route = &admitted.route;
-    let endpoint = Endpoint {
-        sessions: std::sync::Arc::clone(&route.sessions),
-        upstream: route.connect(state.config.runtime.wake_timeout).await,
-        caller: admitted.principal.user,
-        quiet: QUIET,
-    };
-    match era {
-        Era::Session => SessionFront.serve(endpoint, front_request).await,
-        Era::Stateless => StatelessFront.serve(endpoint, front_request).await,
-    }
+    })
 }
 
-fn mirrored_of(request: &HttpRequest) -> Mirrored {
-    Mirrored::collect(request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
-}
-
-fn verb_of(method: &Method) -> Option<Verb> {
-    match *method {
-        Method::GET => Some(Verb::Get),
-        Method::POST => Some(Verb::Post),
-        Method::DELETE => Some(Verb::Delete),
-        _ => None,
-    }
+fn verb_of(request: &HttpRequest, allowed: &[Verb]) -> Option<Verb> {
+    let verb = match *request.method() {
+        Method::GET => Verb::Get,
+        Method::POST => Verb::Post,
+        Method::DELETE => Verb::Delete,
+        _ => return None,
+    };
+    allowed.contains(&verb).then_some(verb)
 }
 
 fn header_of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod postgres;
 pub(crate) mod procs;
+pub(crate) mod raw;
 pub(crate) mod rest;
 pub(crate) mod services;
 pub(crate) mod user;

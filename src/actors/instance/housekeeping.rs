@@ -30,6 +30,8 @@ use crate::{
 
 /// Between two writes of the access log.
 const FLUSH: Duration = Duration::from_secs(1);
+/// Between two looks for client sessions, streams and questions that nobody comes back for.
+const SWEEP: Duration = Duration::from_secs(60);
 /// Between two looks at the age of the logs.
 const MAINTAIN: Duration = Duration::from_secs(600);
 /// Samples between two walks over the directories.
@@ -112,8 +114,10 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
             actix_rt::spawn(write_lines(lines));
         }
     });
-    context.run_interval(MAINTAIN, |actor, _| {
+    context.run_interval(SWEEP, |actor, _| {
         actor.route.sessions.close_idle(actor.runtime.config.session_idle);
+    });
+    context.run_interval(MAINTAIN, |actor, _| {
         let access = actor.housekeeping.access_log.get().cloned();
         let error = actor.running.as_ref().and_then(|running| running.log.clone());
         let logs: Vec<Arc<LogFile>> = access.into_iter().chain(error).collect();

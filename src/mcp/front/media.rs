@@ -3,6 +3,11 @@
 use super::Answer;
 use crate::mcp::error::{Code, NO_ID, error_message};
 
+/// Media type of one message.
+pub(super) const JSON: &str = "application/json";
+/// Media type of a stream of events.
+pub(super) const STREAM: &str = "text/event-stream";
+
 /// Refuses a request whose client does not take what may be answered. An absent header accepts
 /// everything.
 pub(super) fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), Answer> {
@@ -23,15 +28,13 @@ pub(super) fn check_accept(accept: Option<&str>, needed: &[&str]) -> Result<(), 
 
 /// Whether the client names events before JSON: where both would do, it gets events.
 pub(super) fn prefers_events(accept: Option<&str>) -> bool {
-    accept.is_some_and(|accept| {
-        ranges(accept).next().is_some_and(|range| range.eq_ignore_ascii_case("text/event-stream"))
-    })
+    accept.is_some_and(|accept| ranges(accept).next().is_some_and(|range| range.eq_ignore_ascii_case(STREAM)))
 }
 
 /// Refuses a body that is not said to be JSON.
 pub(super) fn check_json(content_type: Option<&str>) -> Result<(), Answer> {
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
+    if media_type.eq_ignore_ascii_case(JSON) {
         Ok(())
     } else {
         Err(refuse(415, "Content-Type must be application/json"))

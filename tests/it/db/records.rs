@@ -4,6 +4,7 @@ use berth::{
     db::{
         DbError,
         audit::{self, NewEntry},
+        client_sessions::{self, ClientSession},
         credentials::{self, Credential, NewSecret},
         events, instances,
         services::{self, Service},
@@ -209,5 +210,38 @@ fn settings_are_put_over_or_only_once() {
         test.write(|c| settings::put(c, "l", "4"));
         assert_eq!(test.read(|c| settings::get(c, "k")).as_deref(), Some("3"));
         assert_eq!(test.read(|c| settings::get(c, "l")).as_deref(), Some("4"));
+    }
+}
+
+#[test]
+fn client_sessions_go_with_their_instance_and_their_user() {
+    for test in TestDb::each() {
+        let (ann, bob) = (test.user("a@b.c"), test.user("b@b.c"));
+        let instance = test.create(&new_instance(ann.id, "gmail"), 3).unwrap();
+        let session = |id: &str, user_id| ClientSession {
+            id: id.to_owned(),
+            instance_id: instance.id,
+            user_id,
+            transport: "streamable_http".to_owned(),
+            version: "2025-11-25".to_owned(),
+            hello: "{}".to_owned(),
+            subscriptions: vec!["a".to_owned(), "b\"".to_owned()],
+            level: Some("info".to_owned()),
+            opened_at: Timestamp(1),
+            seen_at: Timestamp(2),
+        };
+        let (of_ann, of_bob) = (session("1", ann.id), session("2", bob.id));
+        assert!(test.write(|c| client_sessions::put(c, &of_ann)));
+        assert!(test.write(|c| client_sessions::put(c, &of_bob)));
+        let changed = ClientSession { level: None, subscriptions: Vec::new(), seen_at: Timestamp(3), ..of_ann };
+        assert!(test.write(|c| client_sessions::put(c, &changed)));
+        assert_eq!(test.read(client_sessions::list_all), [changed.clone(), of_bob.clone()]);
+        assert!(!test.write(|c| client_sessions::put(c, &session("3", UserId::generate()))));
+        test.write(|c| client_sessions::delete(c, "no such"));
+        test.write(|c| users::delete(c, bob.id));
+        assert_eq!(test.read(client_sessions::list_all), std::slice::from_ref(&changed));
+        test.write(|c| instances::delete(c, instance.id));
+        assert_eq!(test.read(client_sessions::list_all), []);
+        assert!(!test.write(|c| client_sessions::put(c, &changed)));
     }
 }

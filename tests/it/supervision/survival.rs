@@ -60,18 +60,6 @@ fn after_a_polite_end_everything_comes_back() {
 }
 
 #[test]
-fn a_session_of_an_earlier_run_is_answered_as_unknown() {
-    let mut app = TestApp::start();
-    let ann = app.user("ann");
-    let instance = ann.create("fake");
-    let client = ann.connect(&instance);
-    app.stop();
-    app.start_again();
-    ann.wait(&instance.id, "running");
-    client.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).expect(404);
-}
-
-#[test]
 fn processes_of_another_data_directory_are_nobodys_business() {
     let other = TestApp::start();
     let bob = other.user("bob");

@@ -55,7 +55,8 @@ impl Reply {
             return if self.body.is_empty() { Vec::new() } else { vec![self.json()] };
         }
         let text = self.text();
-        let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+        // An event without data only names the place to resume from.
+        let data = text.lines().filter_map(|line| line.strip_prefix("data:")).filter(|data| !data.is_empty());
         data.map(|data| serde_json::from_str(data).unwrap()).collect()
     }
 }

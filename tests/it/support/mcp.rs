@@ -166,7 +166,8 @@ impl Stream {
         thread::spawn(move || {
             for line in BufReader::new(body).lines() {
                 let Ok(line) = line else { return };
-                let Some(data) = line.strip_prefix("data:") else { continue };
+                // An event without data only names the place to resume from.
+                let Some(data) = line.strip_prefix("data:").filter(|data| !data.is_empty()) else { continue };
                 let message =
                     serde_json::from_str(data).unwrap_or_else(|error| Value::from(format!("{error}: {data}")));
                 if sender.send(message).is_err() {
