@@ -292,7 +292,10 @@ impl Call {
             };
             match next {
                 Some(Ok(message)) => match message.kind() {
-                    Kind::Response => return Ok(Event::Answer(message.with_id(&self.id))),
+                    Kind::Response if message.answers(&self.id) => {
+                        return Ok(Event::Answer(message.with_id(&self.id)));
+                    }
+                    Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
                     Kind::Notification => return Ok(Event::Note(message)),
                     Kind::Request => {
                         let clock = Some(Arc::clone(&self.clock));

@@ -155,7 +155,10 @@ impl Call {
                 };
                 match next {
                     Some(Ok(message)) => match message.kind() {
-                        Kind::Response => return Some((Event::Answer(message.with_id(&call.id)), None)),
+                        Kind::Response if message.answers(&call.id) => {
+                            return Some((Event::Answer(message.with_id(&call.id)), None));
+                        }
+                        Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
                         Kind::Notification => {
                             call.peer.heard(&message);
                             return Some((Event::Note(message), Some(call)));
