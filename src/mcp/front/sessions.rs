@@ -65,7 +65,8 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, A
     }
     let session = session_of(&endpoint, &request, message.id())?;
     if message.kind() == Kind::Request {
-        return Ok(answers::call(endpoint, session, message).await);
+        let prefers_events = media::prefers_events(request.accept.as_deref());
+        return Ok(answers::call(endpoint, session, message, prefers_events).await);
     }
     take(&endpoint, &session, message).await?;
     Ok(Answer::Empty { status: 202 })

@@ -161,8 +161,9 @@ impl SessionStdio {
     fn ask(&self, request: Message, done: impl FnOnce() + Send + 'static) -> Ask {
         let (pipe, id) = (Arc::clone(&self.pipe), request.id().to_owned());
         Ask::new(request, move |outcome| {
-            pipe.respond(&id, &outcome);
+            // First: the child may ask the next thing before this thread gets any further.
             done();
+            pipe.respond(&id, &outcome);
         })
     }
 

@@ -36,7 +36,9 @@ type Call = LocalBoxFuture<'static, Result<Reply, UpstreamError>>;
 pub(in crate::mcp::front) type Said = LocalBoxStream<'static, Event>;
 
 /// Hands on one request and answers it.
-pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Message) -> Answer {
+///
+/// A client that names events before JSON gets events, whenever the answer comes.
+pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Message, prefers_events: bool) -> Answer {
     let id = request.id().to_owned();
     let Endpoint { upstream, permit, quiet, .. } = endpoint;
     let upstream = match upstream {
@@ -45,7 +47,8 @@ pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Mes
     };
     let call = upstream.sessions.call(Arc::clone(&session), request, Terms::default());
     let mut begun = Begun { call: Some(call), permit };
-    match begun.soon(&id).await {
+    let begun_well = if prefers_events { Err(begun.whole(&id)) } else { begun.soon(&id).await };
+    match begun_well {
         Ok(body) => Answer::Json { status: 200, body, session: None },
         Err(said) => {
             let permit = begun.permit.take();
@@ -87,6 +90,13 @@ impl Begun {
             (Err(_), Some(call)) => Err(said(call, id.to_owned())),
             (Err(_), None) => Err(stream::empty().boxed_local()),
         }
+    }
+}
+
+impl Begun {
+    /// All that will be said, as a stream.
+    fn whole(&mut self, id: &str) -> Said {
+        self.call.take().map_or_else(|| stream::empty().boxed_local(), |call| said(call, id.to_owned()))
     }
 }
 
