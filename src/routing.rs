@@ -7,7 +7,6 @@ mod access;
 mod table;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -32,11 +31,7 @@ use crate::{
         names::ServiceName,
         time::Timestamp,
     },
-    mcp::{
-        error::Unavailable,
-        session::{Session, Sessions},
-        upstream::Upstream,
-    },
+    mcp::{error::Unavailable, session::Sessions, upstream::Upstream},
 };
 
 /// Whether there is a child to hand calls to.
@@ -68,8 +63,38 @@ pub struct Route {
     in_flight: Arc<Semaphore>,
     last_used: AtomicI64,
     usage: Mutex<Option<Usage>>,
-    /// Sessions for callers of the REST forms, one per user.
-    rest: Mutex<HashMap<UserId, Arc<Session>>>,
+}
+
+/// What clients have open, of one instance or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Sessions.
+    pub sessions: usize,
+    /// Calls that wait for their client's input.
+    pub parked: usize,
+    /// Listen streams of clients without a session.
+    pub listens: usize,
+    /// Calls that the child has not answered; the parked ones among them.
+    pub in_flight: usize,
+}
+
+impl Traffic {
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::iter::Sum for Traffic {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            sessions: sum.sessions + one.sessions,
+            parked: sum.parked + one.parked,
+            listens: sum.listens + one.listens,
+            in_flight: sum.in_flight + one.in_flight,
+        })
+    }
 }
 
 impl Route {
@@ -95,7 +120,6 @@ impl Route {
             in_flight: Arc::new(Semaphore::new(max_in_flight)),
             last_used: AtomicI64::new(Timestamp::now().0),
             usage: Mutex::default(),
-            rest: Mutex::default(),
         })
     }
 
@@ -111,6 +135,19 @@ impl Route {
         match &**self.link.load() {
             Link::Up(upstream) => Some(upstream.clone()),
             Link::Down => None,
+        }
+    }
+
+    /// What its clients have open now.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let sessions = self.sessions.len();
+        let Some(upstream) = self.upstream() else { return Traffic { sessions, ..Traffic::default() } };
+        Traffic {
+            sessions,
+            parked: upstream.held.parked(),
+            listens: upstream.held.listens(),
+            in_flight: upstream.pulse.in_flight(),
         }
     }
 
@@ -179,26 +216,6 @@ impl Route {
                 return Err(Unavailable { detail: "the instance is being removed".to_owned() });
             }
         }
-    }
-
-    /// The session with which this user's REST calls reach the child, and whether it is new.
-    ///
-    /// # Errors
-    /// When no session can be opened.
-    pub fn rest_session(
-        &self,
-        user: UserId,
-        hello: bytes::Bytes,
-    ) -> Result<(Arc<Session>, bool), crate::mcp::session::OpenError> {
-        let mut rest = self.rest.lock();
-        if let Some(session) = rest.get(&user)
-            && let Some(session) = self.sessions.find(&session.id().to_string(), user)
-        {
-            return Ok((session, false));
-        }
-        let session = self.sessions.open(user, crate::mcp::version::LATEST_SESSION_ERA, hello)?;
-        rest.insert(user, Arc::clone(&session));
-        Ok((session, true))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     domain::names::ServiceName,
     mcp::{
         era::Era,
+        error::UpstreamError,
         stdio::{Pipe, Probed, StatelessStdio, StdioLimits},
     },
     process::{Child, LaunchSpec, Launcher},
@@ -108,7 +109,7 @@ pub(super) async fn probe(
     limits: StdioLimits,
     timeout: Duration,
 ) -> Option<Era> {
-    let Child { stdin, stdout, mut stderr, tree, .. } = launcher.launch(spec).await.ok()?;
+    let Child { stdin, stdout, mut stderr, exit, tree, .. } = launcher.launch(spec).await.ok()?;
     let (pipe, reading) = Pipe::start(stdin, stdout, limits);
     let read = Arc::clone(&pipe);
     let tasks = [
@@ -117,7 +118,11 @@ pub(super) async fn probe(
         // A child whose standard error is not read would block.
         actix_rt::spawn(async move { drop(tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await) }),
     ];
-    let probed = StatelessStdio::probe(Arc::clone(&pipe), timeout.min(MAX_PROBE)).await;
+    let probed = tokio::select! {
+        probed = StatelessStdio::probe(Arc::clone(&pipe), timeout.min(MAX_PROBE)) => probed,
+        // Its pipes may live on in something that it has left behind.
+        _ = exit => Err(UpstreamError::Closed { reason: "the probed process ended".to_owned() }),
+    };
     pipe.close("it was only probed");
     for task in tasks {
         task.abort();

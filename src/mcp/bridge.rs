@@ -20,11 +20,15 @@ mod round;
 mod state;
 pub(super) mod tools;
 
-pub(in crate::mcp) use self::for_stateless::OUR_CAPABILITIES;
 pub use self::{
     for_sessions::ForSessions,
     for_stateless::ForStateless,
     held::{Held, HeldLimits},
+};
+pub(super) use self::{
+    for_stateless::{OUR_CAPABILITIES, answer_of},
+    held::{Counted, Kind},
+    results::plain,
 };
 
 use std::sync::Arc;

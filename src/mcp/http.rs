@@ -93,11 +93,11 @@ impl HttpChild {
     }
 
     /// A request with the headers that every one carries.
-    fn request(&self, method: Method) -> ClientRequest {
-        let accept = if method == Method::GET { "text/event-stream" } else { BOTH_TYPES };
+    fn request(&self, method: &Method) -> ClientRequest {
+        let accept = if *method == Method::GET { "text/event-stream" } else { BOTH_TYPES };
         let mut request =
             client::local().request(method.clone(), self.url.as_str()).insert_header((header::ACCEPT, accept));
-        if method == Method::POST {
+        if *method == Method::POST {
             request = request.insert_header((header::CONTENT_TYPE, "application/json"));
         }
         for (name, value) in &self.target.headers {

@@ -335,6 +335,13 @@ impl Message {
         Bytes::from(line)
     }
 
+    /// Whether it is the response to the request with this id, raw JSON, however that is written.
+    #[must_use]
+    pub fn answers(&self, id: &str) -> bool {
+        let value = |raw: &str| serde_json::from_str::<serde_json::Value>(raw).ok();
+        self.kind == Kind::Response && (self.id() == id || value(self.id()) == value(id))
+    }
+
     /// Where the id lies.
     #[must_use]
     pub fn id_span(&self) -> Option<Range<usize>> {

@@ -46,6 +46,12 @@ pub struct Gauges {
     pub instances: Vec<(&'static str, u64)>,
     /// Open client sessions.
     pub sessions: u64,
+    /// Calls that wait for input of their clients.
+    pub parked: u64,
+    /// Listen streams of clients without a session.
+    pub listens: u64,
+    /// Calls that children have not answered.
+    pub in_flight: u64,
     /// Leased ports.
     pub ports: u64,
 }
@@ -88,6 +94,9 @@ impl Metrics {
         }
         let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register("sessions", "Open client sessions", gauge(gauges.sessions));
+        registry.register("parked_calls", "Calls that wait for input of their clients", gauge(gauges.parked));
+        registry.register("listen_streams", "Listen streams of clients without a session", gauge(gauges.listens));
+        registry.register("calls_in_flight", "Calls that children have not answered", gauge(gauges.in_flight));
         registry.register("leased_ports", "Ports leased to HTTP children", gauge(gauges.ports));
         let mut text = String::new();
         encode(&mut text, &registry)?;
@@ -123,13 +132,23 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record_call(Duration::from_micros(70));
         metrics.record_call(Duration::from_secs(3600));
-        let gauges = Gauges { instances: vec![("running", 2), ("failed", 0)], sessions: 3, ports: 1 };
+        let gauges = Gauges {
+            instances: vec![("running", 2), ("failed", 0)],
+            sessions: 3,
+            parked: 2,
+            listens: 4,
+            in_flight: 5,
+            ports: 1,
+        };
         let text = metrics.render(&gauges).unwrap();
         for line in [
             "berth_calls_total 2",
             "berth_orphans_total 0",
             "berth_instances{state=\"running\"} 2",
             "berth_sessions 3",
+            "berth_parked_calls 2",
+            "berth_listen_streams 4",
+            "berth_calls_in_flight 5",
             "berth_call_duration_seconds_bucket{le=\"0.0001\"} 1",
             "berth_call_duration_seconds_bucket{le=\"+Inf\"} 2",
         ] {

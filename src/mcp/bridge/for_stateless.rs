@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OnceCell, mpsc};
 
 use super::{
-    held::{Counted, Held, Kind},
+    held::Held,
     listeners::{Filter, Listeners, Listening, tagged},
     parked::{Parked, Parking, Source},
     results,
@@ -242,10 +242,6 @@ impl ForStateless {
             Ok(filter) => filter.honoured(&base.capabilities),
             Err(text) => return refuse(request, &text),
         };
-        let Some(counted) = self.held.take(Kind::Listen) else {
-            let text = "as many streams as allowed are listening on this instance; close one first";
-            return Reply::Answer(Message::failure(request.id(), Code::Internal, text));
-        };
         let id = request.id().to_owned();
         let acknowledged = tagged(&acknowledgement(&filter), &id);
         let (number, heard, fresh) = self.listeners.add(filter, id.clone());
@@ -255,7 +251,7 @@ impl ForStateless {
         }
         self.hear_child(&base.session);
         let first = stream::once(async move { Event::Note(acknowledged) });
-        Reply::Events(first.chain(Open { heard, id, _listening: listening, _counted: counted }.events()).boxed_local())
+        Reply::Events(first.chain(Open { heard, id, _listening: listening }.events()).boxed_local())
     }
 
     /// An HTTP child says what concerns everybody on a stream of its own, which must be open.
@@ -274,7 +270,6 @@ struct Open {
     heard: mpsc::Receiver<Message>,
     id: String,
     _listening: Listening,
-    _counted: Counted,
 }
 
 impl Open {
@@ -401,7 +396,7 @@ impl Fetch for ForStateless {
 }
 
 /// The answer of a call that nobody else reads.
-pub(super) async fn answer_of(reply: Reply) -> Result<Message, UpstreamError> {
+pub(in crate::mcp) async fn answer_of(reply: Reply) -> Result<Message, UpstreamError> {
     match reply {
         Reply::Answer(answer) => Ok(answer),
         Reply::Events(mut events) => loop {

@@ -29,15 +29,17 @@ pub struct Held {
 }
 
 /// One of what is counted, for as long as it is held.
-pub(super) struct Counted {
+pub(in crate::mcp) struct Counted {
     held: Arc<Held>,
     kind: Kind,
 }
 
 /// What is counted.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::mcp) enum Kind {
+    /// A call that waits for input.
     Parked,
+    /// A listen stream.
     Listen,
 }
 
@@ -68,7 +70,7 @@ impl Held {
     }
 
     /// Counts one more; `None` when there are as many as may be.
-    pub(super) fn take(self: &Arc<Self>, kind: Kind) -> Option<Counted> {
+    pub(in crate::mcp) fn take(self: &Arc<Self>, kind: Kind) -> Option<Counted> {
         let (count, limit) = self.slot(kind);
         let taken = count.fetch_update(Relaxed, Relaxed, |count| (count < limit).then_some(count + 1));
         taken.is_ok().then(|| Counted { held: Arc::clone(self), kind })

@@ -57,7 +57,7 @@ pub(super) fn complete(answer: &Message, method: &str, server_info: Option<&str>
 
 /// `answer` without what only results of the stateless era have: a client with sessions would take
 /// them for members of the server's own.
-pub(super) fn plain(answer: &Message) -> Message {
+pub(in crate::mcp) fn plain(answer: &Message) -> Message {
     const ADDED: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
     let Some(there) = answer.result().and_then(members) else { return answer.clone() };
     if !there.iter().any(|member| ADDED.iter().any(|name| member.is(name))) {

@@ -3,16 +3,21 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::mcp::{
-    error::UpstreamError,
-    jsonrpc::Message,
-    session::Session,
-    upstream::{Event, Reply, Terms, Upstream},
+use crate::{
+    domain::ids::UserId,
+    mcp::{
+        bridge::{answer_of, plain, tools::page_params},
+        error::UpstreamError,
+        jsonrpc::Message,
+        meta::RequestMeta,
+        mirrored::Mirrored,
+        stdio::our_keys,
+        upstream::{StatelessCall, Upstream},
+    },
 };
 
 /// Pages of a tool list that are followed before the server is taken to be looping.
@@ -50,35 +55,15 @@ struct CallParams<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<&'a RawValue>,
-}
-
-/// The `initialize` with which a REST caller's session is opened.
-#[must_use]
-pub fn hello() -> Bytes {
-    Bytes::from(format!(
-        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{{"name":"berth-rest","version":"{}"}}}}}}"#,
-        crate::mcp::version::LATEST_SESSION_ERA,
-        env!("CARGO_PKG_VERSION")
-    ))
-}
-
-/// Opens a REST caller's session with the child.
-///
-/// # Errors
-/// When the child does not answer.
-pub async fn open(upstream: &Upstream, session: &Arc<Session>) -> Result<(), RestError> {
-    let message = parse(hello())?;
-    Arc::clone(&upstream.sessions).open(Arc::clone(session), message).await?;
-    let initialized = parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#))?;
-    Arc::clone(&upstream.sessions).notify(Arc::clone(session), initialized).await?;
-    Ok(())
+    #[serde(rename = "_meta")]
+    meta: Box<RawValue>,
 }
 
 /// All tools, every page: `{"tools":[…]}` with each tool as the server wrote it.
 ///
 /// # Errors
 /// When the child does not answer or refuses.
-pub async fn list_tools(upstream: &Upstream, session: &Arc<Session>) -> Result<Bytes, RestError> {
+pub async fn list_tools(upstream: &Upstream, caller: UserId) -> Result<Bytes, RestError> {
     #[derive(Deserialize)]
     struct Page<'a> {
         #[serde(borrow, default)]
@@ -89,8 +74,7 @@ pub async fn list_tools(upstream: &Upstream, session: &Arc<Session>) -> Result<B
     let mut tools: Vec<Box<RawValue>> = Vec::new();
     let mut cursor: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let params = cursor.map(|cursor| serde_json::json!({ "cursor": cursor }).to_string());
-        let answer = ask(upstream, session, "tools/list", params.as_deref()).await?;
+        let answer = ask(upstream, caller, "tools/list", &page_params(cursor.as_deref(), Some(&our_keys()))).await?;
         let result = answer.result().unwrap_or("{}");
         let page: Page<'_> =
             serde_json::from_str(result).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
@@ -108,40 +92,29 @@ pub async fn list_tools(upstream: &Upstream, session: &Arc<Session>) -> Result<B
 ///
 /// # Errors
 /// When the child does not answer or refuses.
-pub async fn call_tool(upstream: &Upstream, session: &Arc<Session>, body: &CallBody) -> Result<Bytes, RestError> {
-    let params = CallParams { name: &body.name, arguments: body.arguments.as_deref() };
-    let params =
-        serde_json::to_string(&params).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;
-    let answer = ask(upstream, session, "tools/call", Some(&params)).await?;
+pub async fn call_tool(upstream: &Upstream, caller: UserId, body: &CallBody) -> Result<Bytes, RestError> {
+    let params = CallParams { name: &body.name, arguments: body.arguments.as_deref(), meta: raw(&our_keys())? };
+    let params = serde_json::to_string(&params).map_err(|error| broken(&error))?;
+    let answer = ask(upstream, caller, "tools/call", &params).await?;
     Ok(Bytes::copy_from_slice(answer.result().unwrap_or("{}").as_bytes()))
 }
 
-async fn ask(
-    upstream: &Upstream,
-    session: &Arc<Session>,
-    method: &str,
-    params: Option<&str>,
-) -> Result<Message, RestError> {
-    let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
-    let request = parse(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{params}}}"#)))?;
-    let reply = Arc::clone(&upstream.sessions).call(Arc::clone(session), request, Terms::default()).await?;
-    let answer = match reply {
-        Reply::Answer(answer) => answer,
-        Reply::Events(mut events) => loop {
-            // Whoever has no MCP client cannot be asked anything: a dropped ask is answered so.
-            match events.next().await {
-                Some(Event::Answer(answer)) => break answer,
-                Some(Event::Note(_) | Event::Ask(_)) => {}
-                None => return Err(UpstreamError::Protocol { detail: "it gave no answer".to_owned() }.into()),
-            }
-        },
-    };
+fn raw(members: &str) -> Result<Box<RawValue>, UpstreamError> {
+    RawValue::from_string(format!("{{{members}}}")).map_err(|error| broken(&error))
+}
+
+/// Whoever has no MCP client keeps no session and can be asked nothing.
+async fn ask(upstream: &Upstream, caller: UserId, method: &str, params: &str) -> Result<Message, RestError> {
+    let request = Message::own(method, params);
+    let meta = RequestMeta::read(&request).map_err(|error| broken(&error))?;
+    let call = StatelessCall { request, meta, caller, mirrored: Mirrored::default() };
+    let answer = plain(&answer_of(Arc::clone(&upstream.stateless).call(call).await?).await?);
     refused(&answer)?;
     Ok(answer)
 }
 
-fn parse(body: Bytes) -> Result<Message, UpstreamError> {
-    Message::parse(body).map_err(|error| UpstreamError::Protocol { detail: error.to_string() })
+fn broken(error: &dyn std::fmt::Display) -> UpstreamError {
+    UpstreamError::Protocol { detail: error.to_string() }
 }
 
 fn refused(answer: &Message) -> Result<(), RestError> {

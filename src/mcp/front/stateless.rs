@@ -11,6 +11,7 @@ use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
 
 use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response};
 use crate::mcp::{
+    bridge::{Counted, Kind as HeldKind},
     error::{Code, NO_ID, error_message, error_with_data},
     jsonrpc::{Kind, Message, ParseError},
     members::{members, only},
@@ -57,13 +58,34 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, A
         let agrees = checked.map_err(|error| failed(&error.to_string()))?;
         agrees.map_err(|mismatch| refuse(400, &id, Code::HeaderMismatch, &mismatch.to_string()))?;
     }
-    let discovers = call.request.method() == "server/discover";
+    let method = call.request.method().to_owned();
     let calling = upstream.stateless.call(call);
-    if discovers {
-        let calling = calling.map(|reply| reply.map(with_our_versions)).boxed_local();
-        return Ok(answer(calling, id, quiet, prefers_events).await);
-    }
+    let calling = match method.as_str() {
+        "server/discover" => calling.map(|reply| reply.map(with_our_versions)).boxed_local(),
+        "subscriptions/listen" => {
+            let counted = upstream.held.take(HeldKind::Listen).ok_or_else(|| failed(TOO_MANY_LISTENERS))?;
+            calling.map(|reply| reply.map(|reply| holding(reply, counted))).boxed_local()
+        }
+        _ => calling,
+    };
     Ok(answer(calling, id, quiet, prefers_events).await)
+}
+
+const TOO_MANY_LISTENERS: &str = "as many streams as allowed are listening on this instance; close one first";
+
+/// Counts a listen stream for as long as it is open.
+fn holding(reply: Reply, counted: Counted) -> Reply {
+    match reply {
+        Reply::Answer(answer) => Reply::Answer(answer),
+        Reply::Events(events) => Reply::Events(
+            events
+                .map(move |event| {
+                    let _held = &counted;
+                    event
+                })
+                .boxed_local(),
+        ),
+    }
 }
 
 /// The call that a request is, if all that it says of itself agrees.

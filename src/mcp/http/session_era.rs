@@ -55,7 +55,7 @@ impl SessionHttp {
             env!("CARGO_PKG_VERSION")
         );
         let attempt = async {
-            let response = self.child.send(self.child.request(Method::POST), Bytes::from(body), timeout).await?;
+            let response = self.child.send(self.child.request(&Method::POST), Bytes::from(body), timeout).await?;
             let session = session_of(&response);
             let answer = self.answer_of(response).await?;
             if answer.result().is_none() {
@@ -79,7 +79,7 @@ impl SessionHttp {
         resume: Option<&str>,
         body: Bytes,
     ) -> Result<ClientResponse, UpstreamError> {
-        let mut request = self.child.request(method).insert_header((VERSION_HEADER, session.version()));
+        let mut request = self.child.request(&method).insert_header((VERSION_HEADER, session.version()));
         if let Some(id) = session.child_session() {
             request = request.insert_header((SESSION_HEADER, id));
         }
@@ -90,7 +90,7 @@ impl SessionHttp {
     }
 
     async fn delete(&self, session: &str) {
-        let request = self.child.request(Method::DELETE).insert_header((SESSION_HEADER, session));
+        let request = self.child.request(&Method::DELETE).insert_header((SESSION_HEADER, session));
         // A child may refuse DELETE (405) or be gone: either way there is nothing left to do.
         let _ = self.child.send(request, Bytes::new(), Duration::from_secs(5)).await;
     }
@@ -292,7 +292,10 @@ impl Call {
             };
             match next {
                 Some(Ok(message)) => match message.kind() {
-                    Kind::Response => return Ok(Event::Answer(message.with_id(&self.id))),
+                    Kind::Response if message.answers(&self.id) => {
+                        return Ok(Event::Answer(message.with_id(&self.id)));
+                    }
+                    Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
                     Kind::Notification => return Ok(Event::Note(message)),
                     Kind::Request => {
                         let clock = Some(Arc::clone(&self.clock));
@@ -332,7 +335,7 @@ impl SessionPeer for SessionHttp {
         initialize: Message,
     ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>> {
         async move {
-            let request = self.child.request(Method::POST);
+            let request = self.child.request(&Method::POST);
             let response = self.child.send(request, initialize.body().clone(), self.child.call_timeout).await?;
             session.set_child_session(session_of(&response));
             let answer = self.answer_of(response).await?;

@@ -99,7 +99,7 @@ async fn send(
     timeout: Duration,
 ) -> Result<ClientResponse, UpstreamError> {
     let mut request = child
-        .request(Method::POST)
+        .request(&Method::POST)
         .insert_header((mirrored::VERSION, version::STATELESS))
         .insert_header((mirrored::METHOD, message.method()));
     if let Some(name) = mirrored::name_header(message) {
@@ -155,7 +155,10 @@ impl Call {
                 };
                 match next {
                     Some(Ok(message)) => match message.kind() {
-                        Kind::Response => return Some((Event::Answer(message.with_id(&call.id)), None)),
+                        Kind::Response if message.answers(&call.id) => {
+                            return Some((Event::Answer(message.with_id(&call.id)), None));
+                        }
+                        Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
                         Kind::Notification => {
                             call.peer.heard(&message);
                             return Some((Event::Note(message), Some(call)));

@@ -44,6 +44,14 @@ pub struct SessionStdio {
     topics: ArcSwap<HashSet<String>>,
 }
 
+/// What becomes of a request before the child sees it.
+enum Before {
+    /// The child is called, perhaps with other params.
+    Call(Message),
+    /// It is answered here.
+    Answered(Message),
+}
+
 /// The child's own answer to `initialize`.
 struct Hello {
     answer: Message,
@@ -172,8 +180,8 @@ impl SessionStdio {
         most
     }
 
-    /// What a request means to this instance beyond the child's answer. `Some` when it is answered here.
-    fn before_call(&self, session: &Session, request: Message) -> Result<Message, Message> {
+    /// What a request means to this instance beyond the child's answer.
+    fn before_call(&self, session: &Session, request: Message) -> Before {
         match request.method() {
             "resources/subscribe" => {
                 if let Some(uri) = request.param("uri") {
@@ -184,19 +192,19 @@ impl SessionStdio {
                 if let Some(uri) = request.param("uri") {
                     session.unsubscribe(&uri);
                     if self.sessions.anyone_follows(&uri) {
-                        return Err(Message::success(request.id(), "{}"));
+                        return Before::Answered(Message::success(request.id(), "{}"));
                     }
                 }
             }
             "logging/setLevel" => {
                 if let Some(level) = request.param("level").and_then(|level| LogLevel::read(&level)) {
                     session.set_level(level);
-                    return Ok(with_level(request, self.raise_level(level)));
+                    return Before::Call(with_level(request, self.raise_level(level)));
                 }
             }
             _ => {}
         }
-        Ok(request)
+        Before::Call(request)
     }
 
     /// Whether the child may ask something during this call: only during such as may be answered with
@@ -329,8 +337,8 @@ impl SessionPeer for SessionStdio {
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             let request = match self.before_call(&session, request) {
-                Ok(request) => request,
-                Err(answer) => return Ok(Reply::Answer(answer)),
+                Before::Call(request) => request,
+                Before::Answered(answer) => return Ok(Reply::Answer(answer)),
             };
             let token =
                 request.progress_token().map_err(|error| UpstreamError::Protocol { detail: error.to_string() })?;

@@ -12,7 +12,7 @@ use super::List;
 use crate::{
     auth::policy::{Action, allows},
     mcp::session::SessionView,
-    routing::Route,
+    routing::{Route, Traffic},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -44,11 +44,19 @@ pub async fn end(caller: Caller, state: Data<AppState>, path: Path<String>) -> R
 /// Sessions per instance.
 pub async fn health(caller: Caller, state: Data<AppState>) -> HttpResponse {
     let routes = routes(&caller, &state);
-    let total: usize = routes.iter().map(|route| route.sessions.len()).sum();
-    let items = routes.iter().filter(|route| !route.sessions.is_empty()).map(|route| {
-        json!({ "instance": route.id, "service": route.service, "sessions": route.sessions.len(), "usage": route.usage() })
+    let traffic: Vec<(&Arc<Route>, Traffic)> = routes.iter().map(|route| (route, route.traffic())).collect();
+    let total = traffic.iter().map(|(_, traffic)| *traffic).sum::<Traffic>();
+    let busy = traffic.iter().filter(|(_, traffic)| !traffic.is_quiet());
+    let items = busy.map(|(route, traffic)| {
+        json!({
+            "instance": route.id, "service": route.service, "sessions": traffic.sessions, "parked": traffic.parked,
+            "listens": traffic.listens, "in_flight": traffic.in_flight, "usage": route.usage(),
+        })
     });
-    HttpResponse::Ok().json(json!({ "sessions": total, "instances": items.collect::<Vec<_>>() }))
+    HttpResponse::Ok().json(json!({
+        "sessions": total.sessions, "parked": total.parked, "listens": total.listens, "in_flight": total.in_flight,
+        "instances": items.collect::<Vec<_>>(),
+    }))
 }
 
 fn routes(caller: &Caller, state: &AppState) -> Vec<Arc<Route>> {

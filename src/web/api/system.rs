@@ -10,6 +10,7 @@ use crate::{
     auth::policy::Action,
     db::users,
     domain::lifecycle::State,
+    routing::Traffic,
     telemetry::Gauges,
     web::{error::ApiError, extract::Caller, state::AppState},
 };
@@ -54,13 +55,17 @@ pub async fn metrics(
     }
     let routes = state.routes.all();
     let count = |wanted: State| routes.iter().filter(|route| route.status().state == wanted).count() as u64;
+    let traffic: Traffic = routes.iter().map(|route| route.traffic()).sum();
     let gauges = Gauges {
         instances: State::ALL
             .iter()
             .filter(|state| **state != State::Deleted)
             .map(|state| (state.as_str(), count(*state)))
             .collect(),
-        sessions: routes.iter().map(|route| route.sessions.len() as u64).sum(),
+        sessions: traffic.sessions as u64,
+        parked: traffic.parked as u64,
+        listens: traffic.listens as u64,
+        in_flight: traffic.in_flight as u64,
         ports: state.supervisor.leased_ports() as u64,
     };
     let text = state.metrics.render(&gauges).map_err(ApiError::internal)?;

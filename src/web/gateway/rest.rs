@@ -1,7 +1,5 @@
 //! The REST forms of an instance: health, tools, call, and the paths of HTTP services.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
@@ -22,7 +20,6 @@ use crate::{
         error::UpstreamError,
         front::rest::{self, CallBody, RestError},
         http::{PassRequest, pass},
-        session::Session,
         upstream::Upstream,
     },
     web::{
@@ -57,8 +54,8 @@ pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Resul
 /// Every tool, as the server describes it.
 pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let admitted = admit(&request, &state).await?;
-    let (upstream, session) = reach(&admitted, &state).await?;
-    let outcome = rest::list_tools(&upstream, &session).await.map_err(ApiError::from);
+    let upstream = reach(&admitted, &state).await?;
+    let outcome = rest::list_tools(&upstream, admitted.principal.user).await.map_err(ApiError::from);
     Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
 }
 
@@ -73,8 +70,8 @@ pub(super) async fn call(
     let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
         ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}"))
     })?;
-    let (upstream, session) = reach(&admitted, &state).await?;
-    let outcome = rest::call_tool(&upstream, &session, &body).await.map_err(ApiError::from);
+    let upstream = reach(&admitted, &state).await?;
+    let outcome = rest::call_tool(&upstream, admitted.principal.user, &body).await.map_err(ApiError::from);
     Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
 }
 
@@ -86,7 +83,7 @@ pub(super) async fn pass_through(
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admit(&request, &state).await?;
     let body = read(&request, payload, &state).await?;
-    let upstream = admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
+    let upstream = reach(&admitted, &state).await?;
     let target = upstream
         .pulse
         .http_base()
@@ -113,21 +110,8 @@ fn api_path(request: &HttpRequest) -> String {
     format!("/{below}{query}")
 }
 
-/// The child, and this caller's session with it.
-async fn reach(admitted: &Admitted, state: &AppState) -> Result<(Upstream, Arc<Session>), ApiError> {
-    let route = &admitted.route;
-    let upstream = route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)?;
-    let (session, is_new) = route
-        .rest_session(admitted.principal.user, rest::hello())
-        .map_err(|error| ApiError::new(ErrorCode::Overloaded, error.to_string()).retry_after(5))?;
-    if is_new {
-        let opened = rest::open(&upstream, &session).await;
-        if opened.is_err() {
-            route.sessions.close(session.id());
-        }
-        opened?;
-    }
-    Ok((upstream, session))
+async fn reach(admitted: &Admitted, state: &AppState) -> Result<Upstream, ApiError> {
+    admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)
 }
 
 async fn read(request: &HttpRequest, payload: Payload, state: &AppState) -> Result<bytes::Bytes, ApiError> {
