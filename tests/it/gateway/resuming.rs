@@ -218,3 +218,18 @@ fn streams_of_an_earlier_run_mean_nothing_but_the_own_one_goes_on() {
     client.post(&call(&json!(2), "list_changed", &json!({}))).expect(200);
     assert_eq!(read(&mut own, 1)[..].last().unwrap().json()["method"], "notifications/tools/list_changed");
 }
+
+#[test]
+fn a_polite_end_keeps_nobody_waiting_for_a_call_that_nobody_runs() {
+    let mut app = TestApp::start();
+    let ann = app.user("ann");
+    let client = open(&ann, "fake", LATEST);
+    let mut stream = client.stream(&call(&json!(1), "never", &json!({})));
+    let primed = stream.next().id();
+    drop(stream);
+    // Over another connection, so perhaps to another worker than the one that runs the call.
+    let mut again = client.listen(Some(&primed));
+    app.stop();
+    let told = again.rest().into_iter().filter(|event| !event.data.is_empty());
+    assert!(told.map(|event| event.json()).all(|message| message["error"]["code"] == -32603));
+}

@@ -23,7 +23,10 @@ use crate::mcp::{
     error::{Code, UpstreamError},
     front::{Answer, Endpoint},
     jsonrpc::Message,
-    session::{Session, log::Lag},
+    session::{
+        Session,
+        log::{EventLog, Lag},
+    },
     upstream::{Event, Reply, SessionPeer, Terms},
 };
 
@@ -54,14 +57,40 @@ pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Mes
             let permit = begun.permit.take();
             let (log, reading) = session.streams().begin(Lag::Skips);
             let version = session.version();
+            let mut answering = Answering { session, log, unanswered: Some(id.clone()), _permit: permit };
             actix_rt::spawn(async move {
-                write(&session, said, &id, |message| log.push(message)).await;
-                log.finish();
-                session.streams().trim();
-                drop(permit);
+                write(&answering.session, said, &id, |message| answering.log.push(message)).await;
+                answering.answered();
             });
             Answer::Events(events::of_session(reading, version, quiet))
         }
+    }
+}
+
+/// The stream of an answer while it is written. It ends with its task, also when that ends early: a
+/// worker without connections does not wait for its tasks when Berth ends, and the client may be
+/// connected to another one.
+pub(super) struct Answering {
+    pub(super) session: Arc<Session>,
+    pub(super) log: Arc<EventLog>,
+    /// The raw id of the request that this is the answer to, until it has been answered.
+    pub(super) unanswered: Option<String>,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Answering {
+    fn answered(&mut self) {
+        self.unanswered = None;
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(id) = &self.unanswered {
+            self.log.push(Message::failure(id, Code::Internal, "Berth ended before the server answered").into_body());
+        }
+        self.log.finish();
+        self.session.streams().trim();
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
-    answers,
+    answers::{self, Answering},
     checks::{code_of, refuse},
     events, take,
 };
@@ -40,12 +40,11 @@ pub(super) async fn post(endpoint: Endpoint, session: Arc<Session>, body: &Bytes
     // A client that is too slow must know that it missed an answer.
     let (log, reading) = session.streams().begin(Lag::Ends);
     let (version, quiet) = (session.version(), endpoint.quiet);
+    let answering = Answering { session: Arc::clone(&session), log, unanswered: None, _permit: None };
     actix_rt::spawn(async move {
         for message in messages {
-            serve(&endpoint, &session, message, |answer| log.push(answer)).await;
+            serve(&endpoint, &session, message, |answer| answering.log.push(answer)).await;
         }
-        log.finish();
-        session.streams().trim();
     });
     Ok(Answer::Events(events::of_session(reading, version, quiet)))
 }
