@@ -51,6 +51,11 @@ pub fn of_session_child<P: SessionPeer + Pulse + 'static>(
     owner: UserId,
     limits: HeldLimits,
 ) -> Result<Upstream, getrandom::Error> {
+    for session in sessions.all().into_iter().filter(|session| session.streaming()) {
+        // Its client hears an HTTP child on a stream that ended with the child before.
+        let child = Arc::clone(&child);
+        actix_rt::spawn(async move { child.listen(session).await });
+    }
     let held = Held::new(limits);
     let bridge = ForStateless::new(child.clone(), sessions, owner, Arc::clone(&held))?;
     Ok(Upstream { era: Era::Session, sessions: child.clone(), stateless: bridge, pulse: child, held })

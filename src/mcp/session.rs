@@ -13,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -68,6 +68,13 @@ impl std::fmt::Display for SessionId {
     }
 }
 
+/// Requests of the child that may wait for one client.
+const MAX_ASKS: usize = 64;
+/// Resources that one session may follow: all of them are written down with it.
+const MAX_FOLLOWED: usize = 1000;
+/// Longest URI of a followed resource, in bytes.
+const MAX_URI: usize = 2048;
+
 /// How a client reaches its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -102,8 +109,8 @@ pub struct Session {
     child: Mutex<Option<String>>,
     /// Whether an HTTP child has been sent this session's `initialize` by this run of Berth.
     at_child: AtomicBool,
-    /// Whether an HTTP child's own messages are being read.
-    listening: AtomicBool,
+    /// Which HTTP child's own messages are being read: its number, or 0.
+    listening: AtomicU64,
     /// Cancelled when the session ends.
     gone: CancellationToken,
     transport: Transport,
@@ -116,6 +123,11 @@ pub struct Session {
     /// Of a session of ours, towards the child: where what belongs to no request goes.
     inbox: Option<mpsc::Sender<Event>>,
 }
+
+/// A client follows more than is kept of one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("at most {MAX_FOLLOWED} resources can be followed in one session, with URIs of at most {MAX_URI} bytes")]
+pub struct TooMuchToFollow;
 
 /// Requests of the child that the client has been sent.
 #[derive(Default)]
@@ -167,7 +179,7 @@ impl Session {
             hello,
             child: Mutex::default(),
             at_child: AtomicBool::new(false),
-            listening: AtomicBool::new(false),
+            listening: AtomicU64::new(0),
             gone: CancellationToken::new(),
             transport: Transport::Streamable,
             streams: Streams::new(0),
@@ -187,6 +199,8 @@ impl Session {
         session.streams = Streams::new(u64::try_from(Timestamp::now().0).unwrap_or_default());
         session.keeping = Mutex::new(Keeping::In(Arc::clone(journal)));
         session.subscriptions = Mutex::new(record.subscriptions.into_iter().collect());
+        // Nor may a late answer to a question of the earlier run be taken for one of this run.
+        session.asks.get_mut().next = u64::try_from(Timestamp::now().0).unwrap_or_default();
         session.level = Mutex::new(record.level.as_deref().and_then(LogLevel::read));
         session
     }
@@ -272,9 +286,22 @@ impl Session {
         self.at_child.store(true, Ordering::Relaxed);
     }
 
-    /// Says whether an HTTP child's own messages are being read; returns what was so before.
-    pub fn set_listening(&self, listening: bool) -> bool {
-        self.listening.swap(listening, Ordering::Relaxed)
+    /// From now on the own messages of the HTTP child `number` are read, and no other's; `false` when
+    /// they are already.
+    pub fn start_listening(&self, number: u64) -> bool {
+        self.listening.swap(number, Ordering::Relaxed) != number
+    }
+
+    /// The messages of the HTTP child `number` are not read any more.
+    pub fn stop_listening(&self, number: u64) {
+        // Another child's may be by now.
+        let _ = self.listening.compare_exchange(number, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether the messages of the HTTP child `number` are still to be read.
+    #[must_use]
+    pub fn listens_to(&self, number: u64) -> bool {
+        self.listening.load(Ordering::Relaxed) == number
     }
 
     /// Cancelled when the session ends.
@@ -355,6 +382,11 @@ impl Session {
             return None;
         }
         let mut asks = self.asks.lock();
+        if asks.waiting.len() >= MAX_ASKS {
+            drop(asks);
+            ask.answer(Outcome::refusal(Code::Internal, "too many requests wait for this client; ask later"));
+            return None;
+        }
         asks.next += 1;
         let id = asks.next;
         let request = request.with_id(&id.to_string()).body().clone();
@@ -385,13 +417,22 @@ impl Session {
         self.asks.lock().waiting.len()
     }
 
-    /// Remembers that the client follows a resource; `true` when it did not before.
-    pub fn subscribe(&self, uri: &str) -> bool {
-        let is_new = self.subscriptions.lock().insert(uri.to_owned());
-        if is_new {
-            self.changed();
+    /// Remembers that the client follows a resource.
+    ///
+    /// # Errors
+    /// When it follows as many as it may, or the URI is longer than what is kept.
+    pub fn subscribe(&self, uri: &str) -> Result<(), TooMuchToFollow> {
+        let mut subscriptions = self.subscriptions.lock();
+        if subscriptions.contains(uri) {
+            return Ok(());
         }
-        is_new
+        if subscriptions.len() >= MAX_FOLLOWED || uri.len() > MAX_URI {
+            return Err(TooMuchToFollow);
+        }
+        subscriptions.insert(uri.to_owned());
+        drop(subscriptions);
+        self.changed();
+        Ok(())
     }
 
     /// Forgets it.

@@ -182,11 +182,13 @@ impl ForSessions {
                 }
             },
             "resources/subscribe" | "resources/unsubscribe" => match request.param("uri") {
-                Some(uri) if request.method() == "resources/subscribe" => {
-                    session.subscribe(&uri);
-                    self.listen_to(Topic::Resource(uri));
-                    done()
-                }
+                Some(uri) if request.method() == "resources/subscribe" => match session.subscribe(&uri) {
+                    Ok(()) => {
+                        self.listen_to(Topic::Resource(uri));
+                        done()
+                    }
+                    Err(error) => invalid(&error.to_string()),
+                },
                 Some(uri) => {
                     session.unsubscribe(&uri);
                     self.stop_listening(&uri);

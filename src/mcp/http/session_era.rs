@@ -6,7 +6,10 @@
 //! stream that the child closes before its answer is resumed where it broke off.
 
 use std::{
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,8 @@ use crate::mcp::{
 /// A running child.
 pub struct SessionHttp {
     child: Arc<HttpChild>,
+    /// Tells this run of the child from the ones before.
+    number: u64,
 }
 
 impl SessionHttp {
@@ -43,7 +48,8 @@ impl SessionHttp {
     /// # Errors
     /// When it does not accept connections or refuses `initialize`.
     pub async fn initialize(child: Arc<HttpChild>, timeout: Duration) -> Result<Arc<Self>, UpstreamError> {
-        let this = Arc::new(Self { child });
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let this = Arc::new(Self { child, number: NEXT.fetch_add(1, Relaxed) });
         this.knock(timeout).await?;
         Ok(this)
     }
@@ -170,12 +176,14 @@ impl SessionHttp {
         self: Arc<Self>,
         session: Arc<Session>,
         mut response: ClientResponse,
-        id: String,
+        ids: Ids,
+        cancel: &mut Option<Cancel>,
     ) -> Result<Reply, UpstreamError> {
         if is_event_stream(&response) && response.status().is_success() {
             let messages = Messages::new(response, self.child.max_answer_bytes);
             let counted = self.child.counted();
-            let call = Call { peer: self, session, messages, id, clock: Arc::default(), _counted: counted };
+            let cancel = cancel.take();
+            let call = Call { peer: self, session, messages, ids, clock: Arc::default(), cancel, _counted: counted };
             return Ok(Reply::Events(call.events().boxed_local()));
         }
         // A refusal may carry its reason as a JSON-RPC error; that is the answer then.
@@ -183,7 +191,7 @@ impl SessionHttp {
         let success = response.status().is_success();
         let body = self.child.collect(&mut response).await?;
         match Message::parse(body) {
-            Ok(message) if message.kind() == Kind::Response => Ok(Reply::Answer(message.with_id(&id))),
+            Ok(message) if message.kind() == Kind::Response => Ok(Reply::Answer(message.with_id(&ids.client))),
             Err(error) if success => Err(broken(&error)),
             _ => Err(status),
         }
@@ -224,6 +232,9 @@ impl SessionHttp {
                 next = messages.next() => next,
             };
             let (Some(peer), Some(session)) = (peer.upgrade(), session.upgrade()) else { return };
+            if !session.listens_to(peer.number) {
+                return;
+            }
             match next {
                 Some(Ok(message)) => peer.deliver(&session, message),
                 Some(Err(_)) | None => {
@@ -232,7 +243,7 @@ impl SessionHttp {
                     match peer.send(Method::GET, &session, resume.as_deref(), Bytes::new()).await {
                         Ok(response) if response.status().is_success() => messages.go_on(response),
                         _ => {
-                            session.set_listening(false);
+                            session.stop_listening(peer.number);
                             return;
                         }
                     }
@@ -262,9 +273,46 @@ struct Call {
     peer: Arc<SessionHttp>,
     session: Arc<Session>,
     messages: Messages,
-    id: String,
+    ids: Ids,
     clock: Arc<Clock>,
+    cancel: Option<Cancel>,
     _counted: Counted,
+}
+
+/// The id of a request, raw, on either side of us.
+struct Ids {
+    client: String,
+    child: String,
+}
+
+fn fresh_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("\"call-{}\"", NEXT.fetch_add(1, Relaxed))
+}
+
+/// Cancels a call at the child when it is dropped before it is over: the child takes a closed
+/// connection for nothing of that kind.
+struct Cancel {
+    peer: Weak<SessionHttp>,
+    session: Weak<Session>,
+    id: String,
+    over: bool,
+}
+
+impl Cancel {
+    fn new(peer: &Arc<SessionHttp>, session: &Arc<Session>, id: &str) -> Self {
+        Self { peer: Arc::downgrade(peer), session: Arc::downgrade(session), id: id.to_owned(), over: false }
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        if let (false, Some(peer), Some(session)) = (self.over, self.peer.upgrade(), self.session.upgrade()) {
+            let params = format!(r#"{{"requestId":{},"reason":"the client went away"}}"#, self.id);
+            let cancelled = Message::note("notifications/cancelled", &params);
+            actix_rt::spawn(async move { SessionPeer::notify(peer, session, cancelled).await });
+        }
+    }
 }
 
 impl Call {
@@ -275,7 +323,7 @@ impl Call {
                 Ok(Event::Answer(answer)) => Some((Event::Answer(answer), None)),
                 Ok(event) => Some((event, Some(call))),
                 Err(error) => {
-                    Some((Event::Answer(Message::failure(&call.id, Code::Internal, &error.to_string())), None))
+                    Some((Event::Answer(Message::failure(&call.ids.client, Code::Internal, &error.to_string())), None))
                 }
             }
         })
@@ -292,8 +340,11 @@ impl Call {
             };
             match next {
                 Some(Ok(message)) => match message.kind() {
-                    Kind::Response if message.answers(&self.id) => {
-                        return Ok(Event::Answer(message.with_id(&self.id)));
+                    Kind::Response if message.answers(&self.ids.child) => {
+                        if let Some(cancel) = &mut self.cancel {
+                            cancel.over = true;
+                        }
+                        return Ok(Event::Answer(message.with_id(&self.ids.client)));
                     }
                     Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
                     Kind::Notification => return Ok(Event::Note(message)),
@@ -349,14 +400,21 @@ impl SessionPeer for SessionHttp {
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
-        _: Terms,
+        terms: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             note_wishes(&session, &request);
             let counted = self.child.counted();
-            let response = self.send_in_session(Method::POST, &session, request.body().clone()).await?;
-            let reply = self.reply_of(session, response, request.id().to_owned()).await;
+            // Clients without a session share one at the child, and may use the same ids in it.
+            let sent = if terms.stateless { request.with_id(&fresh_id()) } else { request.clone() };
+            let mut cancel = terms.stateless.then(|| Cancel::new(&self, &session, sent.id()));
+            let response = self.send_in_session(Method::POST, &session, sent.body().clone()).await?;
+            let ids = Ids { client: request.id().to_owned(), child: sent.id().to_owned() };
+            let reply = self.reply_of(session, response, ids, &mut cancel).await;
             drop(counted);
+            if let Some(mut cancel) = cancel {
+                cancel.over = true;
+            }
             reply
         }
         .boxed_local()
@@ -379,7 +437,7 @@ impl SessionPeer for SessionHttp {
 
     fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
-            if session.set_listening(true) {
+            if !session.start_listening(self.number) {
                 return Ok(());
             }
             let opened = self.send_in_session(Method::GET, &session, Bytes::new()).await;
@@ -391,7 +449,7 @@ impl SessionPeer for SessionHttp {
                     Ok(())
                 }
                 outcome => {
-                    session.set_listening(false);
+                    session.stop_listening(self.number);
                     let response = outcome?;
                     Err(match response.status() {
                         StatusCode::METHOD_NOT_ALLOWED => UpstreamError::NotOffered { what: "a stream of its own" },
@@ -418,7 +476,8 @@ fn note_wishes(session: &Session, request: &Message) {
     match request.method() {
         "resources/subscribe" => {
             if let Some(uri) = request.param("uri") {
-                session.subscribe(&uri);
+                // Too many: the child decides what it makes of them, but they are not told again.
+                let _ = session.subscribe(&uri);
             }
         }
         "resources/unsubscribe" => {

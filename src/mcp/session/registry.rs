@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(sessions.close_idle(Duration::from_secs(60)), 0, "they have just been used");
         sessions.close(third.id());
         // What a call of it still changes must not bring it back.
-        third.subscribe("a:4");
+        third.subscribe("a:4").unwrap();
         assert_eq!(journal.0.lock().len(), 2);
     }
 

@@ -185,8 +185,9 @@ impl SessionStdio {
     fn before_call(&self, session: &Session, request: Message) -> Before {
         match request.method() {
             "resources/subscribe" => {
-                if let Some(uri) = request.param("uri") {
-                    session.subscribe(&uri);
+                if let Some(Err(error)) = request.param("uri").map(|uri| session.subscribe(&uri)) {
+                    let refusal = Message::failure(request.id(), Code::InvalidParams, &error.to_string());
+                    return Before::Answered(refusal);
                 }
             }
             "resources/unsubscribe" => {

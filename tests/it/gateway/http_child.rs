@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestApp, mcp::error_of, procs};
+use crate::support::{TestApp, mcp::error_of, procs, wait_for};
 
 #[test]
 fn a_session_outlives_the_child() {
@@ -48,4 +48,20 @@ fn a_child_without_sessions_of_its_own_works_too() {
     a.close();
     assert_eq!(b.echo("b"), "b");
     a.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).expect(404);
+}
+
+#[test]
+fn an_open_stream_hears_the_next_child_too() {
+    let app = TestApp::start();
+    let ann = app.user("ann");
+    let instance = ann.create("fake-http");
+    let client = ann.connect(&instance);
+    let stream = client.listen();
+    procs::kill(instance.pid());
+    ann.wait_for_successor(&instance);
+    // The new child is listened to as soon as it is there, but not before the instance shows it.
+    wait_for("something that the new child says", || {
+        client.text("list_changed", &json!({}));
+        stream.soon().filter(|note| note["method"] == "notifications/tools/list_changed")
+    });
 }

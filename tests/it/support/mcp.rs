@@ -184,6 +184,11 @@ impl Stream {
         self.messages.recv_timeout(PATIENCE).expect("a message on the stream")
     }
 
+    /// The next message, if it is there or about to come.
+    pub(crate) fn soon(&self) -> Option<Value> {
+        self.messages.recv_timeout(Duration::from_millis(50)).ok()
+    }
+
     /// Whether it ends, whatever comes before.
     pub(crate) fn ends(&self) -> bool {
         loop {
