@@ -7,6 +7,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
