@@ -2,9 +2,10 @@
 # Measures Berth beside what it is compared with, in one run on one machine, and prints ratios: the
 # noise of a shared machine is far larger than most differences, so nothing else is worth comparing.
 #
-#   scripts/bench.sh [calls|http|memory|million|catalog|minute|all]…     default: all
+#   scripts/bench.sh [calls|eras|http|memory|million|catalog|minute|all]…     default: all
 #
 #   calls    tools/call over a tiny stdio child: minimal handler, bare pipes, Berth, supergateway, mcp-proxy
+#   eras     the same calls to one session-era child, in a session and without (2026-07-28)
 #   http     the same over an HTTP child: direct, behind nginx, behind Berth
 #   memory   Berth with no instance, with 200, with 1000 sessions; start to first answer
 #   million  a million calls by 64 sessions of several users whose request ids collide
@@ -165,6 +166,21 @@ calls() {
     done
 }
 
+eras() {
+    title "Calls in a session and without one"
+    local token url clients round
+    fresh_berth eras
+    token=$(new_user eras@example.com)
+    url=$(wait_running "$token" "$(create_instance "$token" fake)")
+    for round in $(seq "$rounds"); do
+        say "round $round of $rounds"
+        for clients in 1 16; do
+            measure eras session "$clients" call --url "$url" --token "$token" --clients "$clients" --seconds "$seconds" --pid "$BERTH_PID"
+            measure eras stateless "$clients" call --stateless --url "$url" --token "$token" --clients "$clients" --seconds "$seconds" --pid "$BERTH_PID"
+        done
+    done
+}
+
 minute() {
     title "A minute of load"
     local token url
@@ -236,6 +252,9 @@ http() {
 # kib FIELD: Rss or Pss of Berth itself, without its children.
 kib() { awk -v field="$1:" '$1 == field {print $2}' "/proc/$BERTH_PID/smaps_rollup"; }
 
+# Ticks of processor time of Berth itself.
+ticks() { awk '{print $14 + $15}' "/proc/$BERTH_PID/stat"; }
+
 start_up() {
     local port data=$work/data-start
     services
@@ -277,11 +296,12 @@ memory() {
     url=$(wait_running "$token" "$(create_instance "$token" fake)")
     hold_sessions "RSS per open session (KiB)" "$url" "$token"
     hold_sessions "RSS per open session with a GET stream (KiB)" "$url" "$token" --streams
+    hold_sessions "RSS per listen stream without a session (KiB)" "$url" "$token" --streams --stateless
 }
 
 # hold_sessions NAME URL TOKEN [--streams]: what 1000 sessions add.
 hold_sessions() {
-    local name=$1 url=$2 token=$3 before holder
+    local name=$1 url=$2 token=$3 before holder idle
     shift 3
     before=$(kib Rss)
     mkfifo "$work/hold.in" "$work/hold.out"
@@ -291,6 +311,9 @@ hold_sessions() {
     if IFS= read -r -t 120 -u 9 _; then
         sleep 2
         value "$name" "$(awk -v now="$(kib Rss)" -v before="$before" 'BEGIN {printf "%.1f", (now - before) / 1000}')"
+        idle=$(ticks)
+        sleep 5
+        value "${name/RSS per/CPU of 1000 times} in 5 s, idle (ticks of 10 ms)" "$(($(ticks) - idle))"
     else
         warn "a thousand sessions could not be opened"
     fi
@@ -350,11 +373,11 @@ catalog() {
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(all)
-[ "${groups[*]}" != all ] || groups=(calls http memory million catalog minute)
+[ "${groups[*]}" != all ] || groups=(calls eras http memory million catalog minute)
 for group in "${groups[@]}"; do
     case $group in
-    calls | http | memory | million | catalog | minute) ;;
-    *) die "unknown benchmark $group; there are calls, http, memory, million, catalog, minute, all" ;;
+    calls | eras | http | memory | million | catalog | minute) ;;
+    *) die "unknown benchmark $group; there are calls, eras, http, memory, million, catalog, minute, all" ;;
     esac
 done
 prepare

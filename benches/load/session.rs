@@ -1,4 +1,4 @@
-//! One MCP session as a client sees it: ids from 1 in every session, so that they collide on purpose.
+//! One MCP client, with a session or without: ids from 1 in every one, so that they collide on purpose.
 
 use std::{borrow::Cow, io::Write as _};
 
@@ -12,6 +12,10 @@ use crate::{
 
 /// What the newest revision of the session era calls itself.
 const VERSION: &str = "2025-11-25";
+
+/// The version without sessions, and what its requests carry.
+const STATELESS: &str = "2026-07-28";
+const STATELESS_META: &str = r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"berth-load","version":"1"}}"#;
 
 /// What came of one call.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,8 +76,13 @@ impl Session {
 
     /// `initialize` and `initialized`: a new session over the same connection.
     pub(crate) fn begin(&mut self) -> Result<()> {
-        self.head = head(&self.target, "POST", "");
         self.next_id = 1;
+        if self.target.stateless {
+            let more = format!("MCP-Protocol-Version: {STATELESS}\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n");
+            self.head = head(&self.target, "POST", &more);
+            return Ok(());
+        }
+        self.head = head(&self.target, "POST", "");
         let id = self.take_id();
         self.body = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{{"protocolVersion":"{VERSION}","capabilities":{{}},"clientInfo":{{"name":"berth-load","version":"1"}}}}}}"#
@@ -96,17 +105,21 @@ impl Session {
         Ok(())
     }
 
-    /// Opens the session's GET stream and hands over its connection.
+    /// Opens a stream of what belongs to no request, the way of its era, and hands over its connection.
     pub(crate) fn listen(&self) -> Result<Connection> {
         let url = self.target.url.as_ref().context("the target has no url")?;
+        if self.target.stateless {
+            let more = format!("MCP-Protocol-Version: {STATELESS}\r\nMcp-Method: subscriptions/listen\r\n");
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{"notifications":{{"toolsListChanged":true}}{STATELESS_META}}}}}"#
+            );
+            let mut request = head(&self.target, "POST", &more);
+            write!(request, "{}\r\n\r\n{body}", body.len())?;
+            return opened(Connection::open(url)?, &request);
+        }
         let text = String::from_utf8_lossy(&self.head).replacen("POST ", "GET ", 1);
         let request = text.replace("Content-Length: ", "\r\n");
-        let mut stream = Connection::open(url)?;
-        let answer = stream.begin(request.as_bytes())?;
-        if answer.status != 200 {
-            bail!("GET stream: status {}", answer.status);
-        }
-        Ok(stream)
+        opened(Connection::open(url)?, request.as_bytes())
     }
 
     /// Calls `echo` with a text of this call alone and judges the answer.
@@ -141,10 +154,11 @@ impl Session {
     /// The body of the next call; its id.
     fn write_call(&mut self, padding: &str) -> Result<u64> {
         let (id, number) = (self.take_id(), self.number);
+        let meta = if self.target.stateless { STATELESS_META } else { "" };
         self.body.clear();
         write!(
             self.body,
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"s{number}.{id}.{padding}"}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"s{number}.{id}.{padding}"}}{meta}}}}}"#
         )?;
         Ok(id)
     }
@@ -182,6 +196,14 @@ impl Session {
     fn body_text(&self) -> String {
         String::from_utf8_lossy(&self.connection.body).chars().take(200).collect()
     }
+}
+
+fn opened(mut stream: Connection, request: &[u8]) -> Result<Connection> {
+    let answer = stream.begin(request)?;
+    if answer.status != 200 {
+        bail!("stream: status {}", answer.status);
+    }
+    Ok(stream)
 }
 
 /// The id of an answer and the text of its first content.

@@ -16,6 +16,10 @@ pub(crate) struct Target {
     /// Bearer token, if the endpoint wants one.
     #[arg(long)]
     pub(crate) token: Option<String>,
+    /// Speak 2026-07-28: no session, everything in every request.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) stateless: bool,
 }
 
 /// One target per client.
