@@ -117,6 +117,7 @@ impl SessionStdio {
 
     /// Each session gets the message on exactly one stream (transports, "Multiple Connections").
     fn deliver(&self, message: &Message, concerns: impl Fn(&Session) -> bool) {
+        let mut newest = None;
         for session in self.sessions.all() {
             if !concerns(&session) {
                 continue;
@@ -124,7 +125,8 @@ impl SessionStdio {
             if let Some(Event::Note(note)) = session.deliver(Event::Note(message.clone()))
                 && !session.is_internal()
             {
-                match self.pipe.pending.calls_of(session.id()).last() {
+                let newest = newest.get_or_insert_with(|| self.pipe.pending.newest_calls());
+                match newest.get(&session.id()) {
                     // Full: the client is slow, and is never waited for.
                     Some(call) => drop(self.pipe.pending.note(*call, note)),
                     None => session.keep(note),
@@ -235,11 +237,16 @@ impl SessionStdio {
         });
     }
 
-    /// Rewrites the client's `requestId` to ours. `None`: the request is not running any more.
-    fn translate_cancel(&self, session: &Session, message: &Message) -> Option<Bytes> {
-        let (range, id) = message.raw_param("requestId")?;
-        let minted = self.pipe.pending.find(session.id(), id)?;
-        Some(message.to_line(&mut [(range, minted.to_string().as_bytes())]))
+    /// Cancels the client's call at the child, and ends it here: servers do not answer what was
+    /// cancelled (utilities/cancellation), and nobody waits for it.
+    fn cancel(&self, session: &Session, message: &Message) -> Result<(), UpstreamError> {
+        let Some((range, id)) = message.raw_param("requestId") else { return Ok(()) };
+        // Not found: it is not running any more.
+        let Some(minted) = self.pipe.pending.find(session.id(), id) else { return Ok(()) };
+        let sent = self.pipe.writer.send_anyway(message.to_line(&mut [(range, minted.to_string().as_bytes())]));
+        let over = Message::failure(id, Code::Internal, "the client cancelled the call");
+        self.pipe.pending.answer(minted, over);
+        sent
     }
 }
 
@@ -370,7 +377,7 @@ impl SessionPeer for SessionStdio {
             let line = match (message.kind(), message.method()) {
                 // The child has been told `initialized` once already.
                 (Kind::Response, _) | (_, "notifications/initialized" | "notifications/progress") => None,
-                (_, "notifications/cancelled") => self.translate_cancel(&session, &message),
+                (_, "notifications/cancelled") => return self.cancel(&session, &message),
                 _ => Some(message.to_line(&mut [])),
             };
             line.map_or(Ok(()), |line| self.pipe.writer.send(line))
