@@ -14,6 +14,7 @@ pub mod ask;
 pub mod bridge;
 pub mod capabilities;
 mod clock;
+mod discovery;
 pub mod era;
 pub mod error;
 pub mod front;

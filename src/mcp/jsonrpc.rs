@@ -265,8 +265,8 @@ impl Message {
     #[must_use]
     pub fn with_id(&self, id: &str) -> Self {
         match &self.id {
-            Some(range) => self.spliced(&[(range.clone(), id.as_bytes())]),
-            None => self.clone(),
+            Some(range) if self.id() != id => self.spliced(&[(range.clone(), id.as_bytes())]),
+            _ => self.clone(),
         }
     }
 

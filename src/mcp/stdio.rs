@@ -20,7 +20,6 @@ mod writer;
 
 use std::time::Duration;
 
-pub(in crate::mcp) use self::stateless::{SUBSCRIPTION_ID, discover_params, our_keys, speaks_it, subscription_id};
 pub use self::{
     pipe::Pipe,
     reader::End,

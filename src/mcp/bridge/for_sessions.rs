@@ -21,13 +21,13 @@ use crate::domain::ids::UserId;
 use crate::mcp::{
     ask::{Ask, Outcome},
     capabilities::LogLevel,
+    discovery::our_keys,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     members::{Member, members, only},
     meta::{self, RequestMeta, borrowed, with_protocol_keys},
     mirrored::Mirrored,
     session::{Session, SessionId, Sessions},
-    stdio::our_keys,
     upstream::{Event, Reply, SessionPeer, StatelessCall, StatelessPeer, Terms},
     version,
 };
@@ -432,7 +432,7 @@ fn keys_of(session: &Session) -> String {
 
 /// `note` without the id of our subscription.
 fn untagged(note: &Message) -> Message {
-    let tagged = crate::mcp::stdio::subscription_id(note).is_some();
+    let tagged = crate::mcp::discovery::subscription_id(note).is_some();
     let meta = note.raw_param(meta::META).map(|(range, _)| range);
     match meta {
         Some(range) if tagged => note.spliced(&[(range, b"{}")]),

@@ -23,6 +23,7 @@ use crate::mcp::{
     ask::{Ask, Outcome},
     bridge::OUR_CAPABILITIES,
     capabilities::LogLevel,
+    discovery::level_of,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     session::{Session, Sessions},
@@ -138,7 +139,7 @@ impl SessionStdio {
     /// A log line goes to each client that wants this much. Behind the bridge every call is a client
     /// of its own, and nothing says which of them the line is about.
     fn deliver_log(&self, message: &Message) {
-        let level = message.param("level").and_then(|level| LogLevel::read(&level)).unwrap_or(LogLevel::Info);
+        let level = level_of(message);
         self.deliver(message, |session| !session.is_internal() && session.level().is_none_or(|wanted| level >= wanted));
         for call in self.pipe.pending.log_readers(level) {
             self.pipe.pending.note(call, message.clone());
