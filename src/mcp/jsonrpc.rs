@@ -18,7 +18,7 @@ pub enum ParseError {
     #[error("not a JSON-RPC message")]
     NotJson(#[source] serde_json::Error),
     /// An array of messages: allowed only in 2025-03-26, and not here.
-    #[error("batches are not supported: send one message per request")]
+    #[error("an array of messages is not one message: only 2025-03-26 has batches")]
     Batch,
     /// JSON, but not JSON-RPC as MCP uses it.
     #[error("invalid JSON-RPC message: {0}")]
