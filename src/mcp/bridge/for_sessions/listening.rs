@@ -66,7 +66,7 @@ pub(super) async fn run(bridge: Weak<ForSessions>, changed: Arc<Notify>) {
 /// Reads the stream for as long as it lasts, and never ends.
 async fn drain(bridge: &Weak<ForSessions>, current: &mut Current) {
     read(bridge, current).await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Reads the stream to its end, if there is one.
