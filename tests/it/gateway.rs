@@ -2,6 +2,7 @@
 
 mod asks;
 mod batches;
+mod bridge;
 mod clients;
 mod faults;
 mod http_child;
@@ -11,5 +12,6 @@ mod rest;
 mod restarts;
 mod resuming;
 mod sessions;
+mod stateless;
 mod statuses;
 mod streams;

@@ -161,7 +161,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    fn read(body: impl Read + Send + 'static) -> Self {
+    pub(super) fn read(body: impl Read + Send + 'static) -> Self {
         let (sender, messages) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(body).lines() {
