@@ -8,6 +8,7 @@ mod faults;
 mod http_child;
 mod http_sse;
 mod mixing;
+mod questions;
 mod rest;
 mod restarts;
 mod resuming;
