@@ -1,12 +1,15 @@
 //! An HTTP child of the session era.
 //!
 //! Each of our sessions is a session of its own at the child, under the id that the child gave; the
-//! client never sees that id. A child that was restarted has forgotten its sessions and says 404: the
+//! client never sees that id; clients without sessions share one of our own, under ids of ours. A child that was restarted has forgotten its sessions and says 404: the
 //! session is opened anew there with the client's own `initialize`, and the client does not notice. A
 //! stream that the child closes before its answer is resumed where it broke off.
 
 use std::{
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,7 @@ use crate::mcp::{
 /// A running child.
 pub struct SessionHttp {
     child: Arc<HttpChild>,
+    next: AtomicU64,
 }
 
 impl SessionHttp {
@@ -43,9 +47,14 @@ impl SessionHttp {
     /// # Errors
     /// When it does not accept connections or refuses `initialize`.
     pub async fn initialize(child: Arc<HttpChild>, timeout: Duration) -> Result<Arc<Self>, UpstreamError> {
-        let this = Arc::new(Self { child });
+        let this = Arc::new(Self { child, next: AtomicU64::new(1) });
         this.knock(timeout).await?;
         Ok(this)
+    }
+
+    /// An id for a request in our own session, which clients that use the same ids share.
+    fn mint(&self) -> String {
+        self.next.fetch_add(1, Relaxed).to_string()
     }
 
     async fn knock(&self, timeout: Duration) -> Result<(), UpstreamError> {
@@ -171,17 +180,19 @@ impl SessionHttp {
         session: Arc<Session>,
         mut response: ClientResponse,
         id: String,
+        mut unanswered: Unanswered,
     ) -> Result<Reply, UpstreamError> {
         if is_event_stream(&response) && response.status().is_success() {
             let messages = Messages::new(response, self.child.max_answer_bytes);
             let counted = self.child.counted();
-            let call = Call { peer: self, session, messages, id, clock: Arc::default(), _counted: counted };
+            let call = Call { peer: self, session, messages, id, unanswered, clock: Arc::default(), _counted: counted };
             return Ok(Reply::Events(call.events().boxed_local()));
         }
         // A refusal may carry its reason as a JSON-RPC error; that is the answer then.
         let status = bad_status(&response);
         let success = response.status().is_success();
         let body = self.child.collect(&mut response).await?;
+        unanswered.over();
         match Message::parse(body) {
             Ok(message) if message.kind() == Kind::Response => Ok(Reply::Answer(message.with_id(&id))),
             Err(error) if success => Err(broken(&error)),
@@ -262,7 +273,9 @@ struct Call {
     peer: Arc<SessionHttp>,
     session: Arc<Session>,
     messages: Messages,
+    /// The client's own id.
     id: String,
+    unanswered: Unanswered,
     clock: Arc<Clock>,
     _counted: Counted,
 }
@@ -292,7 +305,8 @@ impl Call {
             };
             match next {
                 Some(Ok(message)) => match message.kind() {
-                    Kind::Response if message.answers(&self.id) => {
+                    Kind::Response if message.answers(&self.unanswered.id) => {
+                        self.unanswered.over();
                         return Ok(Event::Answer(message.with_id(&self.id)));
                     }
                     Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
@@ -324,6 +338,35 @@ impl Call {
     }
 }
 
+/// A request that the child has not answered. Dropped before that, it is cancelled where its client
+/// keeps no session: the child does not take a closed connection for a cancellation.
+struct Unanswered {
+    peer: Weak<SessionHttp>,
+    session: Arc<Session>,
+    /// Its id at the child.
+    id: String,
+    cancels: bool,
+}
+
+impl Unanswered {
+    const fn over(&mut self) {
+        self.cancels = false;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let Some(peer) = self.peer.upgrade().filter(|_| self.cancels) else { return };
+        let params = format!(r#"{{"requestId":{},"reason":"the client went away"}}"#, self.id);
+        let told = peer.notify(Arc::clone(&self.session), Message::note("notifications/cancelled", &params));
+        actix_rt::spawn(async move {
+            if let Err(error) = told.await {
+                log::debug!("a call could not be cancelled: {error}");
+            }
+        });
+    }
+}
+
 fn session_of(response: &ClientResponse) -> Option<String> {
     response.headers().get(SESSION_HEADER)?.to_str().ok().map(str::to_owned)
 }
@@ -349,13 +392,21 @@ impl SessionPeer for SessionHttp {
         self: Arc<Self>,
         session: Arc<Session>,
         request: Message,
-        _: Terms,
+        terms: Terms,
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             note_wishes(&session, &request);
+            let client_id = request.id().to_owned();
+            let request = if session.is_internal() { request.with_id(&self.mint()) } else { request };
+            let unanswered = Unanswered {
+                peer: Arc::downgrade(&self),
+                session: Arc::clone(&session),
+                id: request.id().to_owned(),
+                cancels: terms.stateless,
+            };
             let counted = self.child.counted();
             let response = self.send_in_session(Method::POST, &session, request.body().clone()).await?;
-            let reply = self.reply_of(session, response, request.id().to_owned()).await;
+            let reply = self.reply_of(session, response, client_id, unanswered).await;
             drop(counted);
             reply
         }
