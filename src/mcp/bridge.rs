@@ -26,7 +26,7 @@ pub use self::{
     held::{Held, HeldLimits},
 };
 pub(super) use self::{
-    for_stateless::{OUR_CAPABILITIES, answer_of},
+    for_stateless::{OUR_CAPABILITIES, answer_of, closure},
     held::{Counted, Kind},
     results::plain,
 };

@@ -286,7 +286,7 @@ impl Open {
 }
 
 /// The answer that ends a listen stream (patterns/subscriptions, "Graceful Closure").
-fn closure(id: &str) -> Message {
+pub(in crate::mcp) fn closure(id: &str) -> Message {
     Message::success(id, &format!(r#"{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}"#))
 }
 
