@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    net::{Shutdown, TcpStream},
     sync::{
         atomic::{AtomicI64, Ordering},
         mpsc,
@@ -158,14 +159,29 @@ impl McpClient {
 /// Messages of an event stream, read by a thread of its own.
 pub(crate) struct Stream {
     messages: mpsc::Receiver<Value>,
+    /// Closed with the stream; else only its reader's next message shows that it is unwanted.
+    connection: Option<TcpStream>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            // It may have been closed by the other side.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl Stream {
-    pub(super) fn read(body: impl Read + Send + 'static) -> Self {
+    fn read(body: impl Read + Send + 'static) -> Self {
         let (sender, messages) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(body).lines() {
                 let Ok(line) = line else { return };
+                // The last chunk, where they are seen.
+                if line == "0" {
+                    return;
+                }
                 // An event without data only names the place to resume from.
                 let Some(data) = line.strip_prefix("data:").filter(|data| !data.is_empty()) else { continue };
                 let message =
@@ -175,13 +191,33 @@ impl Stream {
                 }
             }
         });
-        Self { messages }
+        Self { messages, connection: None }
+    }
+
+    /// The answer that comes on a connection of its own, which must be a stream.
+    #[track_caller]
+    pub(super) fn over(connection: TcpStream) -> Self {
+        let mut body = BufReader::new(connection.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(body.read_line(&mut head).unwrap() > 0, "no answer: {head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
+        // Each event is a chunk; sizes and ends of chunks are no fields of events.
+        let mut stream = Self::read(body);
+        stream.connection = Some(connection);
+        stream
     }
 
     /// The next message.
     #[track_caller]
     pub(crate) fn next(&self) -> Value {
         self.messages.recv_timeout(PATIENCE).expect("a message on the stream")
+    }
+
+    /// The next message, if it is there already.
+    pub(crate) fn try_next(&self) -> Option<Value> {
+        self.messages.try_recv().ok()
     }
 
     /// Whether it ends, whatever comes before.

@@ -166,10 +166,7 @@ impl StatelessClient {
     /// Sends a request and reads its answer as it comes.
     #[track_caller]
     pub(crate) fn stream(&self, message: &Value) -> Stream {
-        let post = Post::of(message);
-        let (status, body) = self.http.fresh().open("POST", &self.url, &post.headers(), Some(&post.body));
-        assert_eq!(status, 200);
-        Stream::read(body)
+        Stream::over(Post::of(message).begin(&self.http, &self.url))
     }
 
     /// Opens a listen stream.
