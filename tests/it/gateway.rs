@@ -1,10 +1,13 @@
 //! The data plane: MCP sessions, streams, faults of clients and of children, the REST forms.
 
+mod asked_across;
 mod asks;
+mod bad_children;
 mod batches;
 mod bridge;
 mod clients;
 mod disconnects;
+mod eras;
 mod faults;
 mod http_child;
 mod http_sse;
