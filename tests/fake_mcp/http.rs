@@ -94,6 +94,9 @@ async fn post(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpRe
     if !begins && let Some(refused) = shared.refusal(&request) {
         return refused;
     }
+    if begins {
+        actix_web::rt::time::sleep(Duration::from_millis(shared.server.options.slow_hello_ms)).await;
+    }
     let Ok(underway) = shared.underway(&request, &body) else {
         return HttpResponse::BadRequest().body("the progress token is in use");
     };

@@ -9,6 +9,7 @@ usage: fake-mcp [--http [--no-session]] [flags]
                      with commas between; the last for all that follow
   --tease            with --http: the answer to `never` can be resumed for ever, and never comes
   --only VERSION     speak this revision alone; with --http, refuse others in the header
+  --slow-hello MS    with --http: wait before answering initialize
   --refuse NAME      refuse initialize to clients of this name
   --no-listen        with --http: never open the port
   --mute             never answer initialize
@@ -54,6 +55,7 @@ pub(crate) struct Options {
     pub(crate) listen: Vec<String>,
     pub(crate) tease: bool,
     pub(crate) only: Option<String>,
+    pub(crate) slow_hello_ms: u64,
     pub(crate) refuse: Option<String>,
     pub(crate) no_listen: bool,
     pub(crate) mute: bool,
@@ -90,6 +92,7 @@ impl Options {
             "--listen" => self.listen = rest.next().unwrap_or_default().split(',').map(str::to_owned).collect(),
             "--tease" => self.tease = true,
             "--only" => self.only = rest.next(),
+            "--slow-hello" => self.slow_hello_ms = number(flag, rest.next())?,
             "--refuse" => self.refuse = rest.next(),
             "--no-listen" => self.no_listen = true,
             "--mute" => self.mute = true,

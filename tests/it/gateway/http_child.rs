@@ -10,6 +10,7 @@ use crate::support::{
     mcp::{VERSION, call, error_of, initialize, text_of},
     procs,
     services::Service,
+    stateless::StatelessClient,
     wait_for,
 };
 
@@ -75,24 +76,12 @@ fn an_open_stream_hears_the_next_child_too() {
     });
 }
 
-const ERA: &str = "2026-07-28";
-
 /// A call of a client without a session, which wants to hear of progress.
 fn stateless(client: &McpClient, id: &Value, tool: &str, arguments: &Value) -> Reply {
-    let mut request = call(id, tool, arguments);
-    request["params"]["_meta"] = json!({
-        "progressToken": id,
-        "io.modelcontextprotocol/protocolVersion": ERA,
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let headers = [
-        ("accept", "application/json, text/event-stream"),
-        ("content-type", "application/json"),
-        ("mcp-protocol-version", ERA),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", tool),
-    ];
-    client.http.send("POST", &client.url, &headers, Some(&serde_json::to_vec(&request).unwrap()))
+    let client = StatelessClient::new(&client.http, &client.url);
+    let mut request = client.message(id, "tools/call", &json!({ "name": tool, "arguments": arguments }));
+    request["params"]["_meta"]["progressToken"] = id.clone();
+    client.post(&request)
 }
 
 /// What the child has counted.
@@ -140,9 +129,10 @@ fn clients_without_a_session_may_use_the_same_progress_token() {
 
 #[test]
 fn calls_that_find_a_forgotten_session_open_it_anew_once() {
-    let app = TestApp::start();
+    // Long enough for all of them to find out.
+    let app = with("slow-hello", &["--slow-hello", "400"]).start();
     let ann = app.user("ann");
-    let instance = ann.create("fake-http");
+    let instance = ann.create("slow-hello");
     let client = ann.connect(&instance);
     procs::kill(instance.pid());
     let now = ann.wait_for_successor(&instance);
