@@ -26,14 +26,19 @@ use awc::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
+use self::events::Messages;
 pub use self::{
     client::install_crypto_provider,
     passthrough::{PassRequest, Relay, pass},
     session_era::SessionHttp,
     stateless::StatelessHttp,
 };
-use super::error::UpstreamError;
+use super::{
+    error::UpstreamError,
+    jsonrpc::{Kind, Message},
+};
 use crate::domain::secret::Secret;
 
 /// The header that carries a session id (header names are case-insensitive).
@@ -44,6 +49,9 @@ pub const VERSION_HEADER: &str = "mcp-protocol-version";
 pub const RESUME_HEADER: &str = "last-event-id";
 
 const BOTH_TYPES: &str = "application/json, text/event-stream";
+
+/// What is wrong with a stream that ends too soon.
+const NO_ANSWER: &str = "its event stream ended without an answer";
 
 /// Where an HTTP child is reached.
 pub struct HttpTarget {
@@ -106,28 +114,57 @@ impl HttpChild {
         request
     }
 
-    /// Sends it; the head of the answer must come within `timeout`.
-    async fn send(
+    /// When a call that begins now must be over.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.call_timeout
+    }
+
+    /// Does `work`, but not for longer than to `deadline`.
+    async fn until<T>(
         &self,
-        request: ClientRequest,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<ClientResponse, UpstreamError> {
-        // Not awc's own time-out: that one goes on running while the body is read.
-        match tokio::time::timeout(timeout, request.send_body(body)).await {
-            Ok(sent) => sent.map_err(|error| unreachable(&error)),
-            Err(_) => Err(UpstreamError::TimedOut { seconds: timeout.as_secs() }),
+        deadline: Instant,
+        work: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    fn timed_out(&self) -> UpstreamError {
+        UpstreamError::TimedOut { seconds: self.call_timeout.as_secs() }
+    }
+
+    /// Sends it, for as long as the caller waits; comes back with the head of the answer.
+    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<ClientResponse, UpstreamError> {
+        request.send_body(body).await.map_err(|error| unreachable(&error))
+    }
+
+    /// The one response in an answer, whether it came as JSON or as events.
+    async fn answer_of(&self, response: ClientResponse) -> Result<Message, UpstreamError> {
+        if !is_event_stream(&response) {
+            return self.plain_answer(response).await;
+        }
+        let mut messages = Messages::new(response, self.max_answer_bytes);
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            if message.kind() == Kind::Response {
+                return Ok(message);
+            }
+        }
+        Err(UpstreamError::Protocol { detail: NO_ANSWER.to_owned() })
+    }
+
+    /// The response in an answer that came as JSON. A refusal may carry its reason as a JSON-RPC error;
+    /// that is the answer then.
+    async fn plain_answer(&self, mut response: ClientResponse) -> Result<Message, UpstreamError> {
+        let status = bad_status(&response);
+        let success = response.status().is_success();
+        match Message::parse(self.collect(&mut response).await?) {
+            Ok(message) if message.kind() == Kind::Response => Ok(message),
+            Err(error) if success => Err(broken(&error)),
+            _ => Err(status),
         }
     }
 
     async fn collect(&self, response: &mut ClientResponse) -> Result<Bytes, UpstreamError> {
-        let reading = self.read_all(response);
-        tokio::time::timeout(self.call_timeout, reading)
-            .await
-            .unwrap_or(Err(UpstreamError::TimedOut { seconds: self.call_timeout.as_secs() }))
-    }
-
-    async fn read_all(&self, response: &mut ClientResponse) -> Result<Bytes, UpstreamError> {
         // Read to the very end: only then does the connection go back to the pool.
         let mut whole = Bytes::new();
         let mut pieces = BytesMut::new();

@@ -13,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -84,6 +84,15 @@ pub enum Transport {
     Sse,
 }
 
+/// A session as the HTTP child knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildSession {
+    /// The id that the child gave, if it gives any.
+    pub id: Option<String>,
+    /// The version that the child answered: it may be older than the client's.
+    pub version: String,
+}
+
 /// Whether a session is written down.
 #[derive(Default)]
 enum Keeping {
@@ -105,10 +114,10 @@ pub struct Session {
     last_seen: AtomicI64,
     /// The client's `initialize`, to open the session anew with a child that forgot it.
     hello: Bytes,
-    /// The id that an HTTP child gave, and how often it was renewed.
-    child: Mutex<Option<String>>,
-    /// Whether an HTTP child has been sent this session's `initialize` by this run of Berth.
-    at_child: AtomicBool,
+    /// What this session is at an HTTP child; `None` until this run of Berth has opened it there.
+    child: Mutex<Option<Arc<ChildSession>>>,
+    /// Held by whoever opens it anew there.
+    reopening: tokio::sync::Mutex<()>,
     /// Which HTTP child's own messages are being read: its number, or 0.
     listening: AtomicU64,
     /// Cancelled when the session ends.
@@ -178,7 +187,7 @@ impl Session {
             capabilities: declared(&hello),
             hello,
             child: Mutex::default(),
-            at_child: AtomicBool::new(false),
+            reopening: tokio::sync::Mutex::default(),
             listening: AtomicU64::new(0),
             gone: CancellationToken::new(),
             transport: Transport::Streamable,
@@ -264,26 +273,20 @@ impl Session {
         &self.hello
     }
 
-    /// The HTTP child's own session id.
+    /// What it is at the HTTP child, if that has been sent its `initialize`.
     #[must_use]
-    pub fn child_session(&self) -> Option<String> {
+    pub fn child_session(&self) -> Option<Arc<ChildSession>> {
         self.child.lock().clone()
     }
 
-    /// Records the HTTP child's session id.
-    pub fn set_child_session(&self, id: Option<String>) {
-        *self.child.lock() = id;
+    /// The HTTP child has accepted its `initialize`.
+    pub fn set_child_session(&self, child: Arc<ChildSession>) {
+        *self.child.lock() = Some(child);
     }
 
-    /// Whether an HTTP child knows this session, with or without an id for it.
-    #[must_use]
-    pub fn is_open_at_child(&self) -> bool {
-        self.at_child.load(Ordering::Relaxed)
-    }
-
-    /// An HTTP child has accepted this session's `initialize`.
-    pub fn set_open_at_child(&self) {
-        self.at_child.store(true, Ordering::Relaxed);
+    /// The turn to open it anew at the HTTP child: held until it is open there.
+    pub async fn reopening(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.reopening.lock().await
     }
 
     /// From now on the own messages of the HTTP child `number` are read, and no other's; `false` when

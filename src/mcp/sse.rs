@@ -50,11 +50,18 @@ pub fn endpoint_event(address: &str) -> Bytes {
     Bytes::from(format!("event: endpoint\ndata: {address}\n\n"))
 }
 
+/// A buffer that is larger than this is not kept for the next event.
+const KEPT: usize = 64 * 1024;
+
 /// Splits a stream of bytes into the `data` of its events.
 #[derive(Default)]
 pub struct EventReader {
     buffer: Vec<u8>,
+    /// So much of the buffer holds no line end.
+    searched: usize,
     data: Vec<u8>,
+    /// The id of the event that is being read, if it has one; an empty one takes the last away.
+    id: Option<String>,
     last_id: Option<String>,
     retry: Option<Duration>,
 }
@@ -75,21 +82,38 @@ impl EventReader {
     pub fn feed(&mut self, bytes: &[u8], limit: usize) -> Result<Vec<Bytes>, EventTooLarge> {
         self.buffer.extend_from_slice(bytes);
         let mut events = Vec::new();
-        let mut start = 0;
-        while let Some(length) = self.buffer.get(start..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let line = self.buffer.get(start..start + length).unwrap_or_default();
+        let (mut start, mut searched) = (0, self.searched);
+        while let Some(length) = self.buffer.get(searched..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+            let end = searched + length;
+            let line = self.buffer.get(start..end).unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             take_line(line, &mut self.data, &mut events);
-            take_field(line, &mut self.last_id, &mut self.retry);
-            start += length + 1;
+            take_field(line, &mut self.id, &mut self.retry);
+            if line.is_empty()
+                && let Some(id) = self.id.take()
+            {
+                self.last_id = Some(id).filter(|id| !id.is_empty());
+            }
+            start = end + 1;
+            searched = start;
         }
         self.buffer.drain(..start);
+        self.searched = self.buffer.len();
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = Vec::new();
+        }
         if self.buffer.len() + self.data.len() > limit { Err(EventTooLarge { limit }) } else { Ok(events) }
     }
-}
 
-impl EventReader {
-    /// The id of the newest event that had one: where to resume.
+    /// Goes on with another connection: an event that was cut off is sent again there, from its beginning.
+    pub fn restart(&mut self) {
+        self.buffer.clear();
+        self.searched = 0;
+        self.data.clear();
+        self.id = None;
+    }
+
+    /// The id of the newest whole event that had one: where to resume.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref()
@@ -102,13 +126,13 @@ impl EventReader {
     }
 }
 
-fn take_field(line: &[u8], last_id: &mut Option<String>, retry: &mut Option<Duration>) {
+fn take_field(line: &[u8], newest: &mut Option<String>, retry: &mut Option<Duration>) {
     let value = |name: &[u8]| {
         let value = line.strip_prefix(name)?;
         std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value)).ok()
     };
     if let Some(id) = value(b"id:").filter(|id| !id.contains('\0')) {
-        *last_id = (!id.is_empty()).then(|| id.to_owned());
+        *newest = Some(id.to_owned());
     } else if let Some(milliseconds) = value(b"retry:").and_then(|text| text.parse().ok()) {
         *retry = Some(Duration::from_millis(milliseconds));
     }
@@ -141,6 +165,26 @@ mod tests {
         let events = reader.feed(text, 1000).unwrap();
         assert_eq!((reader.last_id(), reader.retry()), (Some("7"), Some(Duration::from_millis(250))));
         assert_eq!(events, [Bytes::from_static(b"{\"a\":\n1}"), Bytes::from_static(b"x")]);
+    }
+
+    #[test]
+    fn an_event_that_was_cut_off_is_not_seen_and_begins_anew() {
+        let mut reader = EventReader::default();
+        reader.feed(b"id: 1\ndata: a\n\nid: 2\ndata: cut of", 1000).unwrap();
+        assert_eq!(reader.last_id(), Some("1"));
+        reader.restart();
+        assert_eq!(reader.feed(b"id: 2\ndata: b\n\n", 1000).unwrap(), [Bytes::from_static(b"b")]);
+        assert_eq!(reader.last_id(), Some("2"));
+        reader.feed(b"id:\n\n", 1000).unwrap();
+        assert_eq!(reader.last_id(), None);
+    }
+
+    #[test]
+    fn the_room_of_a_large_event_is_given_back() {
+        let mut reader = EventReader::default();
+        let large = [b"data: ".as_slice(), &[b'x'; 2 * KEPT], b"\n\n"].concat();
+        let events: Vec<Bytes> = large.chunks(1000).flat_map(|piece| reader.feed(piece, 4 * KEPT).unwrap()).collect();
+        assert_eq!((events.len(), events[0].len(), reader.buffer.capacity()), (1, 2 * KEPT, 0));
     }
 
     #[test]

@@ -5,6 +5,12 @@ pub(crate) const USAGE: &str = "\
 usage: fake-mcp [--http [--no-session]] [flags]
   --http             Streamable HTTP on 127.0.0.1:$PORT instead of stdio
   --no-session       with --http: hand out no Mcp-Session-Id
+  --listen PLAN      with --http: what becomes of GET streams, in turn: `stay`, `end` or a status,
+                     with commas between; the last for all that follow
+  --tease            with --http: the answer to `never` can be resumed for ever, and never comes
+  --only VERSION     speak this revision alone; with --http, refuse others in the header
+  --slow-hello MS    with --http: wait before answering initialize
+  --refuse NAME      refuse initialize to clients of this name
   --no-listen        with --http: never open the port
   --mute             never answer initialize
   --strict           exit at any request that comes before initialize
@@ -46,6 +52,11 @@ pub(crate) enum Early {
 pub(crate) struct Options {
     pub(crate) transport: Transport,
     pub(crate) no_session: bool,
+    pub(crate) listen: Vec<String>,
+    pub(crate) tease: bool,
+    pub(crate) only: Option<String>,
+    pub(crate) slow_hello_ms: u64,
+    pub(crate) refuse: Option<String>,
     pub(crate) no_listen: bool,
     pub(crate) mute: bool,
     pub(crate) early: Early,
@@ -78,6 +89,11 @@ impl Options {
         match flag {
             "--http" => self.transport = Transport::Http,
             "--no-session" => self.no_session = true,
+            "--listen" => self.listen = rest.next().unwrap_or_default().split(',').map(str::to_owned).collect(),
+            "--tease" => self.tease = true,
+            "--only" => self.only = rest.next(),
+            "--slow-hello" => self.slow_hello_ms = number(flag, rest.next())?,
+            "--refuse" => self.refuse = rest.next(),
             "--no-listen" => self.no_listen = true,
             "--mute" => self.mute = true,
             "--ignore-term" => self.ignore_term = true,

@@ -116,7 +116,7 @@ impl Server {
     /// Every method but `tools/call`.
     fn answer_to(&self, method: &str, params: Option<&RawValue>) -> Result<String, (i32, String)> {
         match method {
-            "initialize" => Ok(self.initialize(params)),
+            "initialize" => self.initialize(params),
             "ping" => Ok("{}".to_owned()),
             "logging/setLevel" => {
                 *lock(&self.level) = field(params, "level")?;
@@ -135,15 +135,19 @@ impl Server {
         }
     }
 
-    fn initialize(&self, params: Option<&RawValue>) -> String {
+    fn initialize(&self, params: Option<&RawValue>) -> Result<String, (i32, String)> {
+        if self.options.refuse.is_some() && self.options.refuse == client_name(params) {
+            return Err((INVALID_PARAMS, "clients of this name are not served".to_owned()));
+        }
         let asked = field(params, "protocolVersion").unwrap_or_default();
-        let version = VERSIONS.iter().find(|known| **known == asked).unwrap_or(&VERSIONS[3]);
+        let known = VERSIONS.iter().copied().find(|known| *known == asked).unwrap_or(VERSIONS[3]);
+        let version = self.options.only.as_deref().unwrap_or(known);
         let name = self.options.name.as_deref().unwrap_or("fake-mcp");
         let capabilities = r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"prompts":{"listChanged":true},"logging":{},"completions":{}}"#;
-        format!(
+        Ok(format!(
             r#"{{"protocolVersion":"{version}","capabilities":{capabilities},"serverInfo":{{"name":{},"version":"1.0.0"}},"instructions":"Misbehaves on request."}}"#,
             wire::json(name)
-        )
+        ))
     }
 
     fn call(self: &Arc<Self>, id: &str, params: Option<&RawValue>, sink: &Sink, out: &mut Vec<u8>) -> Outcome {
@@ -201,6 +205,12 @@ impl Server {
             }
         }
     }
+}
+
+/// Who says hello.
+fn client_name(params: Option<&RawValue>) -> Option<String> {
+    let hello: serde_json::Value = wire::parse(params).ok()?;
+    Some(hello["clientInfo"]["name"].as_str()?.to_owned())
 }
 
 /// One string of an object of parameters.

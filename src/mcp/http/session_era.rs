@@ -4,10 +4,18 @@
 //! client never sees that id. A child that was restarted has forgotten its sessions and says 404: the
 //! session is opened anew there with the client's own `initialize`, and the client does not notice. A
 //! stream that the child closes before its answer is resumed where it broke off.
+//!
+//! What we agree on with the client and with the child may be two versions: the child is sent the one
+//! that it answered, the client the one that we answered.
+
+mod asking;
+mod call;
+mod listening;
+mod opening;
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -18,22 +26,26 @@ use awc::{
     http::{Method, StatusCode},
 };
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
-use tokio::time::Instant;
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
 
+use self::{
+    call::{Call, Cancel, Ids},
+    listening::Listening,
+};
 use super::{
-    Counted, HttpChild, HttpTarget, RESUME_HEADER, SESSION_HEADER, VERSION_HEADER, bad_status, broken,
-    events::Messages, is_event_stream,
+    HttpChild, HttpTarget, RESUME_HEADER, SESSION_HEADER, VERSION_HEADER, bad_status, events::Messages, is_event_stream,
 };
 use crate::mcp::{
-    ask::{Ask, Outcome},
-    clock::Clock,
-    error::{Code, UpstreamError},
-    jsonrpc::{Kind, Message},
-    session::Session,
-    upstream::{Event, Pulse, Reply, SessionPeer, Terms},
+    capabilities::LogLevel,
+    error::UpstreamError,
+    jsonrpc::Message,
+    session::{ChildSession, Session},
+    upstream::{Pulse, Reply, SessionPeer, Terms},
     version,
 };
+
+/// How long a child may take to hear that a session has ended.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A running child.
 pub struct SessionHttp {
@@ -54,22 +66,15 @@ impl SessionHttp {
         Ok(this)
     }
 
-    async fn knock(&self, timeout: Duration) -> Result<(), UpstreamError> {
+    async fn knock(self: &Arc<Self>, timeout: Duration) -> Result<(), UpstreamError> {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{{"name":"berth","version":"{}"}}}}}}"#,
             version::LATEST_SESSION_ERA,
             env!("CARGO_PKG_VERSION")
         );
         let attempt = async {
-            let response = self.child.send(self.child.request(&Method::POST), Bytes::from(body), timeout).await?;
-            let session = session_of(&response);
-            let answer = self.answer_of(response).await?;
-            if answer.result().is_none() {
-                return Err(UpstreamError::Refused { detail: "it refused `initialize`".to_owned() });
-            }
-            if let Some(session) = session {
-                self.delete(&session).await;
-            }
+            let (fresh, _) = self.hello(Bytes::from(body), version::LATEST_SESSION_ERA).await?;
+            fresh.end().await;
             Ok(())
         };
         tokio::time::timeout(timeout, attempt)
@@ -77,306 +82,61 @@ impl SessionHttp {
             .unwrap_or(Err(UpstreamError::TimedOut { seconds: timeout.as_secs() }))
     }
 
-    /// Sends one request in the child's session of `session`.
+    /// Sends one request in the child's session `at`.
     async fn send(
         &self,
         method: Method,
-        session: &Session,
+        at: &ChildSession,
         resume: Option<&str>,
         body: Bytes,
     ) -> Result<ClientResponse, UpstreamError> {
-        let mut request = self.child.request(&method).insert_header((VERSION_HEADER, session.version()));
-        if let Some(id) = session.child_session() {
-            request = request.insert_header((SESSION_HEADER, id));
+        let mut request = self.child.request(&method).insert_header((VERSION_HEADER, at.version.as_str()));
+        if let Some(id) = &at.id {
+            request = request.insert_header((SESSION_HEADER, id.as_str()));
         }
         if let Some(id) = resume {
             request = request.insert_header((RESUME_HEADER, id));
         }
-        self.child.send(request, body, self.child.call_timeout).await
+        self.child.send(request, body).await
     }
 
-    async fn delete(&self, session: &str) {
-        let request = self.child.request(&Method::DELETE).insert_header((SESSION_HEADER, session));
+    /// Sends what the child merely accepts. That it does is not waited for, nor is there anything to
+    /// be done when it does not.
+    fn tell(self: Arc<Self>, at: Arc<ChildSession>, body: Bytes) {
+        actix_rt::spawn(async move {
+            let telling = async {
+                let mut response = self.send(Method::POST, &at, None, body).await?;
+                self.child.collect(&mut response).await
+            };
+            let _ = self.child.until(self.child.deadline(), telling).await;
+        });
+    }
+
+    async fn delete(&self, at: &ChildSession) {
         // A child may refuse DELETE (405) or be gone: either way there is nothing left to do.
-        let _ = self.child.send(request, Bytes::new(), Duration::from_secs(5)).await;
+        let _ = tokio::time::timeout(FAREWELL, self.send(Method::DELETE, at, None, Bytes::new())).await;
     }
 
     /// Sends `body`; opens the session anew, once, when the child has forgotten it.
     async fn send_in_session(
-        &self,
+        self: &Arc<Self>,
         method: Method,
         session: &Session,
         body: Bytes,
     ) -> Result<ClientResponse, UpstreamError> {
         // A session that was kept over a restart of ours is not known to the child yet.
-        let known = session.child_session().is_some() || session.is_open_at_child();
-        if known {
-            let response = self.send(method.clone(), session, None, body.clone()).await?;
-            if response.status() != StatusCode::NOT_FOUND || session.child_session().is_none() {
+        let known = session.child_session();
+        if let Some(at) = &known {
+            let response = self.send(method.clone(), at, None, body.clone()).await?;
+            if response.status() != StatusCode::NOT_FOUND || at.id.is_none() {
                 return Ok(response);
             }
         }
-        self.reopen(session).await?;
-        let response = self.send(method, session, None, body).await?;
-        if response.status() == StatusCode::NOT_FOUND { Err(UpstreamError::SessionLost) } else { Ok(response) }
+        let at = self.reopened(session, known.as_ref()).await?;
+        let response = self.send(method, &at, None, body).await?;
+        let lost = response.status() == StatusCode::NOT_FOUND && at.id.is_some();
+        if lost { Err(UpstreamError::SessionLost) } else { Ok(response) }
     }
-
-    async fn reopen(&self, session: &Session) -> Result<(), UpstreamError> {
-        session.set_child_session(None);
-        let hello = session.hello().clone();
-        let response = self.send(Method::POST, session, None, hello).await?;
-        session.set_child_session(session_of(&response));
-        self.answer_of(response).await?;
-        session.set_open_at_child();
-        let initialized = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        let mut accepted = self.send(Method::POST, session, None, initialized).await?;
-        self.child.collect(&mut accepted).await?;
-        self.go_on(session).await;
-        Ok(())
-    }
-
-    /// The new session at the child knows nothing of what the client had asked for.
-    async fn go_on(&self, session: &Session) {
-        let mut requests: Vec<(&str, serde_json::Value)> = session
-            .subscriptions()
-            .into_iter()
-            .map(|uri| ("resources/subscribe", serde_json::json!({ "uri": uri })))
-            .collect();
-        if let Some(level) = session.level() {
-            requests.push(("logging/setLevel", serde_json::json!({ "level": level.as_str() })));
-        }
-        for (method, params) in requests {
-            let request = Message::own(method, &params.to_string());
-            if let Ok(mut response) = self.send(Method::POST, session, None, request.body().clone()).await {
-                let _ = self.child.collect(&mut response).await;
-            }
-        }
-    }
-
-    /// The one response in an answer, whether it came as JSON or as events.
-    async fn answer_of(&self, mut response: ClientResponse) -> Result<Message, UpstreamError> {
-        if !response.status().is_success() {
-            return Err(bad_status(&response));
-        }
-        if !is_event_stream(&response) {
-            let body = self.child.collect(&mut response).await?;
-            return Message::parse(body).map_err(|error| broken(&error));
-        }
-        let mut messages = Messages::new(response, self.child.max_answer_bytes);
-        while let Some(message) = messages.next().await {
-            let message = message?;
-            if message.kind() == Kind::Response {
-                return Ok(message);
-            }
-        }
-        Err(UpstreamError::Protocol { detail: "its event stream ended without an answer".to_owned() })
-    }
-
-    async fn reply_of(
-        self: Arc<Self>,
-        session: Arc<Session>,
-        mut response: ClientResponse,
-        ids: Ids,
-        cancel: &mut Option<Cancel>,
-    ) -> Result<Reply, UpstreamError> {
-        if is_event_stream(&response) && response.status().is_success() {
-            let messages = Messages::new(response, self.child.max_answer_bytes);
-            let counted = self.child.counted();
-            let cancel = cancel.take();
-            let call = Call { peer: self, session, messages, ids, clock: Arc::default(), cancel, _counted: counted };
-            return Ok(Reply::Events(call.events().boxed_local()));
-        }
-        // A refusal may carry its reason as a JSON-RPC error; that is the answer then.
-        let status = bad_status(&response);
-        let success = response.status().is_success();
-        let body = self.child.collect(&mut response).await?;
-        match Message::parse(body) {
-            Ok(message) if message.kind() == Kind::Response => Ok(Reply::Answer(message.with_id(&ids.client))),
-            Err(error) if success => Err(broken(&error)),
-            _ => Err(status),
-        }
-    }
-
-    /// A request of the child: answered here, or on its way to the client.
-    fn asked(self: &Arc<Self>, session: &Arc<Session>, request: Message, clock: Option<Arc<Clock>>) -> Option<Ask> {
-        let (peer, session, id) = (Arc::clone(self), Arc::clone(session), request.id().to_owned());
-        if let Some(clock) = &clock {
-            clock.stop();
-        }
-        let ping = request.method() == "ping";
-        let ask = Ask::new(request, move |outcome| {
-            if let Some(clock) = clock {
-                clock.resume();
-            }
-            let body = Bytes::from(outcome.response(&id));
-            // Whoever answers does so on a thread of ours; the child's acceptance is not waited for.
-            actix_rt::spawn(async move {
-                if let Ok(mut response) = peer.send(Method::POST, &session, None, body).await {
-                    let _ = peer.child.collect(&mut response).await;
-                }
-            });
-        });
-        if ping {
-            ask.answer(Outcome::Result(Bytes::from_static(b"{}")));
-            return None;
-        }
-        Some(ask)
-    }
-
-    /// Hands what the child says on its own account to the session, until either is gone.
-    async fn pump(peer: Weak<Self>, session: Weak<Session>, mut messages: Messages) {
-        let Some(gone) = session.upgrade().map(|session| session.gone()) else { return };
-        loop {
-            let next = tokio::select! {
-                () = gone.cancelled() => return,
-                next = messages.next() => next,
-            };
-            let (Some(peer), Some(session)) = (peer.upgrade(), session.upgrade()) else { return };
-            if !session.listens_to(peer.number) {
-                return;
-            }
-            match next {
-                Some(Ok(message)) => peer.deliver(&session, message),
-                Some(Err(_)) | None => {
-                    tokio::time::sleep(messages.pause()).await;
-                    let resume = messages.last_id();
-                    match peer.send(Method::GET, &session, resume.as_deref(), Bytes::new()).await {
-                        Ok(response) if response.status().is_success() => messages.go_on(response),
-                        _ => {
-                            session.stop_listening(peer.number);
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn deliver(self: &Arc<Self>, session: &Arc<Session>, message: Message) {
-        let event = match message.kind() {
-            Kind::Notification => Event::Note(message),
-            Kind::Request => match self.asked(session, message, None) {
-                Some(ask) => Event::Ask(ask),
-                None => return,
-            },
-            Kind::Response => return,
-        };
-        // An ask that nobody takes is answered by being dropped.
-        if let Some(Event::Note(note)) = session.deliver(event) {
-            session.keep(note);
-        }
-    }
-}
-
-/// A call whose answer comes as events.
-struct Call {
-    peer: Arc<SessionHttp>,
-    session: Arc<Session>,
-    messages: Messages,
-    ids: Ids,
-    clock: Arc<Clock>,
-    cancel: Option<Cancel>,
-    _counted: Counted,
-}
-
-/// The id of a request, raw, on either side of us.
-struct Ids {
-    client: String,
-    child: String,
-}
-
-fn fresh_id() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("\"call-{}\"", NEXT.fetch_add(1, Relaxed))
-}
-
-/// Cancels a call at the child when it is dropped before it is over: the child takes a closed
-/// connection for nothing of that kind.
-struct Cancel {
-    peer: Weak<SessionHttp>,
-    session: Weak<Session>,
-    id: String,
-    over: bool,
-}
-
-impl Cancel {
-    fn new(peer: &Arc<SessionHttp>, session: &Arc<Session>, id: &str) -> Self {
-        Self { peer: Arc::downgrade(peer), session: Arc::downgrade(session), id: id.to_owned(), over: false }
-    }
-}
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        if let (false, Some(peer), Some(session)) = (self.over, self.peer.upgrade(), self.session.upgrade()) {
-            let params = format!(r#"{{"requestId":{},"reason":"the client went away"}}"#, self.id);
-            let cancelled = Message::note("notifications/cancelled", &params);
-            actix_rt::spawn(async move { SessionPeer::notify(peer, session, cancelled).await });
-        }
-    }
-}
-
-impl Call {
-    fn events(self) -> impl stream::Stream<Item = Event> {
-        stream::unfold(Some(self), |call| async move {
-            let mut call = call?;
-            match call.next().await {
-                Ok(Event::Answer(answer)) => Some((Event::Answer(answer), None)),
-                Ok(event) => Some((event, Some(call))),
-                Err(error) => {
-                    Some((Event::Answer(Message::failure(&call.ids.client, Code::Internal, &error.to_string())), None))
-                }
-            }
-        })
-    }
-
-    async fn next(&mut self) -> Result<Event, UpstreamError> {
-        let timeout = self.peer.child.call_timeout;
-        let mut deadline = Instant::now() + timeout;
-        loop {
-            let Ok(next) = tokio::time::timeout_at(deadline, self.messages.next()).await else {
-                let left = self.clock.left(timeout).ok_or(UpstreamError::TimedOut { seconds: timeout.as_secs() })?;
-                deadline = Instant::now() + left;
-                continue;
-            };
-            match next {
-                Some(Ok(message)) => match message.kind() {
-                    Kind::Response if message.answers(&self.ids.child) => {
-                        if let Some(cancel) = &mut self.cancel {
-                            cancel.over = true;
-                        }
-                        return Ok(Event::Answer(message.with_id(&self.ids.client)));
-                    }
-                    Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
-                    Kind::Notification => return Ok(Event::Note(message)),
-                    Kind::Request => {
-                        let clock = Some(Arc::clone(&self.clock));
-                        if let Some(ask) = self.peer.asked(&self.session, message, clock) {
-                            return Ok(Event::Ask(ask));
-                        }
-                    }
-                },
-                Some(Err(_)) | None => self.resume().await?,
-            }
-        }
-    }
-
-    /// The child closed the connection before its answer: it is fetched where it broke off
-    /// (2025-11-25 transports, "Resumability and Redelivery").
-    async fn resume(&mut self) -> Result<(), UpstreamError> {
-        let lost = || UpstreamError::Protocol { detail: "its event stream ended without an answer".to_owned() };
-        let id = self.messages.last_id().ok_or_else(lost)?;
-        tokio::time::sleep(self.messages.pause()).await;
-        let response = self.peer.send(Method::GET, &self.session, Some(&id), Bytes::new()).await?;
-        if !response.status().is_success() || !is_event_stream(&response) {
-            return Err(lost());
-        }
-        self.messages.go_on(response);
-        Ok(())
-    }
-}
-
-fn session_of(response: &ClientResponse) -> Option<String> {
-    response.headers().get(SESSION_HEADER)?.to_str().ok().map(str::to_owned)
 }
 
 impl SessionPeer for SessionHttp {
@@ -386,12 +146,10 @@ impl SessionPeer for SessionHttp {
         initialize: Message,
     ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>> {
         async move {
-            let request = self.child.request(&Method::POST);
-            let response = self.child.send(request, initialize.body().clone(), self.child.call_timeout).await?;
-            session.set_child_session(session_of(&response));
-            let answer = self.answer_of(response).await?;
-            session.set_open_at_child();
-            Ok(answer)
+            let hello = self.hello(initialize.into_body(), session.version());
+            let (fresh, answer) = self.child.until(self.child.deadline(), hello).await?;
+            fresh.claimed_by(&session)?;
+            Ok(opening::with_version(&answer, session.version()))
         }
         .boxed_local()
     }
@@ -404,18 +162,20 @@ impl SessionPeer for SessionHttp {
     ) -> LocalBoxFuture<'static, Result<Reply, UpstreamError>> {
         async move {
             note_wishes(&session, &request);
-            let counted = self.child.counted();
-            // Clients without a session share one at the child, and may use the same ids in it.
-            let sent = if terms.stateless { request.with_id(&fresh_id()) } else { request.clone() };
-            let mut cancel = terms.stateless.then(|| Cancel::new(&self, &session, sent.id()));
-            let response = self.send_in_session(Method::POST, &session, sent.body().clone()).await?;
-            let ids = Ids { client: request.id().to_owned(), child: sent.id().to_owned() };
-            let reply = self.reply_of(session, response, ids, &mut cancel).await;
-            drop(counted);
-            if let Some(mut cancel) = cancel {
-                cancel.over = true;
+            let (counted, deadline) = (self.child.counted(), self.child.deadline());
+            let (sent, ids) = Ids::of(request, terms)?;
+            let mut cancel = Cancel::new(&self, &session, &ids, terms);
+            let sending = self.send_in_session(Method::POST, &session, sent.into_body());
+            let response = self.child.until(deadline, sending).await.map_err(|error| cancel.failed(error))?;
+            if is_event_stream(&response) && response.status().is_success() {
+                let messages = Messages::new(response, self.child.max_answer_bytes);
+                let call = Call::new(self, session, messages, ids, cancel, deadline, counted);
+                return Ok(Reply::Events(call.events().boxed_local()));
             }
-            reply
+            let reading = self.child.plain_answer(response);
+            let answer = self.child.until(deadline, reading).await.map_err(|error| cancel.failed(error))?;
+            cancel.over();
+            Ok(Reply::Answer(answer.with_id(&ids.client)))
         }
         .boxed_local()
     }
@@ -426,45 +186,33 @@ impl SessionPeer for SessionHttp {
         message: Message,
     ) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
-            let mut response = self.send_in_session(Method::POST, &session, message.body().clone()).await?;
-            if response.status().is_success() {
-                return self.child.collect(&mut response).await.map(|_| ());
-            }
-            Err(bad_status(&response))
+            let notifying = async {
+                let mut response = self.send_in_session(Method::POST, &session, message.into_body()).await?;
+                if response.status().is_success() {
+                    return self.child.collect(&mut response).await.map(drop);
+                }
+                Err(bad_status(&response))
+            };
+            self.child.until(self.child.deadline(), notifying).await
         }
         .boxed_local()
     }
 
     fn listen(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
-            if !session.start_listening(self.number) {
-                return Ok(());
-            }
-            let opened = self.send_in_session(Method::GET, &session, Bytes::new()).await;
-            match opened {
-                Ok(response) if response.status().is_success() => {
-                    let messages = Messages::new(response, self.child.max_answer_bytes);
-                    let pump = Self::pump(Arc::downgrade(&self), Arc::downgrade(&session), messages);
-                    actix_rt::spawn(pump);
-                    Ok(())
-                }
-                outcome => {
-                    session.stop_listening(self.number);
-                    let response = outcome?;
-                    Err(match response.status() {
-                        StatusCode::METHOD_NOT_ALLOWED => UpstreamError::NotOffered { what: "a stream of its own" },
-                        _ => bad_status(&response),
-                    })
-                }
-            }
+            let Some(listening) = Listening::begin(&session, self.number) else { return Ok(()) };
+            let response = self.child.until(self.child.deadline(), self.open_stream(&session)).await?;
+            let messages = Messages::new(response, self.child.max_answer_bytes);
+            actix_rt::spawn(listening::pump(Arc::downgrade(&self), listening, messages));
+            Ok(())
         }
         .boxed_local()
     }
 
     fn end(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, ()> {
         async move {
-            if let Some(id) = session.child_session() {
-                self.delete(&id).await;
+            if let Some(at) = session.child_session().filter(|at| at.id.is_some()) {
+                self.delete(&at).await;
             }
         }
         .boxed_local()
@@ -486,9 +234,7 @@ fn note_wishes(session: &Session, request: &Message) {
             }
         }
         "logging/setLevel" => {
-            if let Some(level) =
-                request.param("level").and_then(|level| crate::mcp::capabilities::LogLevel::read(&level))
-            {
+            if let Some(level) = request.param("level").and_then(|level| LogLevel::read(&level)) {
                 session.set_level(level);
             }
         }

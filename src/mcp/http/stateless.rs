@@ -7,8 +7,9 @@ use std::{
 
 use awc::{ClientResponse, http::Method};
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
+use tokio::time::Instant;
 
-use super::{Counted, HttpChild, HttpTarget, bad_status, broken, events::Messages, is_event_stream};
+use super::{Counted, HttpChild, HttpTarget, events::Messages, is_event_stream};
 use crate::mcp::{
     bridge::tools::{Fetch, ToolCache, page_params},
     discovery::{discover_params, our_keys, speaks_it},
@@ -35,8 +36,8 @@ impl StatelessHttp {
     pub async fn probe(child: Arc<HttpChild>, timeout: Duration) -> Result<Option<Arc<Self>>, UpstreamError> {
         let discover = Message::own("server/discover", &discover_params());
         let attempt = async {
-            let response = send(&child, &discover, &[], timeout).await?;
-            answer_of(&child, response).await
+            let response = send(&child, &discover, &[]).await?;
+            child.answer_of(response).await
         };
         let answered = tokio::time::timeout(timeout, attempt)
             .await
@@ -59,30 +60,25 @@ impl StatelessHttp {
 
     async fn serve(self: Arc<Self>, call: StatelessCall) -> Result<Reply, UpstreamError> {
         let counted = self.child.counted();
+        let deadline = self.child.deadline();
         let request = &call.request;
         let mut params: Vec<(String, String)> =
             call.mirrored.params.iter().map(|(name, value)| (format!("Mcp-Param-{name}"), value.clone())).collect();
         // A client with sessions does not mirror anything: it is done for it.
         if call.mirrored.method.is_empty() && request.method() == "tools/call" {
-            params = self.tools.mirror(request, &*self).await?;
+            params = self.child.until(deadline, self.tools.mirror(request, &*self)).await?;
         }
-        let mut response = send(&self.child, request, &params, self.child.call_timeout).await?;
+        let listens = request.method() == "subscriptions/listen";
+        let response = self.child.until(deadline, send(&self.child, request, &params)).await?;
         if is_event_stream(&response) && response.status().is_success() {
-            let listens = request.method() == "subscriptions/listen";
             let messages = Messages::new(response, self.child.max_answer_bytes);
-            let timeout = (!listens).then_some(self.child.call_timeout);
+            let deadline = (!listens).then_some(deadline);
             let stream =
-                Call { peer: Arc::clone(&self), messages, id: request.id().to_owned(), timeout, _counted: counted };
+                Call { peer: Arc::clone(&self), messages, id: request.id().to_owned(), deadline, _counted: counted };
             return Ok(Reply::Events(stream.events().boxed_local()));
         }
-        let status = bad_status(&response);
-        let success = response.status().is_success();
-        let body = self.child.collect(&mut response).await?;
-        match Message::parse(body) {
-            Ok(message) if message.kind() == Kind::Response => Ok(Reply::Answer(message.with_id(request.id()))),
-            Err(error) if success => Err(broken(&error)),
-            _ => Err(status),
-        }
+        let answer = self.child.until(deadline, self.child.plain_answer(response)).await?;
+        Ok(Reply::Answer(answer.with_id(request.id())))
     }
 
     fn heard(&self, note: &Message) {
@@ -96,7 +92,6 @@ async fn send(
     child: &HttpChild,
     message: &Message,
     params: &[(String, String)],
-    timeout: Duration,
 ) -> Result<ClientResponse, UpstreamError> {
     let mut request = child
         .request(&Method::POST)
@@ -108,24 +103,7 @@ async fn send(
     for (name, value) in params {
         request = request.append_header((name.as_str(), value.as_str()));
     }
-    child.send(request, message.body().clone(), timeout).await
-}
-
-async fn answer_of(child: &HttpChild, mut response: ClientResponse) -> Result<Message, UpstreamError> {
-    if is_event_stream(&response) {
-        let mut messages = Messages::new(response, child.max_answer_bytes);
-        while let Some(message) = messages.next().await {
-            let message = message?;
-            if message.kind() == Kind::Response {
-                return Ok(message);
-            }
-        }
-        return Err(UpstreamError::Protocol { detail: "its event stream ended without an answer".to_owned() });
-    }
-    let status = bad_status(&response);
-    let success = response.status().is_success();
-    let body = child.collect(&mut response).await?;
-    Message::parse(body).map_err(|error| if success { broken(&error) } else { status })
+    child.send(request, message.body().clone()).await
 }
 
 /// A request whose answer comes as events. Dropping it closes the connection, which cancels it.
@@ -133,7 +111,8 @@ struct Call {
     peer: Arc<StatelessHttp>,
     messages: Messages,
     id: String,
-    timeout: Option<Duration>,
+    /// None where the client listens.
+    deadline: Option<Instant>,
     _counted: Counted,
 }
 
@@ -143,14 +122,11 @@ impl Call {
             let mut call = call?;
             let failed = |call: &Self, text: &str| Event::Answer(Message::failure(&call.id, Code::Internal, text));
             loop {
-                let next = match call.timeout {
+                let next = match call.deadline {
                     None => call.messages.next().await,
-                    Some(timeout) => match tokio::time::timeout(timeout, call.messages.next()).await {
+                    Some(deadline) => match tokio::time::timeout_at(deadline, call.messages.next()).await {
                         Ok(next) => next,
-                        Err(_) => {
-                            let error = UpstreamError::TimedOut { seconds: timeout.as_secs() };
-                            return Some((failed(&call, &error.to_string()), None));
-                        }
+                        Err(_) => Some(Err(call.peer.child.timed_out())),
                     },
                 };
                 match next {
@@ -191,8 +167,8 @@ impl Fetch for StatelessHttp {
     fn page<'a>(&'a self, cursor: Option<&'a str>) -> LocalBoxFuture<'a, Result<Message, UpstreamError>> {
         async move {
             let request = Message::own("tools/list", &page_params(cursor, Some(&our_keys())));
-            let response = send(&self.child, &request, &[], self.child.call_timeout).await?;
-            answer_of(&self.child, response).await
+            let fetch = async { self.child.answer_of(send(&self.child, &request, &[]).await?).await };
+            self.child.until(self.child.deadline(), fetch).await
         }
         .boxed_local()
     }
@@ -203,8 +179,8 @@ impl Pulse for StatelessHttp {
         async move {
             let discover = Message::own("server/discover", &discover_params());
             let attempt = async {
-                let response = send(&self.child, &discover, &[], timeout).await?;
-                answer_of(&self.child, response).await.map(drop)
+                let response = send(&self.child, &discover, &[]).await?;
+                self.child.answer_of(response).await.map(drop)
             };
             tokio::time::timeout(timeout, attempt)
                 .await
