@@ -3,9 +3,11 @@
 mod asks;
 mod batches;
 mod clients;
+mod ends;
 mod faults;
 mod http_child;
 mod http_sse;
+mod listens;
 mod mixing;
 mod rest;
 mod restarts;

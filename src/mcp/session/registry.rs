@@ -475,21 +475,25 @@ mod tests {
 
     type Answered<T> = LocalBoxFuture<'static, Result<T, UpstreamError>>;
 
+    fn nothing<T: 'static>() -> Answered<T> {
+        std::future::ready(Err(UpstreamError::SessionLost)).boxed_local()
+    }
+
     impl SessionPeer for Listener {
         fn open(self: Arc<Self>, _: Arc<Session>, _: Message) -> Answered<Message> {
-            unimplemented!()
+            nothing()
         }
 
         fn call(self: Arc<Self>, _: Arc<Session>, _: Message, _: Terms) -> Answered<Reply> {
-            unimplemented!()
+            nothing()
         }
 
         fn notify(self: Arc<Self>, _: Arc<Session>, _: Message) -> Answered<()> {
-            unimplemented!()
+            nothing()
         }
 
         fn listen(self: Arc<Self>, _: Arc<Session>) -> Answered<()> {
-            unimplemented!()
+            nothing()
         }
 
         fn end(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, ()> {

@@ -217,3 +217,41 @@ pub(in crate::mcp::front) async fn write(session: &Session, mut said: Said, id: 
 pub(in crate::mcp::front) fn unanswered(id: &str) -> Message {
     Message::failure(id, Code::Internal, "the server ended without an answer")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        domain::ids::UserId,
+        mcp::{ask::Ask, session::Sessions},
+    };
+
+    fn message(text: &'static str) -> Message {
+        Message::parse(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn a_call_goes_on_when_its_client_leaves_before_the_first_note() {
+        actix_rt::System::new().block_on(async {
+            let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"roots":{}}}}"#;
+            let sessions = Sessions::new(1);
+            let session = sessions.open(UserId::generate(), "2025-11-25", Bytes::from(hello)).unwrap();
+            let mut own = session.streams().open_own().unwrap();
+            let (child, said) = mpsc::unbounded_channel();
+            let events =
+                stream::unfold(said, |mut said| async { said.recv().await.map(|event| (event, said)) }).boxed_local();
+            let call = std::future::ready(Ok(Reply::Events(events))).boxed_local();
+            let mut begun = Begun { stage: Stage::Asked(call), session: Arc::clone(&session), permit: None };
+            assert!(begun.soon("1").now_or_never().is_none(), "nothing has been said yet");
+            drop(begun);
+            assert!(!child.is_closed(), "the child is still heard");
+            let ask = Ask::new(message(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#), |_| {});
+            assert!(child.send(Event::Ask(ask)).is_ok());
+            let asked = own.next().await.map(|(_, message)| Message::parse(message).unwrap());
+            assert_eq!(asked.as_ref().map(Message::method), Some("roots/list"));
+            assert!(child.send(Event::Answer(Message::success("1", "{}"))).is_ok());
+        });
+    }
+}
