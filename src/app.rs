@@ -243,6 +243,9 @@ fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_w
         .client_disconnect_timeout(Duration::from_secs(5))
         // Answers are small and whole: waiting for more to send only delays them.
         .tcp_nodelay(true)
+        // A client that goes away is noticed at once, not when the next thing is written to it: to clients
+        // without a session that is what cancels a call.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals()
         .listen(listener)?;
@@ -255,6 +258,9 @@ async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
     // Streams that wait for messages would wait for the end of the drain, too.
     for route in state.routes.all() {
         route.sessions.end_streams();
+        if let Some(upstream) = route.upstream() {
+            upstream.held.end_listens();
+        }
     }
     server.stop(true).await;
     let killed = state.supervisor.shutdown().await.unwrap_or(0);

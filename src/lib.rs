@@ -32,18 +32,33 @@
 //! | the table of instances, the route table | the supervisor's actor | reads a lock-free snapshot |
 //! | client sessions of an instance and their streams | its route | looks them up by id and owner |
 //! | calls that wait for a child | the child's pending map | – |
+//! | calls that wait for their client, listeners | the bridge in front of the child | counts them |
+//! | which era a version of a service speaks | `actors::Eras`, and a setting each | – |
 //! | tokens that were seen | the authenticator | – |
 //!
 //! # Walk-through: a tool call
 //!
 //! An HTTP worker reads the request. `web::gateway` checks the origin, hashes the token and finds its
 //! principal in memory, finds the route in the snapshot, asks [`auth::policy`], takes a place among
-//! the calls in flight and reads the body. The front of the session era parses the envelope once,
-//! finds the client's session and hands the message to the instance's upstream. For a stdio child
-//! that mints an id, registers the caller in the pending map and writes the line to the pipe from
-//! this very thread. The child's reader task finds the caller by the id on the way back; the worker
+//! the calls in flight, reads the body and parses its envelope once. Header and `_meta` say which era
+//! it belongs to, and the front of that era takes it: the one finds the client's session, the other
+//! checks that headers and body agree. Each asks the instance's upstream for the view of its own era:
+//! the child itself where it speaks that, else the bridge in front of it. A stdio child's side mints
+//! an id, registers the caller in the pending map and writes the line to the pipe from this very
+//! thread. The child's reader task finds the caller by the id on the way back; the worker
 //! puts the client's id in its place and answers. `params` and `result` are never re-serialised;
 //! there is no mailbox and no database on the way, and no lock is held across an await.
+//!
+//! # Walk-through: a child asks something
+//!
+//! A child of the session era writes a request of its own while it works on a call. Over HTTP it comes
+//! on that call's stream; on pipes the pending map says whose it can be. It travels as an `Ask`, which
+//! is answered exactly once: dropping it answers with an error. A client with a session is sent it on
+//! the stream of its call, under an id of the session, and posts its response. A stateless client is
+//! answered `input_required`; the call is parked, named by a sealed state that only its caller can use
+//! for the same request, once, and goes on when the client calls again with its answers. The other way
+//! round a child of the stateless era answers `input_required`, the bridge asks the client as its era
+//! does, and makes the call again.
 //!
 //! # Walk-through: an instance comes up
 //!
@@ -51,8 +66,9 @@
 //! with the quota, then hands it to the supervisor, which makes a route and an actor. The actor's
 //! start task installs the package (once per version, for everybody), opens the credential, leases a
 //! port where one is needed and starts the program through the launch stage: this binary,
-//! re-executed, which leaves only the program's own environment, descriptors and session behind.
-//! When the child has answered `initialize`, the actor links the route to it and publishes `running`.
+//! re-executed, which leaves only the program's own environment, descriptors and session behind. A
+//! version of a service that was never started before is probed first, on a process that is thrown
+//! away. When the child has given its first answer, the actor links the route to it and publishes `running`.
 //! Whatever ends it (a crash, a limit, its owner) reaches the actor as an event with the generation
 //! of that start; the pure state machine and the restart policy say what is next. Callers are
 //! answered at once, with the crash card's summary.

@@ -4,7 +4,14 @@
 //! Owner of state: the verdicts of this run; the setting `era:…` of each. Durability: written before
 //! the verdict is used; a verdict that is lost is found again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -28,7 +35,15 @@ const MAX_PROBE: Duration = Duration::from_secs(10);
 /// The verdicts.
 pub struct Eras {
     db: Db,
-    known: Mutex<HashMap<String, Arc<OnceCell<Era>>>>,
+    known: Mutex<HashMap<String, Arc<OnceCell<Verdict>>>>,
+}
+
+/// What is known of a version of a service.
+struct Verdict {
+    era: Era,
+    /// A probe that shows nothing (the child ended, or was silent) leaves the era to which most servers
+    /// belong, for this run; it is written down when a child has been served in it.
+    written: AtomicBool,
 }
 
 /// A version of a service, as far as its protocol depends on it.
@@ -50,29 +65,35 @@ impl Eras {
         Self { db, known: Mutex::default() }
     }
 
-    fn cell(&self, version: &Version) -> Arc<OnceCell<Era>> {
+    fn cell(&self, version: &Version) -> Arc<OnceCell<Verdict>> {
         Arc::clone(self.known.lock().entry(version.0.clone()).or_default())
     }
 
-    /// What `version` speaks. Many starts of one version probe it once; `None` when the probe has shown
-    /// nothing: the child ended, or was silent.
-    pub(super) async fn of(&self, version: &Version, probe: impl Future<Output = Option<Era>>) -> Option<Era> {
+    /// What `version` speaks. However many starts of it there are, it is probed once.
+    pub(super) async fn of(&self, version: &Version, probe: impl Future<Output = Option<Era>>) -> Era {
         let cell = self.cell(version);
-        let found = cell.get_or_try_init(|| async {
+        let found = cell.get_or_init(|| async {
             if let Some(era) = self.recall(version).await {
-                return Ok(era);
+                return Verdict { era, written: AtomicBool::new(true) };
             }
-            let era = probe.await.ok_or(())?;
-            self.write(version, Some(era)).await;
-            Ok::<_, ()>(era)
+            match probe.await {
+                Some(era) => {
+                    self.write(version, Some(era)).await;
+                    Verdict { era, written: AtomicBool::new(true) }
+                }
+                None => Verdict { era: Era::Session, written: AtomicBool::new(false) },
+            }
         });
-        found.await.ok().copied()
+        found.await.era
     }
 
-    /// The child has shown what it speaks.
-    pub(super) async fn remember(&self, version: &Version, era: Era) {
-        if self.cell(version).set(era).is_ok() {
-            self.write(version, Some(era)).await;
+    /// A child has been served in the era that it was taken to speak.
+    pub(super) async fn confirm(&self, version: &Version) {
+        let cell = self.cell(version);
+        if let Some(verdict) = cell.get()
+            && !verdict.written.swap(true, Relaxed)
+        {
+            self.write(version, Some(verdict.era)).await;
         }
     }
 

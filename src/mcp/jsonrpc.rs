@@ -18,7 +18,7 @@ pub enum ParseError {
     #[error("not a JSON-RPC message")]
     NotJson(#[source] serde_json::Error),
     /// An array of messages: allowed only in 2025-03-26, and not here.
-    #[error("batches are not supported: send one message per request")]
+    #[error("an array of messages is not one message: only 2025-03-26 has batches")]
     Batch,
     /// JSON, but not JSON-RPC as MCP uses it.
     #[error("invalid JSON-RPC message: {0}")]
@@ -265,8 +265,8 @@ impl Message {
     #[must_use]
     pub fn with_id(&self, id: &str) -> Self {
         match &self.id {
-            Some(range) => self.spliced(&[(range.clone(), id.as_bytes())]),
-            None => self.clone(),
+            Some(range) if self.id() != id => self.spliced(&[(range.clone(), id.as_bytes())]),
+            _ => self.clone(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! part of a call's cost) and only what the pipe does not take at once waits for the drain task.
 //! Reader and drain are separate tasks, so a child that does not read cannot stop us from reading it.
 //!
-//! What the eras share is in [`pipe`]; [`SessionStdio`] speaks the one, [`StatelessStdio`] the other.
+//! What the eras share is a [`Pipe`]; [`SessionStdio`] speaks the one, [`StatelessStdio`] the other.
 //!
 //! Owner of state: the pending map and the write backlog, both ending with the process.
 
@@ -20,7 +20,6 @@ mod writer;
 
 use std::time::Duration;
 
-pub(in crate::mcp) use self::stateless::{SUBSCRIPTION_ID, discover_params, our_keys, speaks_it, subscription_id};
 pub use self::{
     pipe::Pipe,
     reader::End,

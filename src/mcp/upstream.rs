@@ -60,7 +60,8 @@ pub trait SessionPeer: Send + Sync {
     ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>>;
 
     /// Hands on one request. Dropping the future or the events abandons the answer, which cancels
-    /// the call only where `terms` say so: this era does not take it for a cancellation.
+    /// the call only where `terms` say so, or where the child is of the other era: this one does not take
+    /// it for a cancellation, so a front goes on reading.
     fn call(
         self: Arc<Self>,
         session: Arc<Session>,

@@ -23,7 +23,7 @@ mod stdio;
 mod tools;
 mod wire;
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{io::Write as _, process::Command, sync::Arc, time::Duration};
 
 use options::{Options, Transport};
 
@@ -50,6 +50,10 @@ fn main() {
 
 /// What the flags ask for before the first byte is read.
 fn misbehave_at_start(options: &Options) {
+    if options.starts {
+        let file = std::fs::File::options().create(true).append(true).open("starts");
+        writeln!(file.expect("a writable directory"), "started").expect("a line in a file");
+    }
     if options.flood_stderr {
         std::thread::spawn(|| {
             loop {

@@ -7,6 +7,9 @@ usage: fake-mcp [--http [--no-session]] [flags]
   --no-session       with --http: hand out no Mcp-Session-Id
   --no-listen        with --http: never open the port
   --mute             never answer initialize
+  --strict           exit at any request that comes before initialize
+  --deaf             leave any request that comes before initialize unanswered
+  --starts           add a line to the file `starts` in the working directory
   --exit CODE        exit at once
   --slow-start MS    wait before reading anything
   --crash-after N    die without an answer on call N + 1
@@ -26,6 +29,18 @@ pub(crate) enum Transport {
     Http,
 }
 
+/// What becomes of a request that comes before `initialize`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Early {
+    /// It is answered like any other.
+    #[default]
+    Answered,
+    /// Nothing.
+    Ignored,
+    /// It ends the process.
+    Exits,
+}
+
 /// The flags, see [`USAGE`].
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -33,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) no_session: bool,
     pub(crate) no_listen: bool,
     pub(crate) mute: bool,
+    pub(crate) early: Early,
+    pub(crate) starts: bool,
     pub(crate) exit: Option<i32>,
     pub(crate) slow_start_ms: u64,
     pub(crate) crash_after: Option<u64>,
@@ -68,6 +85,9 @@ impl Options {
             "--fork-and-leave" => self.fork_and_leave = true,
             "--flood-stderr" => self.flood_stderr = true,
             "--setsid" => self.setsid = true,
+            "--strict" => self.early = Early::Exits,
+            "--deaf" => self.early = Early::Ignored,
+            "--starts" => self.starts = true,
             "--exit" => self.exit = Some(number(flag, rest.next())?),
             "--slow-start" => self.slow_start_ms = number(flag, rest.next())?,
             "--crash-after" => self.crash_after = Some(number(flag, rest.next())?),

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc as std_mpsc,
     },
 };
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     listing,
-    options::{Options, Transport},
+    options::{Early, Options, Transport},
     sink::{Message, Sink},
     tools,
     wire::{self, CallParams, Envelope, INVALID_PARAMS, METHOD_NOT_FOUND, Meta},
@@ -60,6 +60,8 @@ pub(crate) struct Server {
     /// What `alloc` holds.
     pub(crate) ballast: Mutex<Vec<Vec<u8>>>,
     calls: AtomicU64,
+    /// Whether `initialize` has come.
+    begun: AtomicBool,
 }
 
 /// Locks, whatever another thread did while holding it.
@@ -86,6 +88,17 @@ impl Server {
     }
 
     fn request(self: &Arc<Self>, id: &str, message: &Envelope<'_>, sink: &Sink, out: &mut Vec<u8>) -> Outcome {
+        let begun = self.begun.fetch_or(message.method == "initialize", Ordering::Relaxed);
+        if !begun && message.method != "initialize" {
+            match self.options.early {
+                Early::Answered => {}
+                Early::Ignored => return Outcome::Silent,
+                Early::Exits => {
+                    eprintln!("{} before initialize", message.method);
+                    std::process::exit(71);
+                }
+            }
+        }
         if message.method == "tools/call" {
             return self.call(id, message.params, sink, out);
         }

@@ -22,17 +22,19 @@ use crate::{
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 27] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 33] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
+    ("show", "", "The arguments as they came, byte for byte."),
+    ("odd", "", "A result that no serialiser would write like that."),
     ("set", "key:string value:string", "Stores a value in memory."),
     ("get", "key:string", "Reads a value that set stored, or null."),
     ("cancelled", "", "The request ids that were cancelled."),
     ("subscribed", "", "The resources subscribed to."),
     ("level", "", "The level of the last logging/setLevel."),
     ("list_changed", "", "Announces that the list of tools changed."),
-    ("notify_resource", "uri:string", "Announces that a resource changed."),
+    ("notify_resource", "uri:string steps:integer", "Announces that a resource changed, once or that often."),
     ("read", "path:string", "Reads a file."),
     ("write", "path:string text:string", "Writes a file."),
     ("alloc", "bytes:integer", "Holds that much memory from now on."),
@@ -43,14 +45,25 @@ pub(crate) const TOOLS: [(&str, &str, &str); 27] = [
     ("flood_stderr", "bytes:integer", "Writes that much to stderr, then answers."),
     ("endless", "", "Writes a line without end until killed."),
     ("garbage", "", "Writes a line that is not JSON, then answers."),
+    ("broken", "", "Writes lines that are JSON, or nearly, but no messages, then answers."),
     ("fork", "setsid:boolean hold:boolean", "Leaves a process behind and answers with its pid."),
     ("progress", "steps:integer ms:integer", "Reports progress, then answers."),
-    ("log", "text:string", "Sends a log notification, then answers."),
+    ("log", "text:string level:string", "Sends a log notification, info unless told, then answers."),
+    ("flood", "bytes:integer steps:integer", "Sends that many log notifications of that size, then answers."),
     ("never", "", "Never answers."),
     ("wrong_id", "", "Answers an id that nobody asked, then properly."),
-    ("ask", "method:string params:object", "Sends a request to the client and answers with what came back."),
+    ("twice", "", "Answers twice."),
+    (
+        "ask",
+        "method:string params:object stay:boolean",
+        "Sends a request to the client and answers with what came back; `stay`: unless it is an error.",
+    ),
+    ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
 ];
+
+/// Numbers, escapes and an order of members that nobody would choose.
+const ODD: &str = r#"{"zeta":1.0,"content":[{"type":"text","text":"\u0041\/"}],"alpha":[1e3,-0.0,1E+2,123456789012345678901234567890],"structuredContent":{"b":1,"a":{"\u0061":0.10}}}"#;
 
 /// All arguments of all tools; each takes what it needs.
 #[derive(Default, Deserialize)]
@@ -62,6 +75,7 @@ struct Arguments {
     uri: Option<String>,
     path: Option<String>,
     method: Option<String>,
+    level: Option<String>,
     params: Option<Box<RawValue>>,
     bytes: usize,
     ms: u64,
@@ -70,6 +84,7 @@ struct Arguments {
     steps: u64,
     setsid: bool,
     hold: bool,
+    stay: bool,
 }
 
 /// A slow call, moved into its thread.
@@ -90,6 +105,14 @@ pub(crate) fn quick(
 ) -> Option<Result<(), String>> {
     if name == "echo" {
         return Some(echo(arguments, id, out));
+    }
+    if name == "odd" {
+        wire::result(out, id, ODD);
+        return Some(Ok(()));
+    }
+    if name == "show" {
+        wire::text(out, id, arguments);
+        return Some(Ok(()));
     }
     let answer = match serde_json::from_str(arguments) {
         Ok(arguments) => quick_text(server, name, arguments)?,
@@ -136,7 +159,8 @@ fn quick_text(server: &Server, name: &str, arguments: Arguments) -> Option<Resul
         }
         "notify_resource" => {
             let Some(uri) = arguments.uri else { return Some(Err(missing("uri"))) };
-            server.announce(wire::notification("notifications/resources/updated", &json!({ "uri": uri }).to_string()));
+            let note = wire::notification("notifications/resources/updated", &json!({ "uri": uri }).to_string());
+            (0..arguments.steps.max(1)).for_each(|_| server.announce(note.clone()));
             "announced".to_owned()
         }
         "read" => read_file(&arguments.path.unwrap_or_default()),
@@ -235,9 +259,17 @@ fn slow(server: &Server, name: &str, call: Call) {
         },
         "progress" => progress(&call),
         "log" => {
-            let data = json!({ "level": "info", "logger": "fake", "data": arguments.text });
-            call.sink.note(wire::notification("notifications/message", &data.to_string()));
+            log(
+                &call.sink,
+                arguments.level.as_deref().unwrap_or("info"),
+                arguments.text.as_deref().unwrap_or_default(),
+            );
             "logged".to_owned()
+        }
+        "flood" => {
+            let text = "x".repeat(arguments.bytes);
+            (0..arguments.steps).for_each(|_| log(&call.sink, "info", &text));
+            "flooded".to_owned()
         }
         "never" => {
             lock(&server.parked).push(call.sink);
@@ -249,13 +281,52 @@ fn slow(server: &Server, name: &str, call: Call) {
             call.sink.note(stray);
             "the right answer".to_owned()
         }
-        "ask" => ask(server, &call),
+        "broken" => {
+            BROKEN.iter().for_each(|line| call.sink.note(line.to_vec()));
+            "broken lines sent".to_owned()
+        }
+        "twice" => {
+            let mut first = Vec::new();
+            wire::text(&mut first, &call.id, "the first answer");
+            call.sink.note(first);
+            "the second answer".to_owned()
+        }
+        "ask" => {
+            let answer = ask(server, arguments, |request| call.sink.note(request));
+            if arguments.stay && answer.contains("\"code\"") {
+                lock(&server.parked).push(call.sink);
+                return;
+            }
+            answer
+        }
+        "ask_later" => {
+            let mut out = Vec::new();
+            wire::text(&mut out, &call.id, "later");
+            call.sink.answer(out);
+            let answer = ask(server, arguments, |request| server.announce(request));
+            lock(&server.memory).insert("asked".to_owned(), answer);
+            return;
+        }
         _ => return refuse(name, &call),
     };
     let mut out = Vec::new();
     wire::text(&mut out, &call.id, &text);
     call.sink.answer(out);
 }
+
+/// Lines that no client can make sense of.
+const BROKEN: [&[u8]; 10] = [
+    b"",
+    b"   \r",
+    b"{}",
+    b"[]",
+    b"null",
+    b"{\"jsonrpc\":\"2.0\"",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":7}",
+    b"\xff\xfe{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"what?\"}}",
+];
 
 fn refuse(name: &str, call: &Call) {
     let mut out = Vec::new();
@@ -316,14 +387,20 @@ fn progress(call: &Call) -> String {
     format!("{} steps", call.arguments.steps)
 }
 
-fn ask(server: &Server, call: &Call) -> String {
+/// Sends a request of our own; what came back.
+fn ask(server: &Server, arguments: &Arguments, send: impl FnOnce(Vec<u8>)) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let (sender, answer) = mpsc::channel();
     lock(&server.asked).insert(id, sender);
-    let method = call.arguments.method.as_deref().unwrap_or("ping");
-    let params = call.arguments.params.as_ref().map_or("{}", |params| params.get());
+    let method = arguments.method.as_deref().unwrap_or("ping");
+    let params = arguments.params.as_ref().map_or("{}", |params| params.get());
     let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, wire::json(method));
-    call.sink.note(request.into_bytes());
+    send(request.into_bytes());
     answer.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| "no answer".to_owned())
+}
+
+fn log(sink: &Sink, level: &str, text: &str) {
+    let data = json!({ "level": level, "logger": "fake", "data": text });
+    sink.note(wire::notification("notifications/message", &data.to_string()));
 }

@@ -8,6 +8,7 @@ pub(crate) mod procs;
 pub(crate) mod raw;
 pub(crate) mod rest;
 pub(crate) mod services;
+pub(crate) mod stateless;
 pub(crate) mod user;
 
 use std::{

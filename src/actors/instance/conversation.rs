@@ -20,8 +20,8 @@ use crate::{
 
 /// How the child is reached, before the conversation with it is open.
 pub(super) enum Speaks {
-    /// On pipes; in an era that a probe has shown, if it has.
-    Stdio { pipe: Arc<Pipe>, version: Version, era: Option<Era> },
+    /// On pipes, in the era that this version of the service is taken to speak.
+    Stdio { pipe: Arc<Pipe>, version: Version, era: Era },
     /// Over HTTP, where asking does no harm.
     Http(Arc<HttpChild>),
 }
@@ -38,19 +38,17 @@ impl Opening<'_> {
     /// Waits for the child's first answer.
     pub(super) async fn open(&self, speaks: &Speaks) -> Result<Upstream, String> {
         match speaks {
-            Speaks::Stdio { pipe, version, era: Some(Era::Stateless) } => self.open_stateless(pipe, version).await,
-            Speaks::Stdio { pipe, version, era } => self.open_session(pipe, version, era.is_some()).await,
+            Speaks::Stdio { pipe, version, era: Era::Stateless } => self.open_stateless(pipe, version).await,
+            Speaks::Stdio { pipe, version, era: Era::Session } => self.open_session(pipe, version).await,
             Speaks::Http(http) => self.wait_for_port(http).await,
         }
     }
 
-    async fn open_session(&self, pipe: &Arc<Pipe>, version: &Version, known: bool) -> Result<Upstream, String> {
+    async fn open_session(&self, pipe: &Arc<Pipe>, version: &Version) -> Result<Upstream, String> {
         let opening = SessionStdio::initialize(Arc::clone(pipe), Arc::clone(self.sessions), self.timeout);
         match opening.await {
             Ok(child) => {
-                if !known {
-                    self.runtime.eras.remember(version, Era::Session).await;
-                }
+                self.runtime.eras.confirm(version).await;
                 self.session_child(child)
             }
             Err(error) => {

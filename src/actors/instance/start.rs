@@ -168,9 +168,10 @@ impl StartJob {
         let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
         let spec = self.spec(service, program, &values, &own_env);
         let timeout = service.manifest.health.start_timeout();
-        let turn = self.runtime.starting.acquire().await;
         let version = Version::of(&self.instance.service, program);
-        let era = if port.is_some() { None } else { self.era(&version, &spec, timeout).await };
+        // Before its turn: a server that is silent when probed must not keep others from starting.
+        let era = if port.is_some() { Era::Session } else { self.era(&version, &spec, timeout).await };
+        let turn = self.runtime.starting.acquire().await;
         let started = Instant::now();
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -192,7 +193,7 @@ impl StartJob {
     }
 
     /// What the program speaks, as far as it can be known before it serves.
-    async fn era(&self, version: &Version, spec: &LaunchSpec, timeout: Duration) -> Option<Era> {
+    async fn era(&self, version: &Version, spec: &LaunchSpec, timeout: Duration) -> Era {
         let probe = eras::probe(&*self.runtime.launcher, spec.clone(), self.stdio_limits(), timeout / 2);
         self.runtime.eras.of(version, probe).await
     }
@@ -239,7 +240,7 @@ impl StartJob {
         port: Option<PortLease>,
         service: &Service,
         values: &Values,
-        (version, era): (Version, Option<Era>),
+        (version, era): (Version, Era),
     ) -> (Running, Speaks) {
         let Child { pid, stdin, stdout, stderr, exit, tree } = child;
         let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));

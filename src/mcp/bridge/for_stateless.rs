@@ -27,13 +27,13 @@ use crate::{
     domain::ids::UserId,
     mcp::{
         capabilities::LogLevel,
+        discovery::closure,
         error::{Code, UpstreamError},
         jsonrpc::Message,
         members::{is_object, members},
         meta::{borrowed, without_protocol_keys},
         mirrored::Mismatch,
         session::{Session, Sessions},
-        stdio::SUBSCRIPTION_ID,
         upstream::{Event, Reply, SessionPeer, StatelessCall, StatelessPeer, Terms},
         version,
     },
@@ -283,11 +283,6 @@ impl Open {
             }
         })
     }
-}
-
-/// The answer that ends a listen stream (patterns/subscriptions, "Graceful Closure").
-fn closure(id: &str) -> Message {
-    Message::success(id, &format!(r#"{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}"#))
 }
 
 fn acknowledgement(filter: &Filter) -> Message {

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::sync::CancellationToken;
+
 /// Bounds of what one child's clients may leave behind.
 #[derive(Clone, Copy, Debug)]
 pub struct HeldLimits {
@@ -26,6 +28,7 @@ pub struct Held {
     pub limits: HeldLimits,
     parked: AtomicUsize,
     listens: AtomicUsize,
+    ending: CancellationToken,
 }
 
 /// One of what is counted, for as long as it is held.
@@ -47,7 +50,8 @@ impl Held {
     /// Nothing is held yet.
     #[must_use]
     pub fn new(limits: HeldLimits) -> Arc<Self> {
-        Arc::new(Self { limits, parked: AtomicUsize::new(0), listens: AtomicUsize::new(0) })
+        let (parked, listens) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { limits, parked, listens, ending: CancellationToken::new() })
     }
 
     /// Calls that wait for their client's input.
@@ -62,6 +66,11 @@ impl Held {
         self.listens.load(Relaxed)
     }
 
+    /// Ends every listen stream, as Berth itself is ending.
+    pub fn end_listens(&self) {
+        self.ending.cancel();
+    }
+
     const fn slot(&self, kind: Kind) -> (&AtomicUsize, usize) {
         match kind {
             Kind::Parked => (&self.parked, self.limits.parked),
@@ -74,6 +83,13 @@ impl Held {
         let (count, limit) = self.slot(kind);
         let taken = count.fetch_update(Relaxed, Relaxed, |count| (count < limit).then_some(count + 1));
         taken.is_ok().then(|| Counted { held: Arc::clone(self), kind })
+    }
+}
+
+impl Counted {
+    /// Returns when what is counted is to end.
+    pub(in crate::mcp) async fn ending(&self) {
+        self.held.ending.cancelled().await;
     }
 }
 

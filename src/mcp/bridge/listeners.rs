@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 
 use super::for_stateless::ForStateless;
 use crate::mcp::{
+    discovery::SUBSCRIPTION_ID,
     jsonrpc::Message,
     meta::{borrowed, with_protocol_keys},
-    stdio::SUBSCRIPTION_ID,
 };
 
 /// Messages that may wait for one listener before it counts as too slow.

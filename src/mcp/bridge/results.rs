@@ -82,6 +82,12 @@ fn era_error(answer: &Message) -> Message {
     }
 }
 
+/// Whether `answer` is an error with this code.
+pub(super) fn is_code(answer: &Message, wanted: Code) -> bool {
+    let fields = answer.error().and_then(members).unwrap_or_default();
+    only(&fields, "code").ok().flatten().is_some_and(|code| code.value.parse() == Ok(wanted.number()))
+}
+
 /// Whether a call has failed: a JSON-RPC error, or a tool's own.
 pub(super) fn is_failure(answer: &Message) -> bool {
     let Some(result) = answer.result() else { return true };

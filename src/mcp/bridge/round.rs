@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
     for_stateless::ForStateless,
@@ -17,11 +18,15 @@ use crate::{
     mcp::{
         ask::{Ask, Outcome, SETTLE},
         capabilities::{ClientCapabilities, LogLevel},
+        discovery::level_of,
         error::{Code, error_object},
         jsonrpc::Message,
         upstream::{Event, StatelessCall},
     },
 };
+
+/// Questions of one round; a child cannot make us hold more.
+const MAX_ASKS: usize = 32;
 
 /// The request that a round answers.
 pub(super) struct Turn {
@@ -58,6 +63,8 @@ pub(super) struct Round {
     asks: Vec<(String, Ask)>,
     /// What was refused to the child because the client did not declare it.
     refused: Vec<&'static str>,
+    /// When what the child has asked is put to the client.
+    settled: Option<Instant>,
     /// Whether anything has been asked of the client.
     offered: bool,
 }
@@ -65,7 +72,7 @@ pub(super) struct Round {
 impl Round {
     /// The first round of a call.
     pub(super) const fn first(bridge: Arc<ForStateless>, source: Source, turn: Turn) -> Self {
-        Self { bridge, source, turn, asks: Vec::new(), refused: Vec::new(), offered: false }
+        Self { bridge, source, turn, asks: Vec::new(), refused: Vec::new(), settled: None, offered: false }
     }
 
     /// A later round: what the client has given goes to the child; what it has not is asked again.
@@ -78,19 +85,27 @@ impl Round {
             }
         }
         turn.given.clear();
-        Self { bridge, source: Source::Moved(parked.events), turn, asks, refused: parked.refused, offered: true }
+        let settled = (!asks.is_empty()).then(|| Instant::now() + SETTLE);
+        Self {
+            bridge,
+            source: Source::Moved(parked.events),
+            turn,
+            asks,
+            refused: parked.refused,
+            settled,
+            offered: true,
+        }
     }
 
     /// What comes next, and the rest of the round if there is one.
     pub(super) async fn next(mut self) -> (Event, Option<Self>) {
         loop {
-            let event = if self.asks.is_empty() {
-                self.source.next().await
-            } else {
-                match tokio::time::timeout(SETTLE, self.source.next()).await {
+            let event = match self.settled {
+                None => self.source.next().await,
+                Some(settled) => match tokio::time::timeout_at(settled, self.source.next()).await {
                     Ok(event) => event,
                     Err(_) => return (Event::Answer(self.park()), None),
-                }
+                },
             };
             match event {
                 Some(Event::Note(note)) => {
@@ -120,10 +135,7 @@ impl Round {
                 let (range, _) = note.raw_param("progressToken")?;
                 Some(note.spliced(&[(range, token.as_ref())]))
             }
-            "notifications/message" => {
-                let level = note.param("level").and_then(|level| LogLevel::read(&level)).unwrap_or(LogLevel::Info);
-                self.turn.level.is_some_and(|least| level >= least).then_some(note)
-            }
+            "notifications/message" => self.turn.level.is_some_and(|least| level_of(&note) >= least).then_some(note),
             _ => {
                 self.bridge.announced(&note);
                 None
@@ -135,16 +147,31 @@ impl Round {
         let request = ask.request();
         let (method, params) = (request.method(), request.params());
         if !self.turn.may_ask() || !self.turn.capabilities.allows(method, params) {
-            self.refused.push(ClientCapabilities::required_for(method, params));
+            let required = ClientCapabilities::required_for(method, params);
+            if !self.refused.contains(&required) {
+                self.refused.push(required);
+            }
             let text = format!("the client did not declare what {method} needs");
             ask.answer(Outcome::refusal(Code::MethodNotFound, &text));
             return;
         }
+        if self.asks.len() >= MAX_ASKS {
+            let text = format!("at most {MAX_ASKS} requests can be put to a client at once");
+            ask.answer(Outcome::refusal(Code::Internal, &text));
+            return;
+        }
         self.offered = true;
-        let key = key_of(request.id());
+        let mut key = key_of(request.id());
+        while self.asks.iter().any(|(other, _)| *other == key) {
+            key.push('\'');
+        }
         match self.turn.given.remove(&key) {
             Some(response) => ask.answer(Outcome::Result(response)),
-            None => self.asks.push((key, ask)),
+            None => {
+                // From the first on: a child that never stops asking must not keep its client waiting.
+                self.settled.get_or_insert_with(|| Instant::now() + SETTLE);
+                self.asks.push((key, ask));
+            }
         }
     }
 
@@ -181,7 +208,7 @@ impl Round {
     }
 }
 
-/// The key of an ask: the child's own id is unique among what it waits for.
+/// The key of an ask: the child's own id is unique among what it waits for, but for its type.
 fn key_of(id: &str) -> String {
     serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned())
 }

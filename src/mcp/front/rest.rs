@@ -11,11 +11,11 @@ use crate::{
     domain::ids::UserId,
     mcp::{
         bridge::{answer_of, plain, tools::page_params},
+        discovery::our_keys,
         error::UpstreamError,
         jsonrpc::Message,
         meta::RequestMeta,
         mirrored::Mirrored,
-        stdio::our_keys,
         upstream::{StatelessCall, Upstream},
     },
 };

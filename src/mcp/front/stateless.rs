@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
-
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response, sessions::answers::unanswered};
@@ -16,6 +15,7 @@ use crate::{
     domain::ids::UserId,
     mcp::{
         bridge::{Counted, Kind as HeldKind},
+        discovery::closure,
         error::{Code, NO_ID, error_message, error_with_data},
         jsonrpc::{Kind, Message, ParseError},
         members::{members, only},
@@ -70,7 +70,8 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest<'_>) -> Result<Answe
         "server/discover" => calling.map(|reply| reply.map(with_our_versions)).boxed_local(),
         "subscriptions/listen" => {
             let counted = upstream.held.take(HeldKind::Listen).ok_or_else(|| failed(TOO_MANY_LISTENERS))?;
-            calling.map(|reply| reply.map(|reply| holding(reply, counted))).boxed_local()
+            let id = id.clone();
+            calling.map(|reply| reply.map(|reply| holding(reply, id, counted))).boxed_local()
         }
         _ => calling,
     };
@@ -96,19 +97,29 @@ fn in_flight(answer: Answer, permit: Option<OwnedSemaphorePermit>) -> Answer {
 
 const TOO_MANY_LISTENERS: &str = "as many streams as allowed are listening on this instance; close one first";
 
-/// Counts a listen stream for as long as it is open.
-fn holding(reply: Reply, counted: Counted) -> Reply {
-    match reply {
-        Reply::Answer(answer) => Reply::Answer(answer),
-        Reply::Events(events) => Reply::Events(
-            events
-                .map(move |event| {
-                    let _held = &counted;
-                    event
-                })
-                .boxed_local(),
-        ),
-    }
+/// A listen stream, counted for as long as it is open. When its child or Berth ends, it ends as the
+/// specification has it (patterns/subscriptions, "Graceful Closure"); what the child refuses at once
+/// stays refused.
+fn holding(reply: Reply, id: String, counted: Counted) -> Reply {
+    let Reply::Events(events) = reply else { return reply };
+    let listening = stream::unfold(Some((events, counted, false)), move |state| {
+        let id = id.clone();
+        async move {
+            let (mut events, counted, acknowledged) = state?;
+            let event = tokio::select! {
+                () = counted.ending() => None,
+                event = events.next() => event,
+            };
+            match event {
+                Some(Event::Answer(answer)) if !acknowledged || answer.error().is_none() => {
+                    Some((Event::Answer(answer), None))
+                }
+                Some(Event::Answer(_)) | None => Some((Event::Answer(closure(&id)), None)),
+                Some(event) => Some((event, Some((events, counted, true)))),
+            }
+        }
+    });
+    Reply::Events(listening.boxed_local())
 }
 
 /// The call that a request is, if all that it says of itself agrees.

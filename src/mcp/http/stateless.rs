@@ -11,10 +11,10 @@ use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
 use super::{Counted, HttpChild, HttpTarget, bad_status, broken, events::Messages, is_event_stream};
 use crate::mcp::{
     bridge::tools::{Fetch, ToolCache, page_params},
+    discovery::{discover_params, our_keys, speaks_it},
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     mirrored::{self, Mismatch},
-    stdio::{discover_params, our_keys, speaks_it},
     upstream::{Event, Pulse, Reply, StatelessCall, StatelessPeer},
     version,
 };

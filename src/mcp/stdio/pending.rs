@@ -15,7 +15,10 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
 
 use super::stream::CallStream;
 use crate::mcp::{
@@ -88,6 +91,15 @@ struct Table {
     closed: Option<String>,
 }
 
+impl Table {
+    fn would_be_mixed_up(&self, client: &Client) -> bool {
+        self.entries.values().any(|entry| {
+            let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
+            other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
+        })
+    }
+}
+
 /// The pending map of one child.
 #[derive(Default)]
 pub(super) struct Pending {
@@ -126,33 +138,41 @@ impl Pending {
         Ok((id, receiver))
     }
 
-    /// Returns when no call of another client is at a point where the child asks and nothing would tell
-    /// the two apart; after [`MAX_TURN`] at the latest.
-    pub(super) async fn turn(&self, client: &Client) {
+    /// Registers a caller as soon as no call of another client is at a point where the child asks and
+    /// nothing would tell the two apart; after [`MAX_TURN`] at the latest.
+    pub(super) async fn insert_in_turn(
+        &self,
+        client: Client,
+    ) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
         if client.may_be_asked != MayBeAsked::Known {
-            return;
+            return self.insert(Some(client));
         }
-        let waiting = async {
-            loop {
-                let mut told = std::pin::pin!(self.turns.notified());
-                told.as_mut().enable();
-                if !self.would_be_mixed_up(client) {
-                    return;
-                }
-                // A call that has just asked counts until the burst is over, and nobody tells of that.
-                let _ = tokio::time::timeout(BURST, told).await;
+        let (id, last) = (self.mint(), Instant::now() + MAX_TURN);
+        let (sender, receiver) = oneshot::channel();
+        let mut entry = Some(Entry { waiter: Waiter::First(sender), client: Some(client) });
+        loop {
+            let mut told = std::pin::pin!(self.turns.notified());
+            told.as_mut().enable();
+            // Too long: questions of the child during both are then refused.
+            if self.insert_unless_mixed_up(id, &mut entry, Instant::now() >= last)? {
+                return Ok((id, receiver));
             }
-        };
-        // Too long: the child may still be asked at the same time, and is then refused.
-        let _ = tokio::time::timeout(MAX_TURN, waiting).await;
+            // A call that has just asked counts until the burst is over, and nobody tells of that.
+            let _ = tokio::time::timeout(BURST, told).await;
+        }
     }
 
-    fn would_be_mixed_up(&self, client: &Client) -> bool {
-        let table = self.table.lock();
-        table.entries.values().any(|entry| {
-            let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
-            other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
-        })
+    fn insert_unless_mixed_up(&self, id: u64, entry: &mut Option<Entry>, anyway: bool) -> Result<bool, UpstreamError> {
+        let mut table = self.table.lock();
+        if let Some(reason) = &table.closed {
+            return Err(UpstreamError::Closed { reason: reason.clone() });
+        }
+        let client = entry.as_ref().and_then(|entry| entry.client.as_ref());
+        if !anyway && client.is_some_and(|client| table.would_be_mixed_up(client)) {
+            return Ok(false);
+        }
+        table.entries.extend(entry.take().map(|entry| (id, entry)));
+        Ok(true)
     }
 
     /// Forgets a call; `false` when it was answered already.
@@ -191,21 +211,26 @@ impl Pending {
 
     /// Hands what `make` builds to the call `id`; what does not arrive is dropped, and that answers it.
     pub(super) fn ask(&self, id: u64, make: impl FnOnce(Arc<Clock>) -> Event) {
-        let Some((events, clock)) = self.table.lock().entries.get_mut(&id).map(|entry| entry.waiter.stream()) else {
-            return;
-        };
+        let stream = self.table.lock().entries.get_mut(&id).map(|entry| entry.waiter.stream());
         // Outside the lock: dropping an ask writes to the child.
-        let _ = events.try_send(make(clock));
+        match stream {
+            Some((events, clock)) => drop(events.try_send(make(clock))),
+            None => drop(make(Arc::default())),
+        }
         self.turns.notify_waiters();
     }
 
-    /// The calls of this session, oldest first.
-    pub(super) fn calls_of(&self, session: SessionId) -> Vec<u64> {
+    /// The newest call of each session.
+    pub(super) fn newest_calls(&self) -> HashMap<SessionId, u64> {
         let table = self.table.lock();
-        let of = |entry: &Entry| entry.client.as_ref().is_some_and(|client| client.session == session);
-        let mut calls: Vec<u64> = table.entries.iter().filter(|(_, entry)| of(entry)).map(|(id, _)| *id).collect();
-        calls.sort_unstable();
-        calls
+        let mut newest = HashMap::new();
+        for (id, entry) in &table.entries {
+            if let Some(client) = &entry.client {
+                let known = newest.entry(client.session).or_insert(*id);
+                *known = (*known).max(*id);
+            }
+        }
+        newest
     }
 
     /// Whose call the child means when it asks something: stdio says nothing of it. Only calls during
@@ -374,9 +399,9 @@ mod tests {
         assert_eq!(pending.claim(), Claim::Call(first));
 
         // The same client's calls do not wait for one another; another client's does.
-        pending.turn(&known(1)).await;
-        let second = known(2);
-        let mut turn = std::pin::pin!(pending.turn(&second));
+        let (own, _receiver) = pending.insert_in_turn(known(1)).await.unwrap();
+        pending.remove(own);
+        let mut turn = std::pin::pin!(pending.insert_in_turn(known(2)));
         assert!(futures_util::poll!(&mut turn).is_pending());
         // Once the first has asked, nothing that the child asks next can be its; but for a burst.
         pending.ask(first, |clock| {

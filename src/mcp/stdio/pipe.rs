@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::{net::unix::pipe, sync::oneshot};
+use tokio::{net::unix::pipe, sync::oneshot, time::Instant};
 
 use super::{
     StdioLimits, closed,
@@ -124,7 +124,7 @@ impl Pipe {
         let mut line = outcome.response(id);
         super::one_line(&mut line);
         // A failure means that the child is ending: it asks nothing any more.
-        let _ = self.writer.send(Bytes::from(line));
+        let _ = self.writer.send_anyway(Bytes::from(line));
     }
 
     /// A request of our own.
@@ -135,16 +135,14 @@ impl Pipe {
         timeout: Duration,
     ) -> Result<Message, UpstreamError> {
         let (id, receiver) = self.pending.insert(None)?;
+        let _forgotten = Forgotten { pending: &self.pending, id };
         let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\"{params}}}\n");
         self.writer.send(Bytes::from(line))?;
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => answer,
             Ok(_) => Err(closed()),
-            Err(_) => {
-                self.pending.remove(id);
-                Err(UpstreamError::TimedOut { seconds: timeout.as_secs() })
-            }
+            Err(_) => Err(UpstreamError::TimedOut { seconds: timeout.as_secs() }),
         }
     }
 
@@ -157,29 +155,29 @@ impl Pipe {
         how: How,
     ) -> Result<Reply, UpstreamError> {
         let timeout = how.timeout.unwrap_or(FOREVER);
-        self.pending.turn(&client).await;
-        let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned)?;
+        let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned).await?;
+        let begun = Instant::now();
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => {
                 call.answered();
                 Ok(Reply::Answer(answer?.with_id(request.id())))
             }
             Ok(Ok(First::Stream(stream))) => {
-                Ok(Reply::Events(stream.events(call, request.id().to_owned(), timeout).boxed_local()))
+                Ok(Reply::Events(stream.events(call, request.id().to_owned(), begun, timeout).boxed_local()))
             }
             Ok(Err(_)) => Err(closed()),
             Err(_) => Err(call.time_out(timeout)),
         }
     }
 
-    fn hand_over(
+    async fn hand_over(
         self: &Arc<Self>,
         request: &Message,
         client: Client,
         token: Option<std::ops::Range<usize>>,
         abandoned: Abandoned,
     ) -> Result<(InFlight, oneshot::Receiver<First>), UpstreamError> {
-        let (id, receiver) = self.pending.insert(Some(client))?;
+        let (id, receiver) = self.pending.insert_in_turn(client).await?;
         let call = InFlight { pipe: Arc::clone(self), id, abandoned, over: false };
         let mut digits = itoa::Buffer::new();
         let minted = digits.format(id).as_bytes();
@@ -197,7 +195,19 @@ impl Pipe {
         let line = format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id},\"reason\":\"{reason}\"}}}}\n"
         );
-        let _ = self.writer.send(Bytes::from(line));
+        let _ = self.writer.send_anyway(Bytes::from(line));
+    }
+}
+
+/// Forgets a request of our own when its answer is not waited for any more.
+struct Forgotten<'a> {
+    pending: &'a Pending,
+    id: u64,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.pending.remove(self.id);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::mcp::{
     ask::{Ask, Outcome},
     bridge::OUR_CAPABILITIES,
     capabilities::LogLevel,
+    discovery::level_of,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
     session::{Session, Sessions},
@@ -117,6 +118,7 @@ impl SessionStdio {
 
     /// Each session gets the message on exactly one stream (transports, "Multiple Connections").
     fn deliver(&self, message: &Message, concerns: impl Fn(&Session) -> bool) {
+        let mut newest = None;
         for session in self.sessions.all() {
             if !concerns(&session) {
                 continue;
@@ -124,7 +126,8 @@ impl SessionStdio {
             if let Some(Event::Note(note)) = session.deliver(Event::Note(message.clone()))
                 && !session.is_internal()
             {
-                match self.pipe.pending.calls_of(session.id()).last() {
+                let newest = newest.get_or_insert_with(|| self.pipe.pending.newest_calls());
+                match newest.get(&session.id()) {
                     // Full: the client is slow, and is never waited for.
                     Some(call) => drop(self.pipe.pending.note(*call, note)),
                     None => session.keep(note),
@@ -136,7 +139,7 @@ impl SessionStdio {
     /// A log line goes to each client that wants this much. Behind the bridge every call is a client
     /// of its own, and nothing says which of them the line is about.
     fn deliver_log(&self, message: &Message) {
-        let level = message.param("level").and_then(|level| LogLevel::read(&level)).unwrap_or(LogLevel::Info);
+        let level = level_of(message);
         self.deliver(message, |session| !session.is_internal() && session.level().is_none_or(|wanted| level >= wanted));
         for call in self.pipe.pending.log_readers(level) {
             self.pipe.pending.note(call, message.clone());
@@ -235,11 +238,16 @@ impl SessionStdio {
         });
     }
 
-    /// Rewrites the client's `requestId` to ours. `None`: the request is not running any more.
-    fn translate_cancel(&self, session: &Session, message: &Message) -> Option<Bytes> {
-        let (range, id) = message.raw_param("requestId")?;
-        let minted = self.pipe.pending.find(session.id(), id)?;
-        Some(message.to_line(&mut [(range, minted.to_string().as_bytes())]))
+    /// Cancels the client's call at the child, and ends it here: servers do not answer what was
+    /// cancelled (utilities/cancellation), and nobody waits for it.
+    fn cancel(&self, session: &Session, message: &Message) -> Result<(), UpstreamError> {
+        let Some((range, id)) = message.raw_param("requestId") else { return Ok(()) };
+        // Not found: it is not running any more.
+        let Some(minted) = self.pipe.pending.find(session.id(), id) else { return Ok(()) };
+        let sent = self.pipe.writer.send_anyway(message.to_line(&mut [(range, minted.to_string().as_bytes())]));
+        let over = Message::failure(id, Code::Internal, "the client cancelled the call");
+        self.pipe.pending.answer(minted, over);
+        sent
     }
 }
 
@@ -370,7 +378,7 @@ impl SessionPeer for SessionStdio {
             let line = match (message.kind(), message.method()) {
                 // The child has been told `initialized` once already.
                 (Kind::Response, _) | (_, "notifications/initialized" | "notifications/progress") => None,
-                (_, "notifications/cancelled") => self.translate_cancel(&session, &message),
+                (_, "notifications/cancelled") => return self.cancel(&session, &message),
                 _ => Some(message.to_line(&mut [])),
             };
             line.map_or(Ok(()), |line| self.pipe.writer.send(line))

@@ -2,12 +2,11 @@
 //! without sharing a conversation.
 
 use std::{
-    ops::Range,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
 
 use super::{
     pending::{Client, MayBeAsked},
@@ -16,19 +15,13 @@ use super::{
 use crate::mcp::{
     ask::Outcome,
     bridge::tools::{Fetch, ToolCache},
-    capabilities::LogLevel,
+    discovery::{closure, discover_params, level_of, our_keys, speaks_it, subscription_id},
     error::{Code, UpstreamError},
     jsonrpc::Message,
-    members::{members, only},
-    meta,
     mirrored::Mismatch,
     session::SessionId,
-    upstream::{Pulse, Reply, StatelessCall, StatelessPeer, Terms},
-    version,
+    upstream::{Event, Pulse, Reply, StatelessCall, StatelessPeer, Terms},
 };
-
-/// The key under which what a listen stream carries names its subscription.
-pub(in crate::mcp) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// A running child.
 pub struct StatelessStdio {
@@ -75,58 +68,53 @@ impl StatelessStdio {
         let raw_id = self.pipe.pending.raw_id(call)?;
         // A listener that is too slow loses its stream: it must not believe that nothing has changed.
         if !self.pipe.pending.note(call, message.spliced(&[(range, raw_id.as_bytes())])) {
-            self.pipe.pending.remove(call);
+            let text = "more has changed than you have read; listen again";
+            self.pipe.pending.answer(call, Message::failure(&raw_id, Code::Internal, text));
             self.pipe.cancel(call, "the client is too slow");
         }
         Some(())
     }
-}
 
-/// The parameters of our own `server/discover`.
-pub(in crate::mcp) fn discover_params() -> String {
-    format!(r#"{{"_meta":{{{}}}}}"#, our_keys())
-}
-
-/// What our own requests carry in `_meta`.
-pub(in crate::mcp) fn our_keys() -> String {
-    format!(
-        r#""{}":"{}","{}":{{}},"{}":{{"name":"berth","version":"{}"}}"#,
-        meta::PROTOCOL_VERSION,
-        version::STATELESS,
-        meta::CLIENT_CAPABILITIES,
-        meta::CLIENT_INFO,
-        env!("CARGO_PKG_VERSION")
-    )
-}
-
-/// Whether an answer to `server/discover` is one of a child that speaks a version of ours.
-pub(in crate::mcp) fn speaks_it(answer: &Message) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Discovered {
-        #[serde(rename = "supportedVersions")]
-        versions: Vec<String>,
+    /// The child ends a subscription: on this transport it says so by a cancellation (stdio,
+    /// "Cancellation").
+    fn ended(&self, message: &Message) {
+        let id = message.raw_param("requestId").and_then(|(_, id)| id.parse().ok());
+        if let Some((call, raw_id)) = id.and_then(|call| Some((call, self.pipe.pending.raw_id(call)?))) {
+            self.pipe.pending.answer(call, closure(&raw_id));
+        }
     }
-    let discovered = answer.result().and_then(|result| serde_json::from_str::<Discovered>(result).ok());
-    discovered.is_some_and(|it| it.versions.iter().any(|version| version == version::STATELESS))
 }
 
-/// Where the subscription id lies in a notification (or an answer) of a listen stream, and its text.
-pub(in crate::mcp) fn subscription_id(message: &Message) -> Option<(Range<usize>, &str)> {
-    let holder = message.params().or_else(|| message.result())?;
-    let fields = members(holder)?;
-    let meta = members(only(&fields, meta::META).ok()??.value)?;
-    let id = only(&meta, SUBSCRIPTION_ID).ok()??.value;
-    Some((message.span_of(id), id))
+/// The closing answer of a listen stream names the subscription too: by the client's id, not by ours.
+fn under_its_own_id(reply: Reply, id: String) -> Reply {
+    let renamed = move |answer: Message| match subscription_id(&answer) {
+        Some((range, _)) => answer.spliced(&[(range, id.as_bytes())]),
+        None => answer,
+    };
+    match reply {
+        Reply::Answer(answer) => Reply::Answer(renamed(answer)),
+        Reply::Events(events) => Reply::Events(
+            events
+                .map(move |event| match event {
+                    Event::Answer(answer) => Event::Answer(renamed(answer)),
+                    event => event,
+                })
+                .boxed_local(),
+        ),
+    }
 }
 
 impl Listener for StatelessStdio {
     fn notified(&self, message: &Message) {
         if message.method() == "notifications/message" {
-            let level = message.param("level").and_then(|level| LogLevel::read(&level)).unwrap_or(LogLevel::Info);
-            for call in self.pipe.pending.log_readers(level) {
+            for call in self.pipe.pending.log_readers(level_of(message)) {
                 // Full: the client is slow, and is never waited for.
                 let _ = self.pipe.pending.note(call, message.clone());
             }
+            return;
+        }
+        if message.method() == "notifications/cancelled" {
+            self.ended(message);
             return;
         }
         if message.method() == "notifications/tools/list_changed" {
@@ -160,7 +148,9 @@ impl StatelessPeer for StatelessStdio {
             };
             let timeout = (!listens).then_some(self.pipe.limits.call_timeout);
             let how = How { abandoned: Abandoned::Cancels, timeout };
-            Arc::clone(&self.pipe).call(request, client, meta.progress_token, how).await
+            let id = request.id().to_owned();
+            let reply = Arc::clone(&self.pipe).call(request, client, meta.progress_token, how).await?;
+            Ok(if listens { under_its_own_id(reply, id) } else { reply })
         }
         .boxed_local()
     }

@@ -34,8 +34,14 @@ impl CallStream {
 
     /// Its events, ending with the answer (or the error that stands for it) under the client's `id`.
     /// Dropping it abandons the call.
-    pub(super) fn events(self, call: InFlight, id: String, timeout: Duration) -> impl stream::Stream<Item = Event> {
-        let timer = Box::pin(tokio::time::sleep(timeout));
+    pub(super) fn events(
+        self,
+        call: InFlight,
+        id: String,
+        begun: Instant,
+        timeout: Duration,
+    ) -> impl stream::Stream<Item = Event> {
+        let timer = Box::pin(tokio::time::sleep(timeout.saturating_sub(begun.elapsed())));
         stream::unfold(Some((self, call, timer, id)), move |state| async move {
             let (mut this, mut call, mut timer, id) = state?;
             let outcome = loop {

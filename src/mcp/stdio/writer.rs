@@ -32,7 +32,20 @@ impl LineWriter {
     ///
     /// # Errors
     /// When the child is gone, or so much is queued that it evidently does not read.
-    pub(super) fn send(&self, mut line: Bytes) -> Result<(), UpstreamError> {
+    pub(super) fn send(&self, line: Bytes) -> Result<(), UpstreamError> {
+        self.send_within(line, self.max_bytes)
+    }
+
+    /// The same for what the child waits for or must know, however much is queued: answers to its own
+    /// requests and cancellations. What it can ask, and what can be cancelled, is bounded elsewhere.
+    ///
+    /// # Errors
+    /// When the child is gone.
+    pub(super) fn send_anyway(&self, line: Bytes) -> Result<(), UpstreamError> {
+        self.send_within(line, usize::MAX)
+    }
+
+    fn send_within(&self, mut line: Bytes, max_bytes: usize) -> Result<(), UpstreamError> {
         let mut backlog = self.backlog.lock();
         let Some(pipe) = &backlog.pipe else { return Err(gone()) };
         if backlog.lines.is_empty() {
@@ -42,7 +55,7 @@ impl LineWriter {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(gone()),
             }
-        } else if backlog.bytes + line.len() > self.max_bytes {
+        } else if backlog.bytes.saturating_add(line.len()) > max_bytes {
             return Err(UpstreamError::Congested { bytes: backlog.bytes });
         }
         backlog.bytes += line.len();

@@ -1,6 +1,10 @@
 //! A blocking HTTP client that knows a base URL and a token.
 
-use std::io::Read;
+use std::{
+    fmt::Write as _,
+    io::{Read, Write as _},
+    net::TcpStream,
+};
 
 use serde_json::Value;
 use ureq::{Agent, Body, http};
@@ -157,5 +161,22 @@ impl Http {
         let response =
             self.begin(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         (response.status().as_u16(), response.into_body().into_reader())
+    }
+
+    /// Sends a POST on a connection of its own and does not wait for anything.
+    #[track_caller]
+    pub(crate) fn begin_raw(&self, url: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        let address = self.base.trim_start_matches("http://");
+        let path = url.strip_prefix(&self.base).unwrap_or(url);
+        let mut head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+        if let Some(token) = &self.token {
+            write!(head, "authorization: Bearer {token}\r\n").unwrap();
+        }
+        for (name, value) in headers {
+            write!(head, "{name}: {value}\r\n").unwrap();
+        }
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(&[head.as_bytes(), b"\r\n", body].concat()).unwrap();
+        connection
     }
 }

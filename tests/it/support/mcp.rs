@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    net::{Shutdown, TcpStream},
     sync::{
         atomic::{AtomicI64, Ordering},
         mpsc,
@@ -159,6 +160,17 @@ impl McpClient {
 /// Messages of an event stream, read by a thread of its own.
 pub(crate) struct Stream {
     messages: mpsc::Receiver<Value>,
+    /// Closed with the stream; else only its reader's next message shows that it is unwanted.
+    connection: Option<TcpStream>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            // It may have been closed by the other side.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl Stream {
@@ -167,6 +179,10 @@ impl Stream {
         thread::spawn(move || {
             for line in BufReader::new(body).lines() {
                 let Ok(line) = line else { return };
+                // The last chunk, where they are seen.
+                if line == "0" {
+                    return;
+                }
                 // An event without data only names the place to resume from.
                 let Some(data) = line.strip_prefix("data:").filter(|data| !data.is_empty()) else { continue };
                 let message =
@@ -176,7 +192,22 @@ impl Stream {
                 }
             }
         });
-        Self { messages }
+        Self { messages, connection: None }
+    }
+
+    /// The answer that comes on a connection of its own, which must be a stream.
+    #[track_caller]
+    pub(super) fn over(connection: TcpStream) -> Self {
+        let mut body = BufReader::new(connection.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(body.read_line(&mut head).unwrap() > 0, "no answer: {head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
+        // Each event is a chunk; sizes and ends of chunks are no fields of events.
+        let mut stream = Self::read(body);
+        stream.connection = Some(connection);
+        stream
     }
 
     /// The next message.
@@ -188,6 +219,11 @@ impl Stream {
     /// The next message, if it is there or about to come.
     pub(crate) fn soon(&self) -> Option<Value> {
         self.messages.recv_timeout(Duration::from_millis(50)).ok()
+    }
+
+    /// The next message, if it is there already.
+    pub(crate) fn try_next(&self) -> Option<Value> {
+        self.messages.try_recv().ok()
     }
 
     /// Whether it ends, whatever comes before.

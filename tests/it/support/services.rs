@@ -29,6 +29,18 @@ impl Service {
         Self::new(name, "http", &json!({ "kind": "http", "command": command, "args": args }))
     }
 
+    /// `conformance-server`, which knows either era.
+    pub(crate) fn conformance(name: &str, era: &str) -> Self {
+        let command = env!("CARGO_BIN_EXE_conformance-server");
+        Self::new(name, "stdio", &json!({ "kind": "command", "command": command, "args": ["--era", era] }))
+    }
+
+    /// The same over HTTP.
+    pub(crate) fn conformance_http(name: &str, era: &str) -> Self {
+        let command = env!("CARGO_BIN_EXE_conformance-server");
+        Self::new(name, "http", &json!({ "kind": "http", "command": command, "args": ["--era", era, "--http"] }))
+    }
+
     pub(crate) fn remote(name: &str, url: &str) -> Self {
         Self::new(name, "http", &json!({ "kind": "remote", "url": url }))
     }

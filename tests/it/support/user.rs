@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     http::{Http, Reply},
     mcp::McpClient,
+    stateless::StatelessClient,
     wait_for,
 };
 
@@ -122,5 +123,10 @@ impl User {
     #[track_caller]
     pub(crate) fn connect(&self, instance: &Instance) -> McpClient {
         McpClient::open(&self.http, &instance.url)
+    }
+
+    /// A client of the stateless era.
+    pub(crate) fn stateless(&self, instance: &Instance) -> StatelessClient {
+        StatelessClient::new(&self.http, &instance.url)
     }
 }
