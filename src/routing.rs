@@ -126,6 +126,10 @@ impl Route {
     /// Sets or removes the child. Only the instance's actor does this, before it publishes `running`
     /// and before it publishes anything else.
     pub fn set_link(&self, link: Link) {
+        match &link {
+            Link::Up(upstream) => self.sessions.attach(&upstream.sessions),
+            Link::Down => self.sessions.detach(),
+        }
         self.link.store(Arc::new(link));
     }
 

@@ -24,19 +24,19 @@ use crate::domain::ids::UserId;
 
 /// One HTTP request to an instance's MCP URL: what a front needs of it.
 #[derive(Debug, Default)]
-pub struct FrontRequest {
+pub struct FrontRequest<'a> {
     /// What is done.
     pub verb: Verb,
     /// `Accept`.
-    pub accept: Option<String>,
+    pub accept: Option<&'a str>,
     /// `Content-Type`.
-    pub content_type: Option<String>,
+    pub content_type: Option<&'a str>,
     /// `Mcp-Session-Id`.
-    pub session: Option<String>,
+    pub session: Option<&'a str>,
     /// `MCP-Protocol-Version`.
-    pub version: Option<String>,
+    pub version: Option<&'a str>,
     /// `Last-Event-ID`.
-    pub last_event_id: Option<String>,
+    pub last_event_id: Option<&'a str>,
     /// The headers that mirror the body. Only the stateless era has them.
     pub mirrored: Mirrored,
     /// The body, read once, before the era was known.
@@ -78,7 +78,7 @@ impl Body {
     }
 }
 
-impl FrontRequest {
+impl FrontRequest<'_> {
     /// Takes the message of the body.
     fn message(&mut self) -> Result<Message, ParseError> {
         match std::mem::take(&mut self.body) {
@@ -102,12 +102,33 @@ pub enum Verb {
     Delete,
 }
 
+/// The instance's child, as far as it is known: a front that needs none does not wait for it.
+pub enum Child {
+    /// It is there.
+    There(Upstream),
+    /// It may be on its way up.
+    Coming(LocalBoxFuture<'static, Result<Upstream, Unavailable>>),
+}
+
+impl Child {
+    /// The child, waiting for it where it comes.
+    ///
+    /// # Errors
+    /// When it does not: the text says why.
+    pub async fn reach(self) -> Result<Upstream, Unavailable> {
+        match self {
+            Self::There(upstream) => Ok(upstream),
+            Self::Coming(upstream) => upstream.await,
+        }
+    }
+}
+
 /// What a front acts on: the instance, as far as a call may reach it.
 pub struct Endpoint {
     /// The instance's client sessions.
     pub sessions: Arc<Sessions>,
-    /// Its child, or why there is none.
-    pub upstream: Result<Upstream, Unavailable>,
+    /// Its child.
+    pub child: Child,
     /// Who asks.
     pub caller: UserId,
     /// How long a stream may be silent before a comment is put into it.
@@ -145,5 +166,5 @@ pub enum Answer {
 /// One way of speaking to clients.
 pub trait Front {
     /// Answers one request. Never fails: what goes wrong is an answer too.
-    fn serve(&self, endpoint: Endpoint, request: FrontRequest) -> LocalBoxFuture<'static, Answer>;
+    fn serve<'a>(&self, endpoint: Endpoint, request: FrontRequest<'a>) -> LocalBoxFuture<'a, Answer>;
 }

@@ -4,6 +4,7 @@
 //! who opened it; anybody else's request with its id finds nothing (a session id that is routed
 //! without checking who made it is a hijack).
 
+mod budget;
 pub mod journal;
 pub mod log;
 mod registry;
@@ -12,7 +13,7 @@ pub mod streams;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::streams::Streams;
+use self::{budget::Budget, log::Lag, streams::Streams};
 pub use self::{
     journal::{Journal, Record},
     registry::{OpenError, Sessions},
@@ -55,7 +56,8 @@ impl SessionId {
     /// Reads an id; `None` when it cannot be one of ours.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        if text.len() != 32 {
+        // A number may have a sign, an id has none.
+        if text.len() != 32 || text.starts_with('+') {
             return None;
         }
         u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))
@@ -100,7 +102,12 @@ enum Keeping {
     #[default]
     Not,
     /// It is, and so is every change of it.
-    In(Arc<dyn Journal>),
+    In {
+        /// Where.
+        journal: Arc<dyn Journal>,
+        /// The session.
+        session: Weak<Session>,
+    },
     /// It was closed: nothing brings it back.
     Over,
 }
@@ -125,6 +132,10 @@ pub struct Session {
     transport: Transport,
     streams: Arc<Streams>,
     keeping: Mutex<Keeping>,
+    /// The journal knows of a change that it has not fetched yet.
+    changed: AtomicBool,
+    /// What the instance's sessions hold together.
+    budget: Arc<Budget>,
     subscriptions: Mutex<HashSet<String>>,
     capabilities: ClientCapabilities,
     level: Mutex<Option<LogLevel>>,
@@ -135,7 +146,10 @@ pub struct Session {
 
 /// A client follows more than is kept of one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("at most {MAX_FOLLOWED} resources can be followed in one session, with URIs of at most {MAX_URI} bytes")]
+#[error(
+    "at most {MAX_FOLLOWED} resources can be followed in one session, with URIs of at most {MAX_URI} bytes, and the \
+     sessions of this instance may follow many, but not any number together"
+)]
 pub struct TooMuchToFollow;
 
 /// Requests of the child that the client has been sent.
@@ -148,6 +162,7 @@ struct Asks {
 impl Drop for Session {
     fn drop(&mut self) {
         self.gone.cancel();
+        self.budget.unfollow(self.subscriptions.get_mut().len());
     }
 }
 
@@ -176,7 +191,7 @@ fn declared(hello: &Bytes) -> ClientCapabilities {
 }
 
 impl Session {
-    fn new(id: SessionId, owner: UserId, version: &'static str, hello: Bytes) -> Self {
+    fn new(id: SessionId, owner: UserId, version: &'static str, hello: Bytes, budget: &Arc<Budget>) -> Self {
         let now = Timestamp::now();
         Self {
             id,
@@ -191,8 +206,10 @@ impl Session {
             listening: AtomicU64::new(0),
             gone: CancellationToken::new(),
             transport: Transport::Streamable,
-            streams: Streams::new(0),
+            streams: Streams::within(0, Lag::Ends, budget),
             keeping: Mutex::default(),
+            changed: AtomicBool::new(false),
+            budget: Arc::clone(budget),
             subscriptions: Mutex::default(),
             level: Mutex::default(),
             asks: Mutex::default(),
@@ -201,17 +218,21 @@ impl Session {
     }
 
     /// One of an earlier run, as if it had just been used. The child does not know it yet.
-    fn restored(record: Record, journal: &Arc<dyn Journal>) -> Self {
-        let mut session = Self::new(record.id, record.owner, record.version, record.hello);
-        session.opened_at = record.opened_at;
+    fn restored(record: Record, journal: Arc<dyn Journal>, budget: &Arc<Budget>) -> Arc<Self> {
+        let mut session = Self::new(record.id, record.owner, record.version, record.hello, budget);
         // No id of a stream of the earlier run may mean one of this run.
-        session.streams = Streams::new(u64::try_from(Timestamp::now().0).unwrap_or_default());
-        session.keeping = Mutex::new(Keeping::In(Arc::clone(journal)));
-        session.subscriptions = Mutex::new(record.subscriptions.into_iter().collect());
+        let past = u64::try_from(Timestamp::now().0).unwrap_or_default();
+        session.streams = Streams::within(past, Lag::Ends, budget);
+        session.opened_at = record.opened_at;
+        let followed = record.subscriptions.into_iter().filter(|_| budget.follow()).collect::<HashSet<_>>();
+        session.subscriptions = Mutex::new(followed);
         // Nor may a late answer to a question of the earlier run be taken for one of this run.
-        session.asks.get_mut().next = u64::try_from(Timestamp::now().0).unwrap_or_default();
+        session.asks.get_mut().next = past;
         session.level = Mutex::new(record.level.as_deref().and_then(LogLevel::read));
-        session
+        Arc::new_cyclic(|myself| {
+            session.keeping = Mutex::new(Keeping::In { journal, session: Weak::clone(myself) });
+            session
+        })
     }
 
     /// What is kept of it.
@@ -229,10 +250,22 @@ impl Session {
         }
     }
 
+    /// What is to be written down of it. The next change is announced again.
+    #[must_use]
+    pub fn to_write(&self) -> Record {
+        // Before it is read: a change in between is announced once too often, never left out.
+        self.changed.store(false, Ordering::SeqCst);
+        self.record()
+    }
+
     /// Has what is kept of it written down.
     fn changed(&self) {
-        if let Keeping::In(journal) = &*self.keeping.lock() {
-            journal.changed(self);
+        let keeping = self.keeping.lock();
+        if let Keeping::In { journal, session } = &*keeping
+            && !self.changed.swap(true, Ordering::SeqCst)
+            && let Some(session) = session.upgrade()
+        {
+            journal.changed(session);
         }
     }
 
@@ -244,7 +277,7 @@ impl Session {
         // Outside the lock: dropping an ask answers the child.
         drop(asks);
         let mut keeping = self.keeping.lock();
-        if let Keeping::In(journal) = std::mem::replace(&mut *keeping, Keeping::Over) {
+        if let Keeping::In { journal, .. } = std::mem::replace(&mut *keeping, Keeping::Over) {
             journal.closed(self.id);
         }
     }
@@ -329,7 +362,9 @@ impl Session {
         if !self.streams.own_is_read() {
             return Some(event);
         }
-        if let Some(message) = self.written(event) {
+        if let Event::Note(note) = event {
+            self.keep(note);
+        } else if let Some(message) = self.written(event) {
             self.streams.deliver(message);
         }
         None
@@ -346,7 +381,7 @@ impl Session {
     /// Puts `note` into the stream of an answer that is being read, or keeps it for a client that
     /// has had a stream of its own but is not there just now.
     pub fn keep(&self, note: Message) {
-        self.streams.deliver(note.into_body());
+        self.streams.deliver_note(note.into_body());
     }
 
     /// What the client can be asked: it declared so in `initialize`.
@@ -385,6 +420,12 @@ impl Session {
             return None;
         }
         let mut asks = self.asks.lock();
+        // Under the lock: `close` takes what waits after it has cancelled.
+        if self.gone.is_cancelled() {
+            drop(asks);
+            ask.answer(Outcome::refusal(Code::Internal, "the client has ended its session"));
+            return None;
+        }
         if asks.waiting.len() >= MAX_ASKS {
             drop(asks);
             ask.answer(Outcome::refusal(Code::Internal, "too many requests wait for this client; ask later"));
@@ -429,7 +470,7 @@ impl Session {
         if subscriptions.contains(uri) {
             return Ok(());
         }
-        if subscriptions.len() >= MAX_FOLLOWED || uri.len() > MAX_URI {
+        if subscriptions.len() >= MAX_FOLLOWED || uri.len() > MAX_URI || !self.budget.follow() {
             return Err(TooMuchToFollow);
         }
         subscriptions.insert(uri.to_owned());
@@ -442,6 +483,7 @@ impl Session {
     pub fn unsubscribe(&self, uri: &str) {
         let was_there = self.subscriptions.lock().remove(uri);
         if was_there {
+            self.budget.unfollow(1);
             self.changed();
         }
     }
@@ -480,10 +522,47 @@ impl Session {
 mod tests {
     use super::*;
 
+    fn session(hello: &Bytes, budget: &Arc<Budget>) -> Session {
+        let id = SessionId::read(&"1".repeat(32)).unwrap();
+        Session::new(id, UserId::generate(), "2025-11-25", hello.clone(), budget)
+    }
+
+    #[test]
+    fn a_question_after_the_end_is_answered() {
+        let hello = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"roots":{}}}}"#;
+        let session = session(&Bytes::from_static(hello), &Arc::default());
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let ask = || {
+            let request = Bytes::from_static(br#"{"jsonrpc":"2.0","id":"x","method":"roots/list"}"#);
+            let said = Arc::clone(&said);
+            Ask::new(Message::parse(request).unwrap(), move |outcome| {
+                said.lock().push(String::from_utf8(outcome.response("1")).unwrap());
+            })
+        };
+        assert!(session.ask(ask()).is_some() && said.lock().is_empty());
+        session.close();
+        assert!(session.ask(ask()).is_none());
+        assert_eq!((said.lock().len(), session.asks()), (2, 0));
+        assert!(said.lock()[1].contains("has ended its session"));
+    }
+
+    #[test]
+    fn sessions_together_follow_a_bounded_number_of_resources() {
+        let budget: Arc<Budget> = Arc::default();
+        let sessions: Vec<Session> = (0..11).map(|_| session(&Bytes::new(), &budget)).collect();
+        for session in &sessions[..10] {
+            (0..MAX_FOLLOWED).for_each(|number| session.subscribe(&format!("a:{number}")).unwrap());
+        }
+        assert_eq!(sessions[10].subscribe("a:0"), Err(TooMuchToFollow));
+        sessions[0].unsubscribe("a:0");
+        assert_eq!(sessions[10].subscribe("a:0"), Ok(()));
+        drop(sessions);
+        assert!(session(&Bytes::new(), &budget).subscribe("a:0").is_ok());
+    }
+
     #[test]
     fn what_no_connection_reads_is_given_back_or_kept() {
-        let id = SessionId::read(&"1".repeat(32)).unwrap();
-        let session = Session::new(id, UserId::generate(), "2025-11-25", Bytes::new());
+        let session = session(&Bytes::new(), &Arc::default());
         let note = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap();
         let event = || Event::Note(note.clone());
         assert!(session.deliver(event()).is_some());

@@ -7,7 +7,10 @@ use std::{fmt::Write, time::Duration};
 
 use parking_lot::Mutex;
 
-use crate::domain::{ids::UserId, time::Timestamp};
+use crate::{
+    domain::{ids::UserId, time::Timestamp},
+    mcp::session::SessionId,
+};
 
 /// Bytes that may wait between two writes.
 const CAPACITY: usize = 4 * 1024 * 1024;
@@ -22,7 +25,7 @@ pub struct AccessEntry<'a> {
     pub verb: &'a str,
     /// What was reached: `mcp`, `api/…`, `health`.
     pub target: &'a str,
-    /// The session, if any.
+    /// The session as the client names it, if it does: logged only when it can be one.
     pub session: Option<&'a str>,
     /// The status that was answered.
     pub status: u16,
@@ -56,9 +59,9 @@ impl AccessBuffer {
             "{} user={} {} {} session={} status={} us={}",
             entry.at,
             entry.user,
-            entry.verb,
-            entry.target,
-            entry.session.unwrap_or("-"),
+            word(entry.verb),
+            word(entry.target),
+            session(entry.session),
             entry.status,
             entry.took.as_micros()
         );
@@ -78,5 +81,45 @@ impl AccessBuffer {
             lines.dropped = 0;
         }
         if text.is_empty() { None } else { Some(text) }
+    }
+}
+
+/// What the client says has been decoded and may hold anything, the end of the line among it.
+fn session(named: Option<&str>) -> &str {
+    match named {
+        None => "-",
+        Some(id) if SessionId::read(id).is_some() => id,
+        Some(_) => "?",
+    }
+}
+
+fn word(text: &str) -> &str {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) { text } else { "?" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_whatever_the_client_says() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let cases = [
+            (None, "GET", "session=-"),
+            (Some(id), "GET", "session=0123456789abcdef0123456789abcdef"),
+            (Some("x\n2026-01-01 user=bob"), "POST", "session=?"),
+            (Some("\u{1b}[2J"), "POST", "session=?"),
+            (Some(""), "POST", "session=?"),
+            (Some(id), "GET\r\nX", "? mcp session=0123"),
+        ];
+        let buffer = AccessBuffer::default();
+        for (session, verb, expected) in cases {
+            let (at, user) = (Timestamp(0), UserId::generate());
+            let took = Duration::ZERO;
+            buffer.record(&AccessEntry { at, user, verb, target: "mcp", session, status: 200, took });
+            let text = buffer.take().unwrap();
+            assert!(text.contains(expected) && text.trim_end().lines().count() == 1, "{text:?}");
+            assert!(text.trim_end().chars().all(|letter| !letter.is_control()), "{text:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use actix_web::{
     http::{Method, header},
     web::{self, Data, Payload, ServiceConfig},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use futures_util::FutureExt;
 
 use self::admission::{Admitted, admit};
 use super::{error::ApiError, state::AppState};
@@ -24,7 +24,8 @@ use crate::mcp::{
     era::{Era, classify},
     error::{Code, NO_ID, error_message},
     front::{
-        Answer, Body, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront, stateless::StatelessFront,
+        Answer, Body, Child, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront,
+        stateless::StatelessFront,
     },
     http::{SESSION_HEADER, VERSION_HEADER},
     mirrored::Mirrored,
@@ -48,74 +49,65 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 
 async fn mcp(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
-    let permit = admitted.permit.take();
-    let (answer, permit) = match verb_of(&request, &[Verb::Get, Verb::Post, Verb::Delete]) {
-        Some(verb) => serve(&request, payload, &state, &admitted, permit, verb).await,
-        None => (Answer::NotAllowed { allow: "GET, POST, DELETE" }, permit),
+    let answer = match verb_of(&request, &[Verb::Get, Verb::Post, Verb::Delete]) {
+        Some(verb) => serve(&request, payload, &state, &mut admitted, verb).await,
+        None => Answer::NotAllowed { allow: "GET, POST, DELETE" },
     };
     let session = header_of(&request, SESSION_HEADER);
-    Ok(finish(&request, &state, &admitted, ("mcp", session), render::Response { answer, permit }))
+    Ok(finish(&request, &state, &admitted, ("mcp", session), answer))
 }
 
-/// Has the front of the client's era answer. The permit comes back where the call ends with the answer.
+/// Has the front of the client's era answer.
 async fn serve(
     request: &HttpRequest,
     payload: Payload,
     state: &AppState,
-    admitted: &Admitted,
-    permit: Option<OwnedSemaphorePermit>,
+    admitted: &mut Admitted,
     verb: Verb,
-) -> (Answer, Option<OwnedSemaphorePermit>) {
+) -> Answer {
     let front_request = match read(request, payload, state, verb).await {
         Ok(front_request) => front_request,
-        Err(refusal) => return (refusal, permit),
+        Err(refusal) => return refusal,
     };
-    match classify(front_request.version.as_deref(), front_request.body.message()) {
-        Era::Session => {
-            let endpoint = Endpoint { permit, ..endpoint(admitted, state).await };
-            (SessionFront.serve(endpoint, front_request).await, None)
-        }
+    let endpoint = endpoint(admitted, state);
+    match classify(front_request.version, front_request.body.message()) {
+        Era::Session => SessionFront.serve(endpoint, front_request).await,
         Era::Stateless => {
             let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let front_request = FrontRequest { mirrored: Mirrored::collect(headers), ..front_request };
-            (StatelessFront.serve(endpoint(admitted, state).await, front_request).await, permit)
+            StatelessFront.serve(endpoint, front_request).await
         }
     }
 }
 
 /// HTTP+SSE of 2024-11-05: the stream.
 async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
+    let mut admitted = admit(&request, &state).await?;
     let answer = match verb_of(&request, &[Verb::Get]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
             Ok(front_request) => {
                 let messages = messages_path(&request, &state);
-                http_sse::open(endpoint(&admitted, &state).await, &front_request, &messages)
+                http_sse::open(endpoint(&mut admitted, &state), &front_request, &messages).await
             }
             Err(refusal) => refusal,
         },
         None => Answer::NotAllowed { allow: "GET" },
     };
-    Ok(finish(&request, &state, &admitted, ("sse", None), render::Response { answer, permit: None }))
+    Ok(finish(&request, &state, &admitted, ("sse", None), answer))
 }
 
 /// HTTP+SSE of 2024-11-05: what the client says.
 async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
-    let permit = admitted.permit.take();
     let id = session_in(request.query_string());
     let answer = match verb_of(&request, &[Verb::Post]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
-            Ok(front_request) => {
-                let endpoint = Endpoint { permit, ..endpoint(&admitted, &state).await };
-                http_sse::post(endpoint, front_request, id.as_deref()).await
-            }
+            Ok(front_request) => http_sse::post(endpoint(&mut admitted, &state), front_request, id.as_deref()).await,
             Err(refusal) => refusal,
         },
         None => Answer::NotAllowed { allow: "POST" },
     };
-    let response = render::Response { answer, permit: None };
-    Ok(finish(&request, &state, &admitted, ("messages", id.as_deref()), response))
+    Ok(finish(&request, &state, &admitted, ("messages", id.as_deref()), answer))
 }
 
 /// The path to which a client of `…/sse` posts, as it reaches us: a proxy may serve us below a path.
@@ -136,28 +128,41 @@ fn finish(
     state: &AppState,
     admitted: &Admitted,
     (target, session): (&str, Option<&str>),
-    response: render::Response,
+    answer: Answer,
 ) -> HttpResponse {
-    let status = response.status();
+    let status = render::status(&answer);
     if status >= 500 {
         state.metrics.call_errors.fetch_add(1, Relaxed);
     }
     admitted.record(state, request.method().as_str(), target, session, status);
-    response.render()
+    render::response(answer)
 }
 
-async fn endpoint(admitted: &Admitted, state: &AppState) -> Endpoint {
+/// What the front acts on. The call's place among those in flight goes with it.
+fn endpoint(admitted: &mut Admitted, state: &AppState) -> Endpoint {
     let route = &admitted.route;
+    let child = route.upstream().map_or_else(
+        || {
+            let (route, patience) = (Arc::clone(route), state.config.runtime.wake_timeout);
+            Child::Coming(async move { route.connect(patience).await }.boxed_local())
+        },
+        Child::There,
+    );
     Endpoint {
         sessions: Arc::clone(&route.sessions),
-        upstream: route.connect(state.config.runtime.wake_timeout).await,
+        child,
         caller: admitted.principal.user,
         quiet: QUIET,
-        permit: None,
+        permit: admitted.permit.take(),
     }
 }
 
-async fn read(request: &HttpRequest, payload: Payload, state: &AppState, verb: Verb) -> Result<FrontRequest, Answer> {
+async fn read<'a>(
+    request: &'a HttpRequest,
+    payload: Payload,
+    state: &AppState,
+    verb: Verb,
+) -> Result<FrontRequest<'a>, Answer> {
     let limit = state.config.server.max_body_bytes;
     let body = match verb {
         Verb::Post => body::read(request, payload, limit).await.map(Body::read).map_err(|error| {
@@ -166,7 +171,7 @@ async fn read(request: &HttpRequest, payload: Payload, state: &AppState, verb: V
         })?,
         Verb::Get | Verb::Delete => Body::None,
     };
-    let text = |name: &str| header_of(request, name).map(str::to_owned);
+    let text = |name: &str| header_of(request, name);
     Ok(FrontRequest {
         verb,
         accept: text(header::ACCEPT.as_str()),

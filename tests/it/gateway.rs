@@ -7,6 +7,7 @@ mod batches;
 mod bridge;
 mod clients;
 mod disconnects;
+mod ends;
 mod eras;
 mod faults;
 mod http_child;

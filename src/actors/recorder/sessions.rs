@@ -1,6 +1,6 @@
 //! Client sessions on their way into the database, and back at the next start.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -28,6 +28,11 @@ pub(super) enum SessionChange {
     Opened(ClientSession),
     /// It was written before.
     Changed(ClientSession),
+    /// What was written of it is not true any more; what is, is asked when it is written.
+    Stale {
+        instance: InstanceId,
+        session: Arc<Session>,
+    },
     Closed,
 }
 
@@ -45,31 +50,30 @@ impl InstanceJournal {
     fn send(&self, id: SessionId, change: SessionChange) {
         let _ = self.entries.send(Entry::Session { id, change });
     }
+}
 
-    fn row_of(&self, session: &Session) -> ClientSession {
-        let record = session.record();
-        ClientSession {
-            id: record.id.to_string(),
-            instance_id: self.instance,
-            user_id: record.owner,
-            transport: TRANSPORT.to_owned(),
-            version: record.version.to_owned(),
-            hello: String::from_utf8_lossy(&record.hello).into_owned(),
-            subscriptions: record.subscriptions,
-            level: record.level,
-            opened_at: record.opened_at,
-            seen_at: record.seen_at,
-        }
+fn row_of(instance_id: InstanceId, record: Record) -> ClientSession {
+    ClientSession {
+        id: record.id.to_string(),
+        instance_id,
+        user_id: record.owner,
+        transport: TRANSPORT.to_owned(),
+        version: record.version.to_owned(),
+        hello: String::from_utf8_lossy(&record.hello).into_owned(),
+        subscriptions: record.subscriptions,
+        level: record.level,
+        opened_at: record.opened_at,
+        seen_at: record.seen_at,
     }
 }
 
 impl Journal for InstanceJournal {
     fn opened(&self, session: &Session) {
-        self.send(session.id(), SessionChange::Opened(self.row_of(session)));
+        self.send(session.id(), SessionChange::Opened(row_of(self.instance, session.record())));
     }
 
-    fn changed(&self, session: &Session) {
-        self.send(session.id(), SessionChange::Changed(self.row_of(session)));
+    fn changed(&self, session: Arc<Session>) {
+        self.send(session.id(), SessionChange::Stale { instance: self.instance, session });
     }
 
     fn closed(&self, id: SessionId) {
@@ -79,24 +83,33 @@ impl Journal for InstanceJournal {
 
 /// The newest change of each session.
 #[derive(Clone, Default)]
-pub(super) struct Changes(HashMap<SessionId, SessionChange>);
+pub(super) struct Changes {
+    known: HashMap<SessionId, SessionChange>,
+    /// Sessions whose newest record is yet to be fetched.
+    stale: HashMap<SessionId, (InstanceId, Arc<Session>)>,
+}
 
 impl Changes {
     /// Takes a change in. A session that comes and goes between two writes leaves nothing, so that
     /// their number stays bounded by that of sessions while the database is away.
     pub(super) fn take(&mut self, id: SessionId, change: SessionChange) {
-        use SessionChange::{Changed, Closed, Opened};
-        match (self.0.remove(&id), change) {
+        use SessionChange::{Changed, Closed, Opened, Stale};
+        if let Stale { instance, session } = change {
+            self.stale.insert(id, (instance, session));
+            return;
+        }
+        self.stale.remove(&id);
+        match (self.known.remove(&id), change) {
             (Some(Opened(_)), Closed) => {}
             (Some(Opened(_)), Changed(row)) => {
-                self.0.insert(id, Opened(row));
+                self.known.insert(id, Opened(row));
             }
             // What is closed stays closed, whatever a call of it still changes.
             (Some(Closed), _) => {
-                self.0.insert(id, Closed);
+                self.known.insert(id, Closed);
             }
             (_, change) => {
-                self.0.insert(id, change);
+                self.known.insert(id, change);
             }
         }
     }
@@ -104,7 +117,10 @@ impl Changes {
     /// A copy to write. From now on the database may have heard of all of them, also when it did not
     /// say so.
     pub(super) fn begin_write(&mut self) -> Self {
-        for change in self.0.values_mut() {
+        for (id, (instance, session)) in std::mem::take(&mut self.stale) {
+            self.take(id, SessionChange::Changed(row_of(instance, session.to_write())));
+        }
+        for change in self.known.values_mut() {
             if let SessionChange::Opened(row) = change {
                 *change = SessionChange::Changed(row.clone());
             }
@@ -113,12 +129,14 @@ impl Changes {
     }
 
     pub(super) fn write(&self, conn: &mut Connection) -> QueryResult<()> {
-        for (id, change) in &self.0 {
+        for (id, change) in &self.known {
             match change {
                 // Gone with its instance or its user otherwise.
                 SessionChange::Opened(row) | SessionChange::Changed(row) => {
                     client_sessions::put(conn, row).map(drop)?;
                 }
+                // Fetched before the writing began.
+                SessionChange::Stale { .. } => {}
                 SessionChange::Closed => client_sessions::delete(conn, &id.to_string())?,
             }
         }
@@ -126,7 +144,7 @@ impl Changes {
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.known.clear();
     }
 }
 
@@ -182,9 +200,10 @@ mod tests {
             for change in changes {
                 batch.take(id, change);
             }
-            let got = match batch.0.get(&id) {
+            let got = match batch.known.get(&id) {
                 None => "nothing".to_owned(),
                 Some(Closed) => "delete".to_owned(),
+                Some(SessionChange::Stale { .. }) => unreachable!(),
                 Some(Opened(row) | Changed(row)) => format!("put {}", row.level.clone().unwrap()),
             };
             assert_eq!(got, expected, "{number}");
@@ -198,7 +217,7 @@ mod tests {
         batch.take(id, SessionChange::Opened(row("a")));
         let _failed = batch.begin_write();
         batch.take(id, SessionChange::Closed);
-        assert!(matches!(batch.0.get(&id), Some(SessionChange::Closed)));
+        assert!(matches!(batch.known.get(&id), Some(SessionChange::Closed)));
     }
 
     #[test]
@@ -207,5 +226,32 @@ mod tests {
         assert!(record_of(&ClientSession { version: "1999-01-01".to_owned(), ..row("info") }).is_none());
         assert!(record_of(&ClientSession { transport: "sse".to_owned(), ..row("info") }).is_none());
         assert!(record_of(&ClientSession { id: "x".to_owned(), ..row("info") }).is_none());
+    }
+
+    #[test]
+    fn a_change_is_announced_once_and_written_as_it_is_then() {
+        use crate::mcp::session::Sessions;
+
+        let (entries, mut received) = mpsc::unbounded_channel();
+        let journal = Arc::new(InstanceJournal::new(InstanceId::generate(), entries));
+        let sessions = Sessions::restored(9, journal, vec![record_of(&row("info")).unwrap()]);
+        let session = sessions.all().pop().unwrap();
+        let mut batch = Changes::default();
+        let mut written = |uris: std::ops::Range<usize>| {
+            uris.for_each(|number| session.subscribe(&format!("a:{number}")).unwrap());
+            let Ok(Entry::Session { id, change }) = received.try_recv() else { panic!("nothing is to be written") };
+            assert!(received.try_recv().is_err(), "one announcement is enough");
+            batch.take(id, change);
+            let written = batch.begin_write();
+            let Some(SessionChange::Changed(row)) = written.known.get(&id) else { panic!("a row") };
+            row.subscriptions.len()
+        };
+        assert_eq!((written(0..9), written(9..12)), (9, 12));
+        session.subscribe("a:last").unwrap();
+        sessions.close(session.id());
+        while let Ok(Entry::Session { id, change }) = received.try_recv() {
+            batch.take(id, change);
+        }
+        assert!(matches!(batch.begin_write().known.get(&session.id()), Some(SessionChange::Closed)));
     }
 }

@@ -4,7 +4,7 @@
 //! The session is its stream: it ends when that does, and nothing of it can be resumed. The id in the
 //! address of the second endpoint opens it to the user who made the stream, and to nobody else.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
@@ -13,7 +13,8 @@ use super::{
     media::{self, STREAM},
     response::with_comments,
     sessions::{
-        MAX_HELLO, answers,
+        MAX_HELLO,
+        answers::{self, Worth},
         checks::{code_of, refuse, refuse_request},
         take,
     },
@@ -22,9 +23,7 @@ use crate::mcp::{
     error::Code,
     jsonrpc::{Kind, Message},
     session::{Session, SessionId, Sessions, Transport, streams::Streams},
-    sse,
-    upstream::SessionPeer,
-    version,
+    sse, version,
 };
 
 /// Ends the session with its stream.
@@ -40,11 +39,11 @@ impl Drop for Connection {
 }
 
 /// Opens the stream. `messages` is the path of the second endpoint, to which the id is added.
-pub fn open(endpoint: Endpoint, request: &FrontRequest, messages: &str) -> Answer {
-    if let Err(refusal) = media::check_accept(request.accept.as_deref(), &[STREAM]) {
+pub async fn open(endpoint: Endpoint, request: &FrontRequest<'_>, messages: &str) -> Answer {
+    if let Err(refusal) = media::check_accept(request.accept, &[STREAM]) {
         return refusal;
     }
-    if let Err(unavailable) = endpoint.upstream {
+    if let Err(unavailable) = endpoint.child.reach().await {
         return refuse(503, Code::Internal, &unavailable.detail);
     }
     let (id, reading) = match endpoint.sessions.connect(endpoint.caller) {
@@ -62,13 +61,13 @@ pub fn open(endpoint: Endpoint, request: &FrontRequest, messages: &str) -> Answe
 }
 
 /// Takes one message to the session `id`; what there is to say comes on its stream.
-pub async fn post(endpoint: Endpoint, request: FrontRequest, id: Option<&str>) -> Answer {
+pub async fn post(endpoint: Endpoint, request: FrontRequest<'_>, id: Option<&str>) -> Answer {
     let served = serve(endpoint, request, id).await;
     served.map_or_else(|refusal| refusal, |()| Answer::Empty { status: 202 })
 }
 
-async fn serve(endpoint: Endpoint, mut request: FrontRequest, id: Option<&str>) -> Result<(), Answer> {
-    media::check_json(request.content_type.as_deref())?;
+async fn serve(endpoint: Endpoint, mut request: FrontRequest<'_>, id: Option<&str>) -> Result<(), Answer> {
+    media::check_json(request.content_type)?;
     let message = request.message().map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
     let fail = |status, code, text: &str| refuse_request(status, message.id(), code, text);
     let id = id.ok_or_else(|| fail(400, Code::BadState, "session_id is missing; open the stream at …/sse first"))?;
@@ -94,7 +93,8 @@ async fn serve(endpoint: Endpoint, mut request: FrontRequest, id: Option<&str>) 
 async fn initialize(endpoint: Endpoint, id: SessionId, streams: &Streams, hello: Message) -> Result<(), Answer> {
     let raw_id = hello.id().to_owned();
     let fail = |status, code, text: &str| refuse_request(status, &raw_id, code, text);
-    let upstream = endpoint.upstream.map_err(|unavailable| fail(503, Code::Internal, &unavailable.detail))?;
+    let upstream = endpoint.child.reach().await;
+    let upstream = upstream.map_err(|unavailable| fail(503, Code::Internal, &unavailable.detail))?;
     let agreed = version::negotiate(&hello.param("protocolVersion").unwrap_or_default());
     let session = endpoint
         .sessions
@@ -105,37 +105,33 @@ async fn initialize(endpoint: Endpoint, id: SessionId, streams: &Streams, hello:
     match Arc::clone(&peer).open(Arc::clone(&session), hello).await {
         Ok(answer) => {
             streams.deliver(answer.into_body());
-            actix_rt::spawn(end_with(Arc::clone(&session), Arc::downgrade(&peer)));
+            endpoint.sessions.accepted(&session);
             // A child that has nothing to say of its own is no reason to refuse its client.
             let _ = peer.listen(session).await;
         }
         Err(error) => {
             streams.deliver(Message::failure(&raw_id, Code::Internal, &error.to_string()).into_body());
-            streams.hang_up_own();
+            streams.finish_own();
         }
     }
     Ok(())
 }
 
-/// Tells the child when the session has ended.
-async fn end_with(session: Arc<Session>, peer: Weak<dyn SessionPeer>) {
-    session.gone().cancelled().await;
-    if let Some(peer) = peer.upgrade() {
-        peer.end(session).await;
-    }
-}
-
 async fn go_on(endpoint: Endpoint, session: Arc<Session>, message: Message) -> Result<(), Answer> {
     if message.kind() != Kind::Request {
-        return take(&endpoint, &session, message).await;
+        return take(endpoint.child, &session, message).await;
     }
     let id = message.id().to_owned();
-    let Endpoint { upstream, permit, .. } = endpoint;
+    let Endpoint { child, permit, .. } = endpoint;
+    let upstream = child.reach().await;
     let upstream = upstream.map_err(|unavailable| refuse_request(503, &id, Code::Internal, &unavailable.detail))?;
     actix_rt::spawn(async move {
         let said = answers::ask(&upstream.sessions, &session, message);
-        answers::write(&session, said, &id, |message| {
-            session.streams().deliver(message);
+        answers::write(&session, said, &id, |message, worth| {
+            match worth {
+                Worth::Note => session.streams().deliver_note(message),
+                Worth::Needed => session.streams().deliver(message),
+            };
         })
         .await;
         drop(permit);

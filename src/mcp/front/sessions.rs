@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use self::checks::{check_version, code_of, refuse, refuse_request, session_of};
 use super::{
-    Answer, Body, Endpoint, Front, FrontRequest, Verb,
+    Answer, Body, Child, Endpoint, Front, FrontRequest, Verb,
     media::{self, JSON, STREAM},
 };
 use crate::mcp::{
@@ -37,12 +37,12 @@ pub(super) const MAX_HELLO: usize = 64 * 1024;
 pub struct SessionFront;
 
 impl Front for SessionFront {
-    fn serve(&self, endpoint: Endpoint, request: FrontRequest) -> LocalBoxFuture<'static, Answer> {
+    fn serve<'a>(&self, endpoint: Endpoint, request: FrontRequest<'a>) -> LocalBoxFuture<'a, Answer> {
         async move {
             let served = match request.verb {
                 Verb::Post => post(endpoint, request).await,
                 Verb::Get => get(endpoint, request).await,
-                Verb::Delete => delete(endpoint, request).await,
+                Verb::Delete => delete(&endpoint, &request),
             };
             served.unwrap_or_else(|refusal| refusal)
         }
@@ -50,44 +50,42 @@ impl Front for SessionFront {
     }
 }
 
-async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, Answer> {
-    media::check_accept(request.accept.as_deref(), &[JSON, STREAM])?;
-    media::check_json(request.content_type.as_deref())?;
+async fn post(endpoint: Endpoint, mut request: FrontRequest<'_>) -> Result<Answer, Answer> {
+    media::check_accept(request.accept, &[JSON, STREAM])?;
+    media::check_json(request.content_type)?;
     if let Body::Batch(batch) = &request.body {
-        check_version(request.version.as_deref(), NO_ID)?;
+        check_version(request.version, NO_ID)?;
         let session = session_of(&endpoint, &request, NO_ID)?;
         return batch::post(endpoint, session, batch).await;
     }
     let message = request.message().map_err(|error| refuse(400, code_of(&error), &error.to_string()))?;
-    check_version(request.version.as_deref(), message.id())?;
+    check_version(request.version, message.id())?;
     if message.method() == "initialize" && message.kind() == Kind::Request {
         return open(endpoint, &request, message).await;
     }
     let session = session_of(&endpoint, &request, message.id())?;
     if message.kind() == Kind::Request {
-        let prefers_events = media::prefers_events(request.accept.as_deref());
+        let prefers_events = media::prefers_events(request.accept);
         return Ok(answers::call(endpoint, session, message, prefers_events).await);
     }
-    take(&endpoint, &session, message).await?;
+    take(endpoint.child, &session, message).await?;
     Ok(Answer::Empty { status: 202 })
 }
 
 /// Takes what needs no answer: a notification, or a response to a request of the child.
-pub(super) async fn take(endpoint: &Endpoint, session: &Arc<Session>, message: Message) -> Result<(), Answer> {
+pub(super) async fn take(child: Child, session: &Arc<Session>, message: Message) -> Result<(), Answer> {
     if message.kind() == Kind::Response {
-        // A late answer to something that has been given up is nobody's fault.
+        // A late answer to something that has been given up is nobody's fault. Its child is there
+        // already, or will never hear of it.
         session.answered(&message);
         return Ok(());
     }
-    let upstream = match &endpoint.upstream {
-        Ok(upstream) => Arc::clone(&upstream.sessions),
-        Err(unavailable) => return Err(refuse(503, Code::Internal, &unavailable.detail)),
-    };
-    let taken = upstream.notify(Arc::clone(session), message).await;
+    let upstream = child.reach().await.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
+    let taken = upstream.sessions.notify(Arc::clone(session), message).await;
     taken.map_err(|error| refuse(502, Code::Internal, &error.to_string()))
 }
 
-async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> Result<Answer, Answer> {
+async fn open(endpoint: Endpoint, request: &FrontRequest<'_>, message: Message) -> Result<Answer, Answer> {
     let id = message.id().to_owned();
     let fail = |status, code, text: &str| refuse_request(status, &id, code, text);
     if request.session.is_some() {
@@ -100,7 +98,8 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
     if message.body().len() > MAX_HELLO {
         return Err(fail(413, Code::InvalidRequest, &format!("`initialize` is larger than {MAX_HELLO} bytes")));
     }
-    let upstream = endpoint.upstream.map_err(|unavailable| fail(200, Code::Internal, &unavailable.detail))?;
+    let upstream =
+        endpoint.child.reach().await.map_err(|unavailable| fail(200, Code::Internal, &unavailable.detail))?;
     let asked = message.param("protocolVersion").unwrap_or_default();
     let hello = message.body().clone();
     let session = endpoint
@@ -110,6 +109,7 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
     match upstream.sessions.open(Arc::clone(&session), message).await {
         Ok(answer) => {
             endpoint.sessions.keep(&session);
+            endpoint.sessions.accepted(&session);
             let (body, session) = (answer.into_body(), Some(session.id().to_string()));
             Ok(Answer::Json { status: 200, body, session })
         }
@@ -120,16 +120,17 @@ async fn open(endpoint: Endpoint, request: &FrontRequest, message: Message) -> R
     }
 }
 
-async fn get(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    media::check_accept(request.accept.as_deref(), &[STREAM])?;
-    check_version(request.version.as_deref(), NO_ID)?;
+async fn get(endpoint: Endpoint, request: FrontRequest<'_>) -> Result<Answer, Answer> {
+    media::check_accept(request.accept, &[STREAM])?;
+    check_version(request.version, NO_ID)?;
     let session = session_of(&endpoint, &request, NO_ID)?;
-    let reading = match request.last_event_id.as_deref() {
+    let reading = match request.last_event_id {
         Some(seen) => resume(&session, seen)?,
         None => session.streams().open_own().map_err(|taken| refuse(409, Code::BadState, &taken.to_string()))?,
     };
     if reading.position().stream == OWN {
-        let upstream = endpoint.upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
+        let upstream = endpoint.child.reach().await;
+        let upstream = upstream.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
         match upstream.sessions.listen(Arc::clone(&session)).await {
             Ok(()) => {}
             Err(UpstreamError::NotOffered { .. }) => return Err(Answer::NotAllowed { allow: "POST, DELETE" }),
@@ -147,11 +148,8 @@ fn resume(session: &Session, seen: &str) -> Result<Reading, Answer> {
     })
 }
 
-async fn delete(endpoint: Endpoint, request: FrontRequest) -> Result<Answer, Answer> {
-    let session = session_of(&endpoint, &request, NO_ID)?;
+fn delete(endpoint: &Endpoint, request: &FrontRequest<'_>) -> Result<Answer, Answer> {
+    let session = session_of(endpoint, request, NO_ID)?;
     endpoint.sessions.close(session.id());
-    if let Ok(upstream) = endpoint.upstream {
-        upstream.sessions.end(session).await;
-    }
     Ok(Answer::Empty { status: 204 })
 }

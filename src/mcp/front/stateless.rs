@@ -8,25 +8,29 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response};
-use crate::mcp::{
-    bridge::{Counted, Kind as HeldKind},
-    discovery::closure,
-    error::{Code, NO_ID, error_message, error_with_data},
-    jsonrpc::{Kind, Message, ParseError},
-    members::{members, only},
-    meta::RequestMeta,
-    sse,
-    upstream::{Event, Reply, StatelessCall},
-    version,
+use super::{Answer, Endpoint, Front, FrontRequest, Verb, media, response, sessions::answers::unanswered};
+use crate::{
+    domain::ids::UserId,
+    mcp::{
+        bridge::{Counted, Kind as HeldKind},
+        discovery::closure,
+        error::{Code, NO_ID, error_message, error_with_data},
+        jsonrpc::{Kind, Message, ParseError},
+        members::{members, only},
+        meta::RequestMeta,
+        sse,
+        upstream::{Event, Reply, StatelessCall},
+        version,
+    },
 };
 
 /// The front for clients without sessions.
 pub struct StatelessFront;
 
 impl Front for StatelessFront {
-    fn serve(&self, endpoint: Endpoint, request: FrontRequest) -> LocalBoxFuture<'static, Answer> {
+    fn serve<'a>(&self, endpoint: Endpoint, request: FrontRequest<'a>) -> LocalBoxFuture<'a, Answer> {
         async move {
             match request.verb {
                 Verb::Post => post(endpoint, request).await.unwrap_or_else(|refusal| refusal),
@@ -37,9 +41,9 @@ impl Front for StatelessFront {
     }
 }
 
-async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, Answer> {
-    media::check_accept(request.accept.as_deref(), &["application/json", "text/event-stream"])?;
-    media::check_json(request.content_type.as_deref())?;
+async fn post(endpoint: Endpoint, mut request: FrontRequest<'_>) -> Result<Answer, Answer> {
+    media::check_accept(request.accept, &["application/json", "text/event-stream"])?;
+    media::check_json(request.content_type)?;
     let message = request.message().map_err(|error| unreadable(&error))?;
     match message.kind() {
         Kind::Request => {}
@@ -48,12 +52,13 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, A
         Kind::Notification => return Ok(Answer::Empty { status: 202 }),
         Kind::Response => return Err(refuse(400, NO_ID, Code::InvalidRequest, "clients send no responses")),
     }
-    let prefers_events = media::prefers_events(request.accept.as_deref());
-    let call = read(message, &endpoint, request)?;
+    let prefers_events = media::prefers_events(request.accept);
+    let call = read(message, endpoint.caller, request)?;
     let (id, quiet) = (call.request.id().to_owned(), endpoint.quiet);
     let failed =
         |text: &str| Answer::Json { status: 200, body: error_message(&id, Code::Internal, text), session: None };
-    let upstream = endpoint.upstream.map_err(|unavailable| failed(&unavailable.detail))?;
+    let Endpoint { child, permit, .. } = endpoint;
+    let upstream = child.reach().await.map_err(|unavailable| failed(&unavailable.detail))?;
     if call.request.method() == "tools/call" {
         let checked = upstream.stateless.clone().check_params(&call).await;
         let agrees = checked.map_err(|error| failed(&error.to_string()))?;
@@ -70,7 +75,24 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest) -> Result<Answer, A
         }
         _ => calling,
     };
-    Ok(answer(calling, id, quiet, prefers_events).await)
+    let answer = answer(calling, id, quiet, prefers_events).await;
+    // A listen stream may stay open for hours, and is counted where those are.
+    Ok(if method == "subscriptions/listen" { answer } else { in_flight(answer, permit) })
+}
+
+/// Keeps the call's place among those in flight for as long as its answer is being sent.
+fn in_flight(answer: Answer, permit: Option<OwnedSemaphorePermit>) -> Answer {
+    match answer {
+        Answer::Events(events) => Answer::Events(
+            events
+                .map(move |event| {
+                    let _held = &permit;
+                    event
+                })
+                .boxed_local(),
+        ),
+        answer => answer,
+    }
 }
 
 const TOO_MANY_LISTENERS: &str = "as many streams as allowed are listening on this instance; close one first";
@@ -101,7 +123,7 @@ fn holding(reply: Reply, id: String, counted: Counted) -> Reply {
 }
 
 /// The call that a request is, if all that it says of itself agrees.
-fn read(message: Message, endpoint: &Endpoint, request: FrontRequest) -> Result<StatelessCall, Answer> {
+fn read(message: Message, caller: UserId, request: FrontRequest<'_>) -> Result<StatelessCall, Answer> {
     let id = message.id().to_owned();
     let meta =
         RequestMeta::read(&message).map_err(|error| refuse(400, &id, Code::InvalidParams, &error.to_string()))?;
@@ -116,7 +138,7 @@ fn read(message: Message, endpoint: &Endpoint, request: FrontRequest) -> Result<
         let text = format!("{} is not a method of {}", message.method(), version::STATELESS);
         return Err(refuse(404, &id, Code::MethodNotFound, &text));
     }
-    Ok(StatelessCall { request: message, meta, caller: endpoint.caller, mirrored: request.mirrored })
+    Ok(StatelessCall { request: message, meta, caller, mirrored: request.mirrored })
 }
 
 /// Methods that this era has done away with: no child is asked, whatever it would say.
@@ -169,13 +191,13 @@ async fn answer(mut calling: Calling, id: String, quiet: Duration, prefers_event
     let first = tokio::time::timeout(quiet, &mut calling).await;
     match first {
         Ok(Ok(Reply::Answer(answer))) => single(&answer, prefers_events),
-        Ok(Ok(Reply::Events(events))) => streamed(events, quiet, prefers_events).await,
+        Ok(Ok(Reply::Events(events))) => streamed(answered(events, id), quiet, prefers_events).await,
         Ok(Err(error)) => single(&failed(&id, &error.to_string()), prefers_events),
         Err(_) => {
             let rest = async move {
                 match calling.await {
                     Ok(Reply::Answer(answer)) => stream::once(async { Event::Answer(answer) }).boxed_local(),
-                    Ok(Reply::Events(events)) => events,
+                    Ok(Reply::Events(events)) => answered(events, id),
                     Err(error) => {
                         let answer = failed(&id, &error.to_string());
                         stream::once(async { Event::Answer(answer) }).boxed_local()
@@ -187,12 +209,26 @@ async fn answer(mut calling: Calling, id: String, quiet: Duration, prefers_event
     }
 }
 
+type Said = stream::LocalBoxStream<'static, Event>;
+
+/// The events up to the answer to `id`; ours where the child gives none.
+fn answered(events: Said, id: String) -> Said {
+    stream::unfold(Some((events, id)), |open| async move {
+        let (mut events, id) = open?;
+        match events.next().await {
+            Some(answer @ Event::Answer(_)) => Some((answer, None)),
+            Some(event) => Some((event, Some((events, id)))),
+            None => Some((Event::Answer(unanswered(&id)), None)),
+        }
+    })
+    .boxed_local()
+}
+
 /// A stream whose first event decides: an answer alone is sent as one.
-async fn streamed(mut events: stream::LocalBoxStream<'static, Event>, quiet: Duration, prefers_events: bool) -> Answer {
+async fn streamed(mut events: Said, quiet: Duration, prefers_events: bool) -> Answer {
     match tokio::time::timeout(quiet, events.next()).await {
         Ok(Some(Event::Answer(answer))) => single(&answer, prefers_events),
-        Ok(Some(event)) => events_of(stream::once(async { event }).chain(events).boxed_local(), quiet, false),
-        Ok(None) => Answer::Empty { status: 202 },
+        Ok(first) => events_of(stream::iter(first).chain(events).boxed_local(), quiet, false),
         Err(_) => events_of(events, quiet, true),
     }
 }
@@ -206,7 +242,7 @@ fn single(answer: &Message, prefers_events: bool) -> Answer {
     Answer::Json { status, body: answer.body().clone(), session: None }
 }
 
-fn events_of(events: stream::LocalBoxStream<'static, Event>, quiet: Duration, comment: bool) -> Answer {
+fn events_of(events: Said, quiet: Duration, comment: bool) -> Answer {
     let written = events.filter_map(|event| {
         std::future::ready(match event {
             Event::Note(message) | Event::Answer(message) => Some(Ok(sse::event(message.body()))),
@@ -222,16 +258,31 @@ fn events_of(events: stream::LocalBoxStream<'static, Event>, quiet: Duration, co
 fn status_of(answer: &Message) -> u16 {
     let Some(error) = answer.error() else { return 200 };
     let fields = members(error).unwrap_or_default();
-    let code = only(&fields, "code").ok().flatten().and_then(|code| code.value.parse::<i64>().ok());
-    match code {
-        Some(-32601) => 404,
-        Some(-32700 | -32600 | -32602 | -32020 | -32021 | -32022) => 400,
-        _ => 200,
+    let number = only(&fields, "code").ok().flatten().and_then(|code| code.value.parse::<i32>().ok());
+    let is = |code: &Code| number == Some(code.number());
+    if is(&Code::MethodNotFound) {
+        404
+    } else if BAD_REQUEST.iter().any(is) {
+        400
+    } else {
+        200
     }
 }
 
+/// What is the client's fault.
+const BAD_REQUEST: [Code; 6] = [
+    Code::Parse,
+    Code::InvalidRequest,
+    Code::InvalidParams,
+    Code::HeaderMismatch,
+    Code::MissingCapability,
+    Code::UnsupportedVersion,
+];
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -250,5 +301,19 @@ mod tests {
             assert_eq!(status_of(&Message::failure("1", code, "no")), status, "{code:?}");
         }
         assert_eq!(status_of(&Message::success("1", r#"{"error":{"code":-32601}}"#)), 200);
+    }
+
+    #[test]
+    fn a_call_that_ends_without_an_answer_is_answered() {
+        let note = || Event::Note(Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"a"}"#)).unwrap());
+        for (events, expected) in [(vec![], 1), (vec![note()], 2), (vec![note(), note()], 3)] {
+            let said: Vec<Event> =
+                answered(stream::iter(events).boxed_local(), "7".to_owned()).collect().now_or_never().unwrap();
+            assert_eq!(said.len(), expected);
+            let Some(Event::Answer(answer)) = said.last() else { panic!("no answer") };
+            assert!(answer.id() == "7" && answer.error().is_some());
+        }
+        let whole = stream::iter([note(), Event::Answer(Message::success("7", "{}")), note()]).boxed_local();
+        assert_eq!(answered(whole, "7".to_owned()).count().now_or_never(), Some(2));
     }
 }

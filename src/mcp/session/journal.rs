@@ -1,5 +1,7 @@
 //! What is kept of sessions beyond a run, without this layer knowing where.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Session, SessionId};
@@ -10,8 +12,9 @@ pub trait Journal: Send + Sync {
     /// A session was opened, and its client knows it.
     fn opened(&self, session: &Session);
 
-    /// What it follows or wants to hear has changed.
-    fn changed(&self, session: &Session);
+    /// What it follows or wants to hear has changed. Not said again before [`Session::to_write`] was
+    /// asked what is to be written.
+    fn changed(&self, session: Arc<Session>);
 
     /// It has ended: its id must mean nothing after a restart either.
     fn closed(&self, id: SessionId);

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use parking_lot::Mutex;
 
+use super::budget::Budget;
 use crate::domain::time::Timestamp;
 
 /// Events that are kept of one stream: what may pile up before its reader counts as too slow.
@@ -59,6 +60,9 @@ pub enum Lag {
     Ends,
     /// It goes on with what is left: notes about a call may be lost, its answer is the newest.
     Skips,
+    /// It misses the notes that come while too much waits, and nothing else. What it has read is not
+    /// kept: such a stream cannot be resumed.
+    Misses,
 }
 
 /// One stream.
@@ -84,6 +88,14 @@ struct State {
     forgotten: bool,
     /// When it was finished or its last reader left, whichever was later.
     left: Timestamp,
+    /// Where its bytes are counted.
+    budget: Arc<Budget>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.budget.free(self.bytes);
+    }
 }
 
 impl State {
@@ -94,12 +106,17 @@ impl State {
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.kept.pop_front() {
             self.bytes -= oldest.len();
+            self.budget.free(oldest.len());
         }
     }
 
     fn drop_all(&mut self) {
         self.kept = VecDeque::new();
-        self.bytes = 0;
+        self.budget.free(std::mem::take(&mut self.bytes));
+    }
+
+    fn is_full(&self) -> bool {
+        self.kept.len() > MAX_EVENTS || self.bytes > MAX_BYTES
     }
 
     fn wake(&mut self) {
@@ -112,7 +129,7 @@ impl State {
 impl EventLog {
     /// An empty log whose first event will have the number `first` (at least 1).
     #[must_use]
-    pub fn new(stream: u64, first: u64, lag: Lag) -> Arc<Self> {
+    pub fn new(stream: u64, first: u64, lag: Lag, budget: &Arc<Budget>) -> Arc<Self> {
         let first = first.max(1);
         let state = State {
             kept: VecDeque::new(),
@@ -125,6 +142,7 @@ impl EventLog {
             finished: false,
             forgotten: false,
             left: Timestamp::now(),
+            budget: Arc::clone(budget),
         };
         Arc::new(Self { stream, lag, state: Mutex::new(state) })
     }
@@ -142,12 +160,24 @@ impl EventLog {
             return;
         }
         state.bytes += event.len();
+        state.budget.add(event.len());
         state.kept.push_back(event);
         state.next += 1;
-        while state.kept.len() > 1 && (state.kept.len() > MAX_EVENTS || state.bytes > MAX_BYTES) {
+        while self.lag != Lag::Misses && state.kept.len() > 1 && state.is_full() {
             state.drop_oldest();
         }
         state.wake();
+    }
+
+    /// Adds an event that a reader may miss who is too slow.
+    pub fn push_note(&self, event: Bytes) {
+        let is_missed = self.lag == Lag::Misses && {
+            let state = self.state.lock();
+            state.kept.len() >= MAX_EVENTS || state.bytes + event.len() > MAX_BYTES
+        };
+        if !is_missed {
+            self.push(event);
+        }
     }
 
     /// Nothing more will be pushed: its reader ends when it has read everything.
@@ -177,6 +207,14 @@ impl EventLog {
     /// Drops everything that is kept; numbers go on.
     pub fn clear(&self) {
         self.state.lock().drop_all();
+    }
+
+    /// Drops what a reader has been handed already: it cannot be had again.
+    pub fn drop_taken(&self) {
+        let mut state = self.state.lock();
+        while !state.kept.is_empty() && state.first() < state.untaken {
+            state.drop_oldest();
+        }
     }
 
     /// Follows the stream behind the event `seen`, taking the place of whoever reads it now. What has
@@ -281,6 +319,9 @@ impl Stream for Reader {
             let id = EventId { stream: this.log.stream, number: this.at };
             this.at += 1;
             state.untaken = state.untaken.max(this.at);
+            if this.log.lag == Lag::Misses {
+                state.drop_oldest();
+            }
             return Poll::Ready(Some((id, event)));
         }
         if state.finished {
@@ -317,7 +358,7 @@ mod tests {
     use super::*;
 
     fn log(lag: Lag) -> Arc<EventLog> {
-        EventLog::new(7, 1, lag)
+        EventLog::new(7, 1, lag, &Arc::default())
     }
 
     fn event(number: u64) -> Bytes {
@@ -421,6 +462,24 @@ mod tests {
         assert_eq!(log.bytes(), 0);
     }
 
+    #[test]
+    fn a_stream_that_cannot_be_resumed_loses_nothing_but_notes() {
+        let log = log(Lag::Misses);
+        let mut slow = log.read_after(0);
+        for size in [700_000, 700_000, 3 * MAX_BYTES] {
+            log.push(Bytes::from(vec![0; size]));
+            log.push_note(Bytes::from(vec![1; MAX_BYTES]));
+        }
+        let mut sizes = Vec::new();
+        while let Some(Some((_, data))) = slow.next().now_or_never() {
+            sizes.push(data.len());
+        }
+        assert_eq!(sizes, [700_000, 700_000, 3 * MAX_BYTES]);
+        assert_eq!(log.bytes(), 0, "what was read is not kept");
+        log.push_note(event(4));
+        assert_eq!(ready(&mut slow), (vec![4], false));
+    }
+
     proptest! {
         /// Whatever is pushed in between, and wherever connections are cut: a client that names the
         /// last event it has seen gets every event once, in order.
@@ -429,7 +488,7 @@ mod tests {
             first in 1_u64..1000,
             steps in prop::collection::vec((0_usize..6, 0_usize..6), 1..40),
         ) {
-            let log = EventLog::new(7, first, Lag::Ends);
+            let log = EventLog::new(7, first, Lag::Ends, &Arc::default());
             let (mut pushed, mut seen) = (first, first - 1);
             let mut got = Vec::new();
             for (pushes, reads) in steps {

@@ -13,11 +13,17 @@ use tokio::sync::mpsc;
 
 use super::{
     Journal, Keeping, Record, Session, SessionId, SessionView, Transport,
+    budget::Budget,
+    log::Lag,
     streams::{Reading, Streams},
 };
 use crate::{
     domain::{ids::UserId, time::Timestamp},
-    mcp::{capabilities::ClientCapabilities, upstream::Event, version::LATEST_SESSION_ERA},
+    mcp::{
+        capabilities::ClientCapabilities,
+        upstream::{Event, SessionPeer},
+        version::LATEST_SESSION_ERA,
+    },
 };
 
 /// How long a person may take to answer what a child asks.
@@ -47,13 +53,24 @@ pub struct Sessions {
     connected: Mutex<HashMap<SessionId, (UserId, Arc<Streams>)>>,
     limit: usize,
     journal: Option<Arc<dyn Journal>>,
+    budget: Arc<Budget>,
+    /// Takes sessions that have ended to the child that there is now, to be told so.
+    farewells: Mutex<Option<mpsc::UnboundedSender<Arc<Session>>>>,
 }
 
 impl Sessions {
     /// No sessions yet; at most `limit` at a time.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { open: RwLock::default(), internal: RwLock::default(), connected: Mutex::default(), limit, journal: None }
+        Self {
+            open: RwLock::default(),
+            internal: RwLock::default(),
+            connected: Mutex::default(),
+            limit,
+            journal: None,
+            budget: Arc::default(),
+            farewells: Mutex::default(),
+        }
     }
 
     /// Those of an earlier run, the newest `limit` of them, each as if it had just been used; they
@@ -64,9 +81,51 @@ impl Sessions {
         for left_out in records.iter().skip(limit) {
             journal.closed(left_out.id);
         }
-        let sessions = records.into_iter().take(limit).map(|record| Session::restored(record, &journal));
-        let open = sessions.map(|session| (session.id, Arc::new(session))).collect();
-        Self { open: RwLock::new(open), journal: Some(journal), ..Self::new(limit) }
+        let sessions = Self::new(limit);
+        let restored = records.into_iter().take(limit);
+        let restored = restored.map(|record| Session::restored(record, Arc::clone(&journal), &sessions.budget));
+        let open = restored.map(|session| (session.id, session)).collect();
+        Self { open: RwLock::new(open), journal: Some(journal), ..sessions }
+    }
+
+    /// There is a child: it is told of every session that ends from now on, whatever ends it, by a
+    /// task on the thread that says so.
+    pub fn attach(&self, peer: &Arc<dyn SessionPeer>) {
+        let (farewells, mut ended) = mpsc::unbounded_channel();
+        *self.farewells.lock() = Some(farewells);
+        let peer = Arc::downgrade(peer);
+        actix_rt::spawn(async move {
+            while let Some(session) = ended.recv().await {
+                let Some(peer) = peer.upgrade() else { return };
+                actix_rt::spawn(peer.end(session));
+            }
+        });
+    }
+
+    /// There is no child any more.
+    pub fn detach(&self) {
+        *self.farewells.lock() = None;
+    }
+
+    /// The child has accepted `session`. If that ended meanwhile, the child did not know it yet.
+    pub fn accepted(&self, session: &Arc<Session>) {
+        if session.gone.is_cancelled() {
+            self.bid_farewell(Arc::clone(session));
+        }
+    }
+
+    /// Ends a session that is not listed any more, with its child. The one way that sessions end; not
+    /// to be called under a lock: it writes to the child.
+    fn end(&self, session: Arc<Session>) {
+        session.close();
+        self.bid_farewell(session);
+    }
+
+    fn bid_farewell(&self, session: Arc<Session>) {
+        if let Some(farewells) = &*self.farewells.lock() {
+            // A closed channel: the child is gone.
+            let _ = farewells.send(session);
+        }
     }
 
     /// Opens a session. When the limit is reached, the one that was idle longest and has no stream
@@ -76,31 +135,33 @@ impl Sessions {
     /// When every session has a stream open, or there is no randomness.
     pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
         let id = SessionId::generate().map_err(OpenError::Random)?;
-        self.insert(Session::new(id, owner, version, hello))
-    }
-
-    fn insert(&self, session: Session) -> Result<Arc<Session>, OpenError> {
-        let session = Arc::new(session);
-        let mut open = self.open.write();
-        if open.len() >= self.limit {
-            let idle = open.values().filter(|session| !session.streams.in_use());
-            let oldest = idle.min_by_key(|session| session.last_seen.load(Ordering::Relaxed)).map(|session| session.id);
-            let oldest = oldest.ok_or(OpenError::Full { limit: self.limit })?;
-            if let Some(session) = open.remove(&oldest) {
-                session.close();
-            }
-        }
-        open.insert(session.id, Arc::clone(&session));
+        let (session, left) = self.insert(Session::new(id, owner, version, hello, &self.budget))?;
+        left.into_iter().for_each(|left| self.end(left));
         Ok(session)
     }
 
+    /// Lists a session; with it comes the one that made room, which is to be ended.
+    fn insert(&self, session: Session) -> Result<(Arc<Session>, Option<Arc<Session>>), OpenError> {
+        let session = Arc::new(session);
+        let mut open = self.open.write();
+        let mut left = None;
+        if open.len() >= self.limit {
+            let idle = open.values().filter(|session| !session.streams.in_use());
+            let oldest = idle.min_by_key(|session| session.last_seen.load(Ordering::Relaxed)).map(|session| session.id);
+            left = open.remove(&oldest.ok_or(OpenError::Full { limit: self.limit })?);
+        }
+        open.insert(session.id, Arc::clone(&session));
+        drop(open);
+        Ok((session, left))
+    }
+
     /// Has `session` kept, so that its client can go on with it after a restart.
-    pub fn keep(&self, session: &Session) {
+    pub fn keep(&self, session: &Arc<Session>) {
         let Some(journal) = &self.journal else { return };
         let mut keeping = session.keeping.lock();
         if matches!(*keeping, Keeping::Not) {
             journal.opened(session);
-            *keeping = Keeping::In(Arc::clone(journal));
+            *keeping = Keeping::In { journal: Arc::clone(journal), session: Arc::downgrade(session) };
         }
     }
 
@@ -111,7 +172,7 @@ impl Sessions {
     pub fn connect(&self, owner: UserId) -> Result<(SessionId, Reading), OpenError> {
         let full = || OpenError::Full { limit: self.limit };
         let id = SessionId::generate().map_err(OpenError::Random)?;
-        let streams = Streams::new(0);
+        let streams = Streams::within(0, Lag::Misses, &self.budget);
         let reading = streams.open_own().map_err(|_| full())?;
         let mut connected = self.connected.lock();
         if connected.len() >= self.limit {
@@ -129,7 +190,7 @@ impl Sessions {
     }
 
     /// Opens the session of a connection; `None` when `owner` has no such connection that still waits
-    /// for its session.
+    /// for its session. A connection without room for its session ends.
     ///
     /// # Errors
     /// As [`Sessions::open`].
@@ -140,16 +201,19 @@ impl Sessions {
         version: &'static str,
         hello: Bytes,
     ) -> Result<Option<Arc<Session>>, OpenError> {
-        let taken = {
-            let mut connected = self.connected.lock();
-            let is_theirs = connected.get(&id).is_some_and(|(connector, _)| *connector == owner);
-            is_theirs.then(|| connected.remove(&id)).flatten()
-        };
-        let Some((_, streams)) = taken else { return Ok(None) };
-        let mut session = Session::new(id, owner, version, hello);
-        session.streams = streams;
+        let mut connected = self.connected.lock();
+        let theirs = connected.get(&id).filter(|(connector, _)| *connector == owner);
+        let Some(streams) = theirs.map(|(_, streams)| Arc::clone(streams)) else { return Ok(None) };
+        let mut session = Session::new(id, owner, version, hello, &self.budget);
+        session.streams = Arc::clone(&streams);
         session.transport = Transport::Sse;
-        self.insert(session).map(Some)
+        // Listed before it is taken from there: a connection that ends now finds it here or there.
+        let inserted = self.insert(session);
+        connected.remove(&id);
+        drop(connected);
+        let (session, left) = inserted.inspect_err(|_| streams.finish_own())?;
+        left.into_iter().for_each(|left| self.end(left));
+        Ok(Some(session))
     }
 
     /// A connection of HTTP+SSE has ended, and its session with it.
@@ -170,7 +234,7 @@ impl Sessions {
     ) -> Result<(Arc<Session>, mpsc::Receiver<Event>), OpenError> {
         let (inbox, received) = mpsc::channel(INBOX);
         let id = SessionId::generate().map_err(OpenError::Random)?;
-        let mut session = Session::new(id, owner, LATEST_SESSION_ERA, hello);
+        let mut session = Session::new(id, owner, LATEST_SESSION_ERA, hello, &self.budget);
         session.capabilities = ClientCapabilities::all();
         session.inbox = Some(inbox);
         let session = Arc::new(session);
@@ -201,11 +265,11 @@ impl Sessions {
         Some(session)
     }
 
-    /// Ends a session; its own stream ends with it.
+    /// Ends a session; its own stream ends with it, and the child is told.
     pub fn close(&self, id: SessionId) {
         let closed = self.open.write().remove(&id);
         if let Some(session) = closed {
-            session.close();
+            self.end(session);
         }
     }
 
@@ -271,7 +335,14 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
+
     use super::*;
+    use crate::mcp::{
+        error::UpstreamError,
+        jsonrpc::Message,
+        upstream::{Reply, Terms},
+    };
 
     fn open(sessions: &Sessions, owner: UserId) -> Arc<Session> {
         sessions.open(owner, "2025-11-25", Bytes::new()).unwrap()
@@ -309,7 +380,7 @@ mod tests {
         struct Closed(Mutex<Vec<String>>);
         impl Journal for Closed {
             fn opened(&self, _: &Session) {}
-            fn changed(&self, _: &Session) {}
+            fn changed(&self, _: Arc<Session>) {}
             fn closed(&self, id: SessionId) {
                 self.0.lock().push(id.to_string());
             }
@@ -354,5 +425,80 @@ mod tests {
         assert!(sessions.find_over(Transport::Sse, id, ann).is_none() && session.gone().is_cancelled());
         let _kept: Vec<_> = (0..2).map(|_| sessions.connect(ann).unwrap()).collect();
         assert!(matches!(sessions.connect(ann), Err(OpenError::Full { limit: 2 })));
+    }
+
+    #[test]
+    fn a_connection_without_room_for_its_session_ends() {
+        let sessions = Sessions::new(1);
+        let ann = UserId::generate();
+        let first = open(&sessions, ann);
+        let _busy = first.streams().open_own().unwrap();
+        let (id, mut reading) = sessions.connect(ann).unwrap();
+        assert!(sessions.open_connected(id, ann, "2024-11-05", Bytes::new()).is_err());
+        assert!(sessions.connected(id, ann).is_none());
+        assert_eq!(reading.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn the_child_hears_of_every_end() {
+        let system = actix_rt::System::new();
+        system.block_on(async {
+            let sessions = Sessions::new(2);
+            let ann = UserId::generate();
+            let (ended, mut heard) = mpsc::unbounded_channel();
+            let peer: Arc<dyn SessionPeer> = Arc::new(Listener(ended));
+            sessions.attach(&peer);
+            let [first, second] = [(); 2].map(|()| open(&sessions, ann));
+            first.last_seen.store(0, Ordering::Relaxed);
+            let evicting = open(&sessions, ann);
+            assert_eq!(heard.recv().await, Some(first.id()), "it made room");
+            sessions.close(second.id());
+            assert_eq!(heard.recv().await, Some(second.id()));
+            assert_eq!(sessions.close_idle(Duration::ZERO), 1);
+            assert_eq!(heard.recv().await, Some(evicting.id()));
+            let (id, reading) = sessions.connect(ann).unwrap();
+            let session = sessions.open_connected(id, ann, "2024-11-05", Bytes::new()).unwrap().unwrap();
+            drop(reading);
+            sessions.disconnect(id);
+            assert_eq!(heard.recv().await, Some(id));
+            sessions.accepted(&session);
+            assert_eq!(heard.recv().await, Some(id), "it had ended before the child knew it");
+            sessions.detach();
+            sessions.close(open(&sessions, ann).id());
+            drop(peer);
+            assert_eq!(heard.recv().await, None);
+        });
+    }
+
+    /// A child that notes which sessions have ended.
+    struct Listener(mpsc::UnboundedSender<SessionId>);
+
+    type Answered<T> = LocalBoxFuture<'static, Result<T, UpstreamError>>;
+
+    fn nothing<T: 'static>() -> Answered<T> {
+        std::future::ready(Err(UpstreamError::SessionLost)).boxed_local()
+    }
+
+    impl SessionPeer for Listener {
+        fn open(self: Arc<Self>, _: Arc<Session>, _: Message) -> Answered<Message> {
+            nothing()
+        }
+
+        fn call(self: Arc<Self>, _: Arc<Session>, _: Message, _: Terms) -> Answered<Reply> {
+            nothing()
+        }
+
+        fn notify(self: Arc<Self>, _: Arc<Session>, _: Message) -> Answered<()> {
+            nothing()
+        }
+
+        fn listen(self: Arc<Self>, _: Arc<Session>) -> Answered<()> {
+            nothing()
+        }
+
+        fn end(self: Arc<Self>, session: Arc<Session>) -> LocalBoxFuture<'static, ()> {
+            self.0.send(session.id()).unwrap();
+            std::future::ready(()).boxed_local()
+        }
     }
 }

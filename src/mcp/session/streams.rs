@@ -17,7 +17,10 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::log::{EventId, EventLog, Lag, MAX_BYTES, Reader};
+use super::{
+    budget::Budget,
+    log::{EventId, EventLog, Lag, MAX_BYTES, Reader},
+};
 use crate::domain::time::Timestamp;
 
 /// Answers of one session that wait for a client to come back. A client has a handful of calls
@@ -37,9 +40,12 @@ pub struct StreamTaken;
 /// See the module.
 pub struct Streams {
     inner: Mutex<Inner>,
+    budget: Arc<Budget>,
 }
 
 struct Inner {
+    /// Of the own stream.
+    lag: Lag,
     /// The number of the next answer's stream, and of the own stream's first event.
     next: u64,
     /// Exists from when the client opens it until it has been away for long.
@@ -49,11 +55,14 @@ struct Inner {
 }
 
 impl Streams {
-    /// None yet. Ids begin behind `past`, so that no id of an earlier life of the session means
-    /// anything else now.
+    /// None yet; what they keep is counted in `budget`. Ids begin behind `past`, so that no id of an
+    /// earlier life of the session means anything else now.
     #[must_use]
-    pub fn new(past: u64) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::new(Inner { next: past + 1, own: None, answers: Vec::new() }) })
+    pub fn within(past: u64, lag: Lag, budget: &Arc<Budget>) -> Arc<Self> {
+        let inner = Mutex::new(Inner { lag, next: past + 1, own: None, answers: Vec::new() });
+        let streams = Arc::new(Self { inner, budget: Arc::clone(budget) });
+        budget.watch(&streams);
+        streams
     }
 
     /// Opens the session's own stream, for messages that belong to no request.
@@ -61,7 +70,7 @@ impl Streams {
     /// # Errors
     /// While a connection reads it: there is only one.
     pub fn open_own(self: &Arc<Self>) -> Result<Reading, StreamTaken> {
-        let own = self.inner.lock().own();
+        let own = self.inner.lock().own(&self.budget);
         let reader = own.read_new().ok_or(StreamTaken)?;
         Ok(Reading { reader, streams: Arc::clone(self) })
     }
@@ -70,7 +79,7 @@ impl Streams {
     #[must_use]
     pub fn begin(self: &Arc<Self>, lag: Lag) -> (Arc<EventLog>, Reading) {
         let mut inner = self.inner.lock();
-        let log = EventLog::new(inner.next, 1, lag);
+        let log = EventLog::new(inner.next, 1, lag, &self.budget);
         inner.next += 1;
         let reader = log.read_after(0);
         inner.answers.push(Arc::clone(&log));
@@ -85,7 +94,7 @@ impl Streams {
     pub fn resume(self: &Arc<Self>, seen: EventId) -> Option<Reading> {
         let mut inner = self.inner.lock();
         let log = match seen.stream {
-            OWN => inner.own(),
+            OWN => inner.own(&self.budget),
             stream => Arc::clone(inner.answers.iter().find(|log| log.stream() == stream)?),
         };
         let reader = log.read_after(seen.number);
@@ -96,6 +105,21 @@ impl Streams {
     /// Puts a message that belongs to no request into one stream: the own one while it is read, else
     /// that of an answer, else the own one for when the client comes back. `false`: it has none.
     pub fn deliver(&self, message: Bytes) -> bool {
+        self.put(|log| log.push(message))
+    }
+
+    /// The same for a message that a client may miss that reads too slowly.
+    pub fn deliver_note(&self, message: Bytes) -> bool {
+        self.put(|log| log.push_note(message))
+    }
+
+    fn put(&self, push: impl FnOnce(&EventLog)) -> bool {
+        let is_put = self.put_into_one(push);
+        self.budget.relieve();
+        is_put
+    }
+
+    fn put_into_one(&self, push: impl FnOnce(&EventLog)) -> bool {
         let mut inner = self.inner.lock();
         let running = |log: &&Arc<EventLog>| !log.is_finished();
         let own = inner.own.as_ref();
@@ -105,7 +129,7 @@ impl Streams {
             return false;
         };
         let unread = !log.is_read();
-        log.push(message);
+        push(log);
         if unread {
             inner.trim();
         }
@@ -115,6 +139,32 @@ impl Streams {
     /// Enforces the bounds after something was pushed to, or ended on, a stream that nobody reads.
     pub fn trim(&self) {
         self.inner.lock().trim();
+        self.budget.relieve();
+    }
+
+    /// Puts an event into the stream of an answer.
+    pub fn push(&self, log: &EventLog, event: Bytes) {
+        log.push(event);
+        self.budget.relieve();
+    }
+
+    /// All of them.
+    pub(super) fn logs(&self) -> Vec<Arc<EventLog>> {
+        let inner = self.inner.lock();
+        inner.answers.iter().chain(&inner.own).cloned().collect()
+    }
+
+    /// Frees what `log` holds that nobody is reading just now.
+    pub(super) fn give_up(&self, log: &Arc<EventLog>) {
+        let mut inner = self.inner.lock();
+        if log.is_read() {
+            log.drop_taken();
+        } else if log.is_finished() && log.stream() != OWN {
+            inner.answers.retain(|other| !Arc::ptr_eq(other, log));
+            log.forget();
+        } else {
+            log.clear();
+        }
     }
 
     /// Gives up what has waited long enough.
@@ -135,6 +185,13 @@ impl Streams {
         }
     }
 
+    /// Nothing more will come on the own stream: its connection ends when it has read everything.
+    pub fn finish_own(&self) {
+        if let Some(own) = &self.inner.lock().own {
+            own.finish();
+        }
+    }
+
     /// Whether a connection reads the own stream.
     #[must_use]
     pub fn own_is_read(&self) -> bool {
@@ -151,9 +208,9 @@ impl Streams {
 }
 
 impl Inner {
-    fn own(&mut self) -> Arc<EventLog> {
-        let first = self.next;
-        Arc::clone(self.own.get_or_insert_with(|| EventLog::new(OWN, first, Lag::Ends)))
+    fn own(&mut self, budget: &Arc<Budget>) -> Arc<EventLog> {
+        let (first, lag) = (self.next, self.lag);
+        Arc::clone(self.own.get_or_insert_with(|| EventLog::new(OWN, first, lag, budget)))
     }
 
     fn trim(&mut self) {
@@ -210,6 +267,10 @@ mod tests {
 
     use super::*;
 
+    fn fresh(past: u64) -> Arc<Streams> {
+        Streams::within(past, Lag::Ends, &Arc::default())
+    }
+
     fn message(text: &str) -> Bytes {
         Bytes::copy_from_slice(text.as_bytes())
     }
@@ -224,7 +285,7 @@ mod tests {
 
     #[test]
     fn each_message_goes_to_one_stream() {
-        let streams = Streams::new(0);
+        let streams = fresh(0);
         assert!(!streams.deliver(message("nobody")), "no stream was ever open");
         let (log, mut answer) = streams.begin(Lag::Skips);
         assert!(streams.deliver(message("to the answer")));
@@ -242,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_resumed_by_its_id_only() {
-        let streams = Streams::new(0);
+        let streams = fresh(0);
         let (log, first) = streams.begin(Lag::Skips);
         let (_other, _reading) = streams.begin(Lag::Skips);
         let start = first.position();
@@ -253,7 +314,7 @@ mod tests {
         assert_eq!(ready(&mut streams.resume(start).unwrap()), ["answer"], "it may not have arrived");
         assert!(streams.resume(EventId { stream: 99, number: 0 }).is_none());
         // In its next life the session knows none of these ids, but goes on with its own stream.
-        let later = Streams::new(1_000_000);
+        let later = fresh(1_000_000);
         assert!(later.resume(start).is_none());
         let mut own = later.resume(EventId { stream: OWN, number: 3 }).unwrap();
         later.deliver(message("new"));
@@ -262,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_what_was_read_goes_first() {
-        let streams = Streams::new(0);
+        let streams = fresh(0);
         let ended = |streams: &Arc<Streams>, bytes: usize, read: bool| {
             let (log, mut reading) = streams.begin(Lag::Skips);
             log.push(Bytes::from(vec![b'x'; bytes]));
@@ -291,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_has_waited_long_is_given_up() {
-        let streams = Streams::new(0);
+        let streams = fresh(0);
         let (log, reading) = streams.begin(Lag::Skips);
         let (_running, kept) = streams.begin(Lag::Skips);
         let ids = [reading.position(), kept.position()];
@@ -306,7 +367,7 @@ mod tests {
 
     #[test]
     fn an_own_stream_that_was_left_for_long_is_begun_anew_behind_its_old_ids() {
-        let streams = Streams::new(0);
+        let streams = fresh(0);
         let mut own = streams.open_own().unwrap();
         (0..9).for_each(|_| assert!(streams.deliver(message("old"))));
         ready(&mut own);
@@ -317,5 +378,15 @@ mod tests {
         let mut own = streams.resume(seen).unwrap();
         streams.deliver(message("new"));
         assert_eq!(ready(&mut own), ["new"]);
+    }
+
+    #[test]
+    fn a_finished_own_stream_is_read_to_its_end() {
+        let streams = Streams::within(0, Lag::Misses, &Arc::default());
+        let mut own = streams.open_own().unwrap();
+        streams.deliver(message("the last"));
+        streams.finish_own();
+        assert_eq!(ready(&mut own), ["the last"]);
+        assert_eq!(own.next().now_or_never(), Some(None));
     }
 }

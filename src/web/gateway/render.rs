@@ -17,41 +17,33 @@ use crate::mcp::{
 
 type Body = LocalBoxStream<'static, Result<Bytes, UpstreamError>>;
 
-/// An answer, and the call's place among those in flight where that is held as long as the body.
-pub(super) struct Response {
-    pub(super) answer: Answer,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+/// The status that the answer will have.
+pub(super) const fn status(answer: &Answer) -> u16 {
+    match answer {
+        Answer::Empty { status } | Answer::Json { status, .. } => *status,
+        Answer::Events(_) => 200,
+        Answer::NotAllowed { .. } => 405,
+    }
 }
 
-impl Response {
-    /// The status that it will have.
-    pub(super) const fn status(&self) -> u16 {
-        match &self.answer {
-            Answer::Empty { status } | Answer::Json { status, .. } => *status,
-            Answer::Events(_) => 200,
-            Answer::NotAllowed { .. } => 405,
-        }
-    }
-
-    /// The response.
-    pub(super) fn render(self) -> HttpResponse {
-        match self.answer {
-            Answer::Empty { status } => builder(status).finish(),
-            Answer::Json { status, body, session } => {
-                let mut response = builder(status);
-                response.insert_header((header::CONTENT_TYPE, "application/json"));
-                if let Some(session) = session {
-                    response.insert_header((SESSION_HEADER, session));
-                }
-                response.body(body)
+/// The answer as a response.
+pub(super) fn response(answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Empty { status } => builder(status).finish(),
+        Answer::Json { status, body, session } => {
+            let mut response = builder(status);
+            response.insert_header((header::CONTENT_TYPE, "application/json"));
+            if let Some(session) = session {
+                response.insert_header((SESSION_HEADER, session));
             }
-            Answer::Events(events) => builder(200)
-                .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-                .insert_header((header::CACHE_CONTROL, "no-cache"))
-                .insert_header(("x-accel-buffering", "no"))
-                .streaming(holding(events, self.permit)),
-            Answer::NotAllowed { allow } => builder(405).insert_header((header::ALLOW, allow)).finish(),
+            response.body(body)
         }
+        Answer::Events(events) => builder(200)
+            .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .insert_header(("x-accel-buffering", "no"))
+            .streaming(events),
+        Answer::NotAllowed { allow } => builder(405).insert_header((header::ALLOW, allow)).finish(),
     }
 }
 

@@ -149,3 +149,25 @@ fn wrong_requests_are_told_so() {
     ann.http.send("GET", &sse, &[], None).expect(503);
     old.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).expect(503);
 }
+
+#[test]
+fn a_slow_client_gets_every_answer() {
+    const CALLS: u64 = 24;
+    let app = TestApp::start();
+    let ann = app.user("ann");
+    let instance = ann.create("fake");
+    let mut old = Old::open(&ann, &instance);
+    for id in 0..CALLS {
+        old.post(&call(&json!(id), "big", &json!({ "bytes": 700_000 }))).expect(202);
+    }
+    // All have been answered, and far more than fits into a connection was not read.
+    let other = ann.connect(&instance);
+    wait_for("the child to be done", || {
+        let health = ann.http.get("/health/sessions").json();
+        (health["in_flight"] == 0).then_some(())
+    });
+    assert_eq!(other.echo("on"), "on");
+    let mut ids: Vec<u64> = (0..CALLS).map(|_| old.message()["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..CALLS).collect::<Vec<_>>());
+}

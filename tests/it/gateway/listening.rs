@@ -221,6 +221,22 @@ fn no_more_listen_than_allowed_and_who_leaves_makes_room() {
 }
 
 #[test]
+fn streams_that_listen_take_no_place_of_calls() {
+    let app = TestApp::builder().set("max_in_flight", 2).start();
+    let ann = app.user("ann");
+    let instance = ann.create("fake");
+    let client = ann.stateless(&instance);
+    let streams: Vec<(Value, Stream)> =
+        (0..3).map(|id| (json!(id), listen(&client, &json!(id), &json!({ "toolsListChanged": true })).0)).collect();
+    let other = ann.connect(&instance);
+    assert_eq!(other.echo("there is room"), "there is room");
+    other.text("list_changed", &json!({}));
+    for (id, stream) in &streams {
+        assert_eq!(heard(stream, id), "notifications/tools/list_changed");
+    }
+}
+
+#[test]
 fn a_stream_ends_with_its_child_and_says_so() {
     let app = app();
     let ann = app.user("ann");

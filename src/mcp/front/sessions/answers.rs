@@ -43,23 +43,24 @@ pub(in crate::mcp::front) type Said = LocalBoxStream<'static, Event>;
 /// A client that names events before JSON gets events, whenever the answer comes.
 pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Message, prefers_events: bool) -> Answer {
     let id = request.id().to_owned();
-    let Endpoint { upstream, permit, quiet, .. } = endpoint;
-    let upstream = match upstream {
+    let Endpoint { child, permit, quiet, .. } = endpoint;
+    let upstream = match child.reach().await {
         Ok(upstream) => upstream,
         Err(unavailable) => return refuse_request(200, &id, Code::Internal, &unavailable.detail),
     };
     let call = upstream.sessions.call(Arc::clone(&session), request, Terms::default());
-    let mut begun = Begun { call: Some(call), permit };
-    let begun_well = if prefers_events { Err(begun.whole(&id)) } else { begun.soon(&id).await };
-    match begun_well {
-        Ok(body) => Answer::Json { status: 200, body, session: None },
-        Err(said) => {
-            let permit = begun.permit.take();
+    let mut begun = Begun { stage: Stage::Asked(call), session: Arc::clone(&session), permit };
+    let soon = if prefers_events { None } else { begun.soon(&id).await };
+    match soon {
+        Some(body) => Answer::Json { status: 200, body, session: None },
+        None => {
+            let (said, permit) = begun.whole(&id);
             let (log, reading) = session.streams().begin(Lag::Skips);
             let version = session.version();
             let mut answering = Answering { session, log, unanswered: Some(id.clone()), _permit: permit };
             actix_rt::spawn(async move {
-                write(&answering.session, said, &id, |message| answering.log.push(message)).await;
+                let session = &answering.session;
+                write(session, said, &id, |message, _| session.streams().push(&answering.log, message)).await;
                 answering.answered();
             });
             Answer::Events(events::of_session(reading, version, quiet))
@@ -96,48 +97,74 @@ impl Drop for Answering {
 
 /// A call whose answer may come soon. When its client goes away before, it goes on without.
 struct Begun {
-    call: Option<Call>,
+    stage: Stage,
+    session: Arc<Session>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Begun {
-    /// The answer, if it comes soon and before anything else; otherwise what will be said.
-    async fn soon(&mut self, id: &str) -> Result<Bytes, Said> {
-        let deadline = Instant::now() + SOON;
-        let Some(call) = self.call.as_mut() else { return Err(stream::empty().boxed_local()) };
-        let outcome = timeout_at(deadline, call).await;
-        let call = self.call.take();
-        match (outcome, call) {
-            (Ok(Ok(Reply::Answer(answer))), _) => Ok(answer.into_body()),
-            (Ok(Err(error)), _) => Ok(Message::failure(id, Code::Internal, &error.to_string()).into_body()),
-            // Something comes before the answer, or a child's event stream has begun.
-            (Ok(Ok(Reply::Events(mut events))), _) => match timeout_at(deadline, events.next()).await {
-                Ok(Some(Event::Answer(answer))) => Ok(answer.into_body()),
-                Ok(first) => Err(stream::iter(first).chain(events).boxed_local()),
-                Err(_) => Err(events),
-            },
-            (Err(_), Some(call)) => Err(said(call, id.to_owned())),
-            (Err(_), None) => Err(stream::empty().boxed_local()),
-        }
-    }
+enum Stage {
+    /// The child has been asked.
+    Asked(Call),
+    /// It has begun to speak: what it said already and what is still to come.
+    Spoken(Option<Event>, Said),
+    /// There is nothing more to wait for.
+    Over,
 }
 
 impl Begun {
-    /// All that will be said, as a stream.
-    fn whole(&mut self, id: &str) -> Said {
-        self.call.take().map_or_else(|| stream::empty().boxed_local(), |call| said(call, id.to_owned()))
+    /// The answer, if it comes soon and before anything else.
+    async fn soon(&mut self, id: &str) -> Option<Bytes> {
+        let deadline = Instant::now() + SOON;
+        if let Stage::Asked(call) = &mut self.stage {
+            let reply = timeout_at(deadline, call).await.ok()?;
+            self.stage = Stage::Over;
+            match reply {
+                Ok(Reply::Answer(answer)) => return Some(answer.into_body()),
+                Ok(Reply::Events(events)) => self.stage = Stage::Spoken(None, events),
+                Err(error) => return Some(Message::failure(id, Code::Internal, &error.to_string()).into_body()),
+            }
+        }
+        // Something comes before the answer, or a child's event stream has begun.
+        let Stage::Spoken(first, events) = &mut self.stage else { return None };
+        match timeout_at(deadline, events.next()).await.ok()? {
+            Some(Event::Answer(answer)) => {
+                self.stage = Stage::Over;
+                Some(answer.into_body())
+            }
+            spoken => {
+                *first = spoken;
+                None
+            }
+        }
+    }
+
+    /// All that is still to be said, as a stream, and the call's place among those in flight.
+    fn whole(&mut self, id: &str) -> (Said, Option<OwnedSemaphorePermit>) {
+        let said = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Asked(call) => said(call, id.to_owned()),
+            Stage::Spoken(first, events) => stream::iter(first).chain(events).boxed_local(),
+            Stage::Over => stream::empty().boxed_local(),
+        };
+        (said, self.permit.take())
     }
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            let permit = self.permit.take();
-            actix_rt::spawn(async move {
-                said(call, String::new()).for_each(|_| std::future::ready(())).await;
-                drop(permit);
-            });
+        if matches!(self.stage, Stage::Over) {
+            return;
         }
+        let (mut said, permit) = self.whole("");
+        let session = Arc::clone(&self.session);
+        actix_rt::spawn(async move {
+            while let Some(event) = said.next().await {
+                // Nobody can come back for the rest, but on its own stream the client can be asked.
+                if matches!(event, Event::Ask(_)) {
+                    drop(session.deliver(event));
+                }
+            }
+            drop(permit);
+        });
     }
 }
 
@@ -162,16 +189,69 @@ pub(in crate::mcp::front) fn ask(peer: &Arc<dyn SessionPeer>, session: &Arc<Sess
     said(Arc::clone(peer).call(Arc::clone(session), request, Terms::default()), id)
 }
 
+/// What a message is worth to a client that reads too slowly for everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::mcp::front) enum Worth {
+    /// It may be missed.
+    Note,
+    /// Somebody waits for what comes of it: an answer, a question.
+    Needed,
+}
+
 /// Hands each message that the client is to get to `push`; the last one is the answer to `id`.
-pub(in crate::mcp::front) async fn write(session: &Session, mut said: Said, id: &str, push: impl Fn(Bytes)) {
+pub(in crate::mcp::front) async fn write(session: &Session, mut said: Said, id: &str, push: impl Fn(Bytes, Worth)) {
     while let Some(event) = said.next().await {
         let is_answer = matches!(event, Event::Answer(_));
+        let worth = if matches!(event, Event::Note(_)) { Worth::Note } else { Worth::Needed };
         if let Some(message) = session.written(event) {
-            push(message);
+            push(message, worth);
         }
         if is_answer {
             return;
         }
     }
-    push(Message::failure(id, Code::Internal, "the server ended without an answer").into_body());
+    push(unanswered(id).into_body(), Worth::Needed);
+}
+
+/// What stands for an answer that the child did not give.
+pub(in crate::mcp::front) fn unanswered(id: &str) -> Message {
+    Message::failure(id, Code::Internal, "the server ended without an answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        domain::ids::UserId,
+        mcp::{ask::Ask, session::Sessions},
+    };
+
+    fn message(text: &'static str) -> Message {
+        Message::parse(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn a_call_goes_on_when_its_client_leaves_before_the_first_note() {
+        actix_rt::System::new().block_on(async {
+            let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"roots":{}}}}"#;
+            let sessions = Sessions::new(1);
+            let session = sessions.open(UserId::generate(), "2025-11-25", Bytes::from(hello)).unwrap();
+            let mut own = session.streams().open_own().unwrap();
+            let (child, said) = mpsc::unbounded_channel();
+            let events =
+                stream::unfold(said, |mut said| async { said.recv().await.map(|event| (event, said)) }).boxed_local();
+            let call = std::future::ready(Ok(Reply::Events(events))).boxed_local();
+            let mut begun = Begun { stage: Stage::Asked(call), session: Arc::clone(&session), permit: None };
+            assert!(begun.soon("1").now_or_never().is_none(), "nothing has been said yet");
+            drop(begun);
+            assert!(!child.is_closed(), "the child is still heard");
+            let ask = Ask::new(message(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#), |_| {});
+            assert!(child.send(Event::Ask(ask)).is_ok());
+            let asked = own.next().await.map(|(_, message)| Message::parse(message).unwrap());
+            assert_eq!(asked.as_ref().map(Message::method), Some("roots/list"));
+            assert!(child.send(Event::Answer(Message::success("1", "{}"))).is_ok());
+        });
+    }
 }

@@ -9,15 +9,16 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
-    answers::{self, Answering},
+    answers::{self, Answering, Worth},
     checks::{code_of, refuse},
     events, take,
 };
 use crate::mcp::{
     error::Code,
-    front::{Answer, Endpoint},
+    front::{Answer, Child, Endpoint},
     jsonrpc::{Kind, Message},
     session::{Session, log::Lag},
+    upstream::Upstream,
 };
 
 /// The only version with batches.
@@ -29,35 +30,46 @@ const MAX_MESSAGES: usize = 100;
 pub(super) async fn post(endpoint: Endpoint, session: Arc<Session>, body: &Bytes) -> Result<Answer, Answer> {
     let messages = read(&session, body)?;
     if messages.iter().all(|message| message.kind() != Kind::Request) {
-        for message in messages {
-            take(&endpoint, &session, message).await?;
-        }
-        return Ok(Answer::Empty { status: 202 });
+        return take_all(endpoint.child, &session, messages).await;
     }
-    if let Err(unavailable) = &endpoint.upstream {
-        return Err(refuse(503, Code::Internal, &unavailable.detail));
-    }
+    let Endpoint { child, quiet, permit, .. } = endpoint;
+    let upstream = child.reach().await.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
     // A client that is too slow must know that it missed an answer.
     let (log, reading) = session.streams().begin(Lag::Ends);
-    let (version, quiet) = (session.version(), endpoint.quiet);
-    let answering = Answering { session: Arc::clone(&session), log, unanswered: None, _permit: None };
+    let version = session.version();
+    let answering = Answering { session: Arc::clone(&session), log, unanswered: None, _permit: permit };
     actix_rt::spawn(async move {
         for message in messages {
-            serve(&endpoint, &session, message, |answer| answering.log.push(answer)).await;
+            serve(&upstream, &session, message, |answer, _| session.streams().push(&answering.log, answer)).await;
         }
     });
     Ok(Answer::Events(events::of_session(reading, version, quiet)))
 }
 
-async fn serve(endpoint: &Endpoint, session: &Arc<Session>, message: Message, push: impl Fn(Bytes)) {
-    match (&endpoint.upstream, message.kind()) {
-        (Ok(upstream), Kind::Request) => {
-            let id = message.id().to_owned();
-            let said = answers::ask(&upstream.sessions, session, message);
-            answers::write(session, said, &id, push).await;
+/// Takes messages of which none needs an answer.
+async fn take_all(child: Child, session: &Arc<Session>, messages: Vec<Message>) -> Result<Answer, Answer> {
+    let (responses, notes): (Vec<_>, Vec<_>) =
+        messages.into_iter().partition(|message| message.kind() == Kind::Response);
+    for response in &responses {
+        session.answered(response);
+    }
+    if !notes.is_empty() {
+        let upstream = child.reach().await.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
+        for note in notes {
+            take(Child::There(upstream.clone()), session, note).await?;
         }
+    }
+    Ok(Answer::Empty { status: 202 })
+}
+
+async fn serve(upstream: &Upstream, session: &Arc<Session>, message: Message, push: impl Fn(Bytes, Worth)) {
+    if message.kind() == Kind::Request {
+        let id = message.id().to_owned();
+        let said = answers::ask(&upstream.sessions, session, message);
+        answers::write(session, said, &id, push).await;
+    } else {
         // Nothing can be said any more about a notification that nobody takes.
-        _ => drop(take(endpoint, session, message).await),
+        drop(take(Child::There(upstream.clone()), session, message).await);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::mcp::{
 };
 
 /// The session that the request names, if the caller opened it.
-pub(super) fn session_of(endpoint: &Endpoint, request: &FrontRequest, id: &str) -> Result<Arc<Session>, Answer> {
-    let Some(header) = request.session.as_deref() else {
+pub(super) fn session_of(endpoint: &Endpoint, request: &FrontRequest<'_>, id: &str) -> Result<Arc<Session>, Answer> {
+    let Some(header) = request.session else {
         let text = "Mcp-Session-Id is missing; send `initialize` first";
         return Err(refuse_request(400, id, Code::BadState, text));
     };
