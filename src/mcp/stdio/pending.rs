@@ -15,7 +15,10 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
 
 use super::stream::CallStream;
 use crate::mcp::{
@@ -88,6 +91,15 @@ struct Table {
     closed: Option<String>,
 }
 
+impl Table {
+    fn would_mix_up(&self, client: &Client) -> bool {
+        self.entries.values().any(|entry| {
+            let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
+            other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
+        })
+    }
+}
+
 /// The pending map of one child.
 #[derive(Default)]
 pub(super) struct Pending {
@@ -116,43 +128,47 @@ impl Pending {
 
     /// Registers a caller under a fresh id.
     pub(super) fn insert(&self, client: Option<Client>) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
-        let id = self.mint();
-        let (sender, receiver) = oneshot::channel();
-        let mut table = self.table.lock();
+        self.insert_into(&mut self.table.lock(), client)
+    }
+
+    fn insert_into(
+        &self,
+        table: &mut Table,
+        client: Option<Client>,
+    ) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
         if let Some(reason) = &table.closed {
             return Err(UpstreamError::Closed { reason: reason.clone() });
         }
+        let id = self.mint();
+        let (sender, receiver) = oneshot::channel();
         table.entries.insert(id, Entry { waiter: Waiter::First(sender), client });
         Ok((id, receiver))
     }
 
-    /// Returns when no call of another client is at a point where the child asks and nothing would tell
-    /// the two apart; after [`MAX_TURN`] at the latest.
-    pub(super) async fn turn(&self, client: &Client) {
-        if client.may_be_asked != MayBeAsked::Known {
-            return;
-        }
-        let waiting = async {
-            loop {
-                let mut told = std::pin::pin!(self.turns.notified());
+    /// Registers a caller as soon as no call of another client is at a point where the child asks and
+    /// nothing would tell the two apart; after [`MAX_TURN`] at the latest. One critical section, or two
+    /// callers could take the same turn.
+    pub(super) async fn insert_in_turn(
+        &self,
+        client: Client,
+    ) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
+        let waits_its_turn = client.may_be_asked == MayBeAsked::Known;
+        let latest = Instant::now() + MAX_TURN;
+        loop {
+            let mut told = std::pin::pin!(self.turns.notified());
+            if waits_its_turn {
                 told.as_mut().enable();
-                if !self.would_be_mixed_up(client) {
-                    return;
-                }
-                // A call that has just asked counts until the burst is over, and nobody tells of that.
-                let _ = tokio::time::timeout(BURST, told).await;
             }
-        };
-        // Too long: the child may still be asked at the same time, and is then refused.
-        let _ = tokio::time::timeout(MAX_TURN, waiting).await;
-    }
-
-    fn would_be_mixed_up(&self, client: &Client) -> bool {
-        let table = self.table.lock();
-        table.entries.values().any(|entry| {
-            let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
-            other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
-        })
+            {
+                let mut table = self.table.lock();
+                // Too long: the child may still be asked at the same time, and is then refused.
+                if !waits_its_turn || !table.would_mix_up(&client) || Instant::now() >= latest {
+                    return self.insert_into(&mut table, Some(client));
+                }
+            }
+            // A call that has just asked counts until the burst is over, and nobody tells of that.
+            let _ = tokio::time::timeout(BURST, told).await;
+        }
     }
 
     /// Forgets a call; `false` when it was answered already.
@@ -374,9 +390,10 @@ mod tests {
         assert_eq!(pending.claim(), Claim::Call(first));
 
         // The same client's calls do not wait for one another; another client's does.
-        pending.turn(&known(1)).await;
-        let second = known(2);
-        let mut turn = std::pin::pin!(pending.turn(&second));
+        let (more, _receiver) = pending.insert_in_turn(known(1)).await.unwrap();
+        pending.remove(more);
+        let mut turn = std::pin::pin!(pending.insert_in_turn(known(2)));
+        let mut third = std::pin::pin!(pending.insert_in_turn(known(3)));
         assert!(futures_util::poll!(&mut turn).is_pending());
         // Once the first has asked, nothing that the child asks next can be its; but for a burst.
         pending.ask(first, |clock| {
@@ -387,5 +404,7 @@ mod tests {
         assert!(futures_util::poll!(&mut turn).is_pending());
         pending.remove(first);
         assert!(futures_util::poll!(&mut turn).is_ready());
+        // Whoever has the turn has it alone.
+        assert!(futures_util::poll!(&mut third).is_pending());
     }
 }

@@ -157,8 +157,8 @@ impl Pipe {
         how: How,
     ) -> Result<Reply, UpstreamError> {
         let timeout = how.timeout.unwrap_or(FOREVER);
-        self.pending.turn(&client).await;
-        let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned)?;
+        let (id, receiver) = self.pending.insert_in_turn(client).await?;
+        let mut call = self.hand_over(&request, id, token, how.abandoned)?;
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => {
                 call.answered();
@@ -175,11 +175,10 @@ impl Pipe {
     fn hand_over(
         self: &Arc<Self>,
         request: &Message,
-        client: Client,
+        id: u64,
         token: Option<std::ops::Range<usize>>,
         abandoned: Abandoned,
-    ) -> Result<(InFlight, oneshot::Receiver<First>), UpstreamError> {
-        let (id, receiver) = self.pending.insert(Some(client))?;
+    ) -> Result<InFlight, UpstreamError> {
         let call = InFlight { pipe: Arc::clone(self), id, abandoned, over: false };
         let mut digits = itoa::Buffer::new();
         let minted = digits.format(id).as_bytes();
@@ -189,7 +188,7 @@ impl Pipe {
             Some(token) => request.to_line(&mut [(id_span, minted), (token, minted)]),
         };
         self.writer.send(line)?;
-        Ok((call, receiver))
+        Ok(call)
     }
 
     /// Tells the child that nobody waits for this call any more.
