@@ -92,8 +92,9 @@ struct Table {
 }
 
 impl Table {
-    fn would_mix_up(&self, client: &Client) -> bool {
-        self.entries.values().any(|entry| {
+    /// Whether another call than `own` stands where the child asks, and is another client's.
+    fn would_mix_up(&self, client: &Client, own: Option<u64>) -> bool {
+        self.entries.iter().filter(|(id, _)| Some(**id) != own).any(|(_, entry)| {
             let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
             other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
         })
@@ -162,11 +163,39 @@ impl Pending {
             {
                 let mut table = self.table.lock();
                 // Too long: the child may still be asked at the same time, and is then refused.
-                if !waits_its_turn || !table.would_mix_up(&client) || Instant::now() >= latest {
+                if !waits_its_turn || !table.would_mix_up(&client, None) || Instant::now() >= latest {
                     return self.insert_into(&mut table, Some(client));
                 }
             }
             // A call that has just asked counts until the burst is over, and nobody tells of that.
+            let _ = tokio::time::timeout(BURST, told).await;
+        }
+    }
+
+    /// Lets the child go on with a call in which it has asked, if it is the call's turn: it may ask more.
+    pub(super) fn resume(&self, id: u64, clock: &Clock) -> bool {
+        let table = self.table.lock();
+        let client = table.entries.get(&id).and_then(|entry| entry.client.as_ref());
+        let goes_on = !client.is_some_and(|client| table.would_mix_up(client, Some(id)));
+        if goes_on {
+            clock.resume();
+        }
+        goes_on
+    }
+
+    /// The same when its turn has come; after [`MAX_TURN`] at the latest.
+    pub(super) async fn resume_in_turn(&self, id: u64, clock: &Clock) {
+        let latest = Instant::now() + MAX_TURN;
+        loop {
+            let mut told = std::pin::pin!(self.turns.notified());
+            told.as_mut().enable();
+            if self.resume(id, clock) {
+                return;
+            }
+            if Instant::now() >= latest {
+                clock.resume();
+                return;
+            }
             let _ = tokio::time::timeout(BURST, told).await;
         }
     }
