@@ -133,6 +133,11 @@ impl Listeners {
         filter.map(|filter| self.unfollow(&filter)).unwrap_or_default()
     }
 
+    /// Whether a listener follows this resource.
+    pub(super) fn follow(&self, uri: &str) -> bool {
+        self.followed.lock().contains_key(uri)
+    }
+
     fn unfollow(&self, filter: &Filter) -> Vec<String> {
         let mut followed = self.followed.lock();
         let mut left = Vec::new();

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::{net::unix::pipe, sync::oneshot};
+use tokio::net::unix::pipe;
 
 use super::{
     StdioLimits, closed,
