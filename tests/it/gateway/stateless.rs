@@ -156,7 +156,7 @@ fn headers_must_mirror_the_body() {
             call.clone().without("mcp-name").and("MCP-NAME", "test_simple_text"),
             call.clone().with("mcp-name", "=?base64?dGVzdF9zaW1wbGVfdGV4dA==?="),
             // Nothing of the session era means anything here.
-            call.clone().and("mcp-session-id", "0123").and("last-event-id", "1-1").and("mcp-param-unknown", "x"),
+            call.and("mcp-session-id", "0123").and("last-event-id", "1-1").and("mcp-param-unknown", "x"),
         ];
         for post in &right {
             let reply = client.send(post).expect(200);
