@@ -14,7 +14,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Weak,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -75,7 +75,7 @@ const MAX_ASKS: usize = 64;
 /// Resources that one session may follow: all of them are written down with it.
 const MAX_FOLLOWED: usize = 1000;
 /// Longest URI of a followed resource, in bytes.
-const MAX_URI: usize = 2048;
+pub(super) const MAX_URI: usize = 2048;
 
 /// How a client reaches its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

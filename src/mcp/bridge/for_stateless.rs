@@ -5,8 +5,9 @@
 //! refused.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -43,6 +44,9 @@ use crate::{
 pub(in crate::mcp) const OUR_CAPABILITIES: &str =
     r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#;
 
+/// How long a listener is kept waiting for a child that is slow to follow what it wants to hear of.
+const FOLLOWING: Duration = Duration::from_secs(2);
+
 /// The bridge of one child.
 pub struct ForStateless {
     peer: Arc<dyn SessionPeer>,
@@ -54,6 +58,9 @@ pub struct ForStateless {
     pub(super) sealer: Sealer,
     parking: Parking,
     listeners: Listeners,
+    /// What the child has been asked to follow for listeners. Held while it is asked: what it hears last
+    /// is what is wanted then, whichever thread asks.
+    followed: tokio::sync::Mutex<HashSet<String>>,
     tools: ToolCache,
     /// The most verbose level that the child was told for calls of ours.
     level: Mutex<Option<LogLevel>>,
@@ -89,6 +96,7 @@ impl ForStateless {
             sealer,
             parking: Parking::default(),
             listeners: Listeners::default(),
+            followed: tokio::sync::Mutex::default(),
             tools: ToolCache::default(),
             level: Mutex::default(),
             myself: myself.clone(),
@@ -148,18 +156,33 @@ impl ForStateless {
         });
     }
 
-    /// A request of our own, whose answer says nothing.
-    fn tell(&self, method: &'static str, params: &serde_json::Value) {
-        let (peer, base) = (Arc::clone(&self.peer), self.base.get().map(|base| Arc::clone(&base.session)));
-        let request = Message::own(method, &params.to_string());
-        if let Some(session) = base {
-            actix_rt::spawn(async move { peer.call(session, request, Terms::default()).await.map(drop) });
+    pub(super) fn unlisten(self: Arc<Self>, number: u64) {
+        let left = self.listeners.remove(number);
+        if !left.is_empty() {
+            actix_rt::spawn(async move { self.follow(left).await });
         }
     }
 
-    pub(super) fn unlisten(&self, number: u64) {
-        for uri in self.listeners.remove(number) {
-            self.tell("resources/unsubscribe", &serde_json::json!({ "uri": uri }));
+    /// Has the child follow those of these resources that a listener wants to hear of, and no others.
+    async fn follow(&self, uris: Vec<String>) {
+        let Some(base) = self.base.get() else { return };
+        let mut followed = self.followed.lock().await;
+        for uri in uris {
+            let wanted = self.listeners.follow(&uri);
+            if wanted == followed.contains(&uri) {
+                continue;
+            }
+            let method = if wanted { "resources/subscribe" } else { "resources/unsubscribe" };
+            let request = Message::own(method, &serde_json::json!({ "uri": uri }).to_string());
+            if let Err(error) = Arc::clone(&self.peer).call(Arc::clone(&base.session), request, Terms::default()).await
+            {
+                log::debug!("{method} at the child has failed: {error}");
+            }
+            if wanted {
+                followed.insert(uri)
+            } else {
+                followed.remove(&uri)
+            };
         }
     }
 
@@ -179,7 +202,7 @@ impl ForStateless {
         let base = self.base().await?;
         match call.request.method() {
             "server/discover" => Ok(Reply::Answer(discovered(base, &call.request))),
-            "subscriptions/listen" => Ok(self.listen(base, &call.request)),
+            "subscriptions/listen" => Ok(self.listen(base, &call.request).await),
             "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" | "completion/complete" => {
                 self.begin(base, call).await
             }
@@ -237,7 +260,7 @@ impl ForStateless {
         Ok(reply_of(Round::resumed(Arc::clone(self), parked, Turn::new(call, given, true))).await)
     }
 
-    fn listen(self: &Arc<Self>, base: &Base, request: &Message) -> Reply {
+    async fn listen(self: &Arc<Self>, base: &Base, request: &Message) -> Reply {
         let filter = match Filter::read(request) {
             Ok(filter) => filter.honoured(&base.capabilities),
             Err(text) => return refuse(request, &text),
@@ -246,22 +269,23 @@ impl ForStateless {
         let acknowledged = tagged(&acknowledgement(&filter), &id);
         let (number, heard, fresh) = self.listeners.add(filter, id.clone());
         let listening = Listening { bridge: self.myself.clone(), number };
-        for uri in fresh {
-            self.tell("resources/subscribe", &serde_json::json!({ "uri": uri }));
-        }
-        self.hear_child(&base.session);
+        // What is acknowledged is heard from then on. A task of its own: what the child is being told must
+        // be known even when this client goes away.
+        let (bridge, session) = (Arc::clone(self), Arc::clone(&base.session));
+        let following = actix_rt::spawn(async move {
+            bridge.hear_child(session).await;
+            bridge.follow(fresh).await;
+        });
+        let _ = tokio::time::timeout(FOLLOWING, following).await;
         let first = stream::once(async move { Event::Note(acknowledged) });
         Reply::Events(first.chain(Open { heard, id, _listening: listening }.events()).boxed_local())
     }
 
     /// An HTTP child says what concerns everybody on a stream of its own, which must be open.
-    fn hear_child(&self, session: &Arc<Session>) {
-        let (peer, session) = (Arc::clone(&self.peer), Arc::clone(session));
-        actix_rt::spawn(async move {
-            if let Err(error) = peer.listen(session).await {
-                log::debug!("the child's own messages cannot be heard: {error}");
-            }
-        });
+    async fn hear_child(&self, session: Arc<Session>) {
+        if let Err(error) = Arc::clone(&self.peer).listen(session).await {
+            log::debug!("the child's own messages cannot be heard: {error}");
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::mcp::{
     discovery::SUBSCRIPTION_ID,
     jsonrpc::Message,
     meta::{borrowed, with_protocol_keys},
+    session::MAX_URI,
 };
 
 /// Messages that may wait for one listener before it counts as too slow.
@@ -45,6 +46,9 @@ impl Filter {
         filter.resource_subscriptions.retain(|uri| seen.insert(uri.clone()));
         if filter.resource_subscriptions.len() > MAX_RESOURCES {
             return Err(format!("at most {MAX_RESOURCES} resources can be followed by one request"));
+        }
+        if filter.resource_subscriptions.iter().any(|uri| uri.len() > MAX_URI) {
+            return Err(format!("the URI of a followed resource has at most {MAX_URI} bytes"));
         }
         Ok(filter)
     }
@@ -131,6 +135,11 @@ impl Listeners {
     pub(super) fn remove(&self, number: u64) -> Vec<String> {
         let filter = self.open.lock().remove(&number).map(|listener| listener.filter);
         filter.map(|filter| self.unfollow(&filter)).unwrap_or_default()
+    }
+
+    /// Whether a listener follows this resource.
+    pub(super) fn follow(&self, uri: &str) -> bool {
+        self.followed.lock().contains_key(uri)
     }
 
     fn unfollow(&self, filter: &Filter) -> Vec<String> {

@@ -92,8 +92,9 @@ struct Table {
 }
 
 impl Table {
-    fn would_be_mixed_up(&self, client: &Client) -> bool {
-        self.entries.values().any(|entry| {
+    /// Whether another call than `own` stands where the child asks, and is another client's.
+    fn would_mix_up(&self, client: &Client, own: Option<u64>) -> bool {
+        self.entries.iter().filter(|(id, _)| Some(**id) != own).any(|(_, entry)| {
             let other = entry.client.as_ref().filter(|other| other.may_be_asked == MayBeAsked::Known);
             other.is_some_and(|other| other.is_another_than(client)) && !entry.waiter.waits_for_its_client()
         })
@@ -128,51 +129,75 @@ impl Pending {
 
     /// Registers a caller under a fresh id.
     pub(super) fn insert(&self, client: Option<Client>) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
-        let id = self.mint();
-        let (sender, receiver) = oneshot::channel();
-        let mut table = self.table.lock();
+        self.insert_into(&mut self.table.lock(), client)
+    }
+
+    fn insert_into(
+        &self,
+        table: &mut Table,
+        client: Option<Client>,
+    ) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
         if let Some(reason) = &table.closed {
             return Err(UpstreamError::Closed { reason: reason.clone() });
         }
+        let id = self.mint();
+        let (sender, receiver) = oneshot::channel();
         table.entries.insert(id, Entry { waiter: Waiter::First(sender), client });
         Ok((id, receiver))
     }
 
     /// Registers a caller as soon as no call of another client is at a point where the child asks and
-    /// nothing would tell the two apart; after [`MAX_TURN`] at the latest.
+    /// nothing would tell the two apart; after [`MAX_TURN`] at the latest. One critical section, or two
+    /// callers could take the same turn.
     pub(super) async fn insert_in_turn(
         &self,
         client: Client,
     ) -> Result<(u64, oneshot::Receiver<First>), UpstreamError> {
-        if client.may_be_asked != MayBeAsked::Known {
-            return self.insert(Some(client));
-        }
-        let (id, last) = (self.mint(), Instant::now() + MAX_TURN);
-        let (sender, receiver) = oneshot::channel();
-        let mut entry = Some(Entry { waiter: Waiter::First(sender), client: Some(client) });
+        let waits_its_turn = client.may_be_asked == MayBeAsked::Known;
+        let latest = Instant::now() + MAX_TURN;
         loop {
             let mut told = std::pin::pin!(self.turns.notified());
-            told.as_mut().enable();
-            // Too long: questions of the child during both are then refused.
-            if self.insert_unless_mixed_up(id, &mut entry, Instant::now() >= last)? {
-                return Ok((id, receiver));
+            if waits_its_turn {
+                told.as_mut().enable();
+            }
+            {
+                let mut table = self.table.lock();
+                // Too long: the child may still be asked at the same time, and is then refused.
+                if !waits_its_turn || !table.would_mix_up(&client, None) || Instant::now() >= latest {
+                    return self.insert_into(&mut table, Some(client));
+                }
             }
             // A call that has just asked counts until the burst is over, and nobody tells of that.
             let _ = tokio::time::timeout(BURST, told).await;
         }
     }
 
-    fn insert_unless_mixed_up(&self, id: u64, entry: &mut Option<Entry>, anyway: bool) -> Result<bool, UpstreamError> {
-        let mut table = self.table.lock();
-        if let Some(reason) = &table.closed {
-            return Err(UpstreamError::Closed { reason: reason.clone() });
+    /// Lets the child go on with a call in which it has asked, if it is the call's turn: it may ask more.
+    pub(super) fn resume(&self, id: u64, clock: &Clock) -> bool {
+        let table = self.table.lock();
+        let client = table.entries.get(&id).and_then(|entry| entry.client.as_ref());
+        let goes_on = !client.is_some_and(|client| table.would_mix_up(client, Some(id)));
+        if goes_on {
+            clock.resume();
         }
-        let client = entry.as_ref().and_then(|entry| entry.client.as_ref());
-        if !anyway && client.is_some_and(|client| table.would_be_mixed_up(client)) {
-            return Ok(false);
+        goes_on
+    }
+
+    /// The same when its turn has come; after [`MAX_TURN`] at the latest.
+    pub(super) async fn resume_in_turn(&self, id: u64, clock: &Clock) {
+        let latest = Instant::now() + MAX_TURN;
+        loop {
+            let mut told = std::pin::pin!(self.turns.notified());
+            told.as_mut().enable();
+            if self.resume(id, clock) {
+                return;
+            }
+            if Instant::now() >= latest {
+                clock.resume();
+                return;
+            }
+            let _ = tokio::time::timeout(BURST, told).await;
         }
-        table.entries.extend(entry.take().map(|entry| (id, entry)));
-        Ok(true)
     }
 
     /// Forgets a call; `false` when it was answered already.
@@ -399,9 +424,10 @@ mod tests {
         assert_eq!(pending.claim(), Claim::Call(first));
 
         // The same client's calls do not wait for one another; another client's does.
-        let (own, _receiver) = pending.insert_in_turn(known(1)).await.unwrap();
-        pending.remove(own);
+        let (more, _receiver) = pending.insert_in_turn(known(1)).await.unwrap();
+        pending.remove(more);
         let mut turn = std::pin::pin!(pending.insert_in_turn(known(2)));
+        let mut third = std::pin::pin!(pending.insert_in_turn(known(3)));
         assert!(futures_util::poll!(&mut turn).is_pending());
         // Once the first has asked, nothing that the child asks next can be its; but for a burst.
         pending.ask(first, |clock| {
@@ -412,5 +438,7 @@ mod tests {
         assert!(futures_util::poll!(&mut turn).is_pending());
         pending.remove(first);
         assert!(futures_util::poll!(&mut turn).is_ready());
+        // Whoever has the turn has it alone.
+        assert!(futures_util::poll!(&mut third).is_pending());
     }
 }

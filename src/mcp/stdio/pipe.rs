@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::{net::unix::pipe, sync::oneshot, time::Instant};
+use tokio::{net::unix::pipe, time::Instant};
 
 use super::{
     StdioLimits, closed,
@@ -155,7 +155,8 @@ impl Pipe {
         how: How,
     ) -> Result<Reply, UpstreamError> {
         let timeout = how.timeout.unwrap_or(FOREVER);
-        let (mut call, receiver) = self.hand_over(&request, client, token, how.abandoned).await?;
+        let (id, receiver) = self.pending.insert_in_turn(client).await?;
+        let mut call = self.hand_over(&request, id, token, how.abandoned)?;
         let begun = Instant::now();
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(First::Answer(answer))) => {
@@ -170,14 +171,13 @@ impl Pipe {
         }
     }
 
-    async fn hand_over(
+    fn hand_over(
         self: &Arc<Self>,
         request: &Message,
-        client: Client,
+        id: u64,
         token: Option<std::ops::Range<usize>>,
         abandoned: Abandoned,
-    ) -> Result<(InFlight, oneshot::Receiver<First>), UpstreamError> {
-        let (id, receiver) = self.pending.insert_in_turn(client).await?;
+    ) -> Result<InFlight, UpstreamError> {
         let call = InFlight { pipe: Arc::clone(self), id, abandoned, over: false };
         let mut digits = itoa::Buffer::new();
         let minted = digits.format(id).as_bytes();
@@ -187,7 +187,7 @@ impl Pipe {
             Some(token) => request.to_line(&mut [(id_span, minted), (token, minted)]),
         };
         self.writer.send(line)?;
-        Ok((call, receiver))
+        Ok(call)
     }
 
     /// Tells the child that nobody waits for this call any more.

@@ -23,6 +23,7 @@ use crate::mcp::{
     ask::{Ask, Outcome},
     bridge::OUR_CAPABILITIES,
     capabilities::LogLevel,
+    clock::Clock,
     discovery::level_of,
     error::{Code, UpstreamError},
     jsonrpc::{Kind, Message},
@@ -155,18 +156,31 @@ impl SessionStdio {
         match (able.next(), able.next()) {
             (Some(session), None) => {
                 // A stream that has just closed gives the ask back; dropping it answers the child.
-                let _ = session.deliver(Event::Ask(self.ask(request, || {})));
+                let _ = session.deliver(Event::Ask(self.ask(request)));
             }
             _ => self.refuse(&request, "no client is there that could be asked"),
         }
     }
 
-    fn ask(&self, request: Message, done: impl FnOnce() + Send + 'static) -> Ask {
+    fn ask(&self, request: Message) -> Ask {
+        let (pipe, id) = (Arc::clone(&self.pipe), request.id().to_owned());
+        Ask::new(request, move |outcome| pipe.respond(&id, &outcome))
+    }
+
+    /// An ask that belongs to this call. The child hears the answer when the call has its turn again: it
+    /// may ask the next thing then.
+    fn ask_in(&self, call: u64, request: Message, clock: Arc<Clock>) -> Ask {
         let (pipe, id) = (Arc::clone(&self.pipe), request.id().to_owned());
         Ask::new(request, move |outcome| {
             // First: the child may ask the next thing before this thread gets any further.
-            done();
-            pipe.respond(&id, &outcome);
+            if pipe.pending.resume(call, &clock) {
+                pipe.respond(&id, &outcome);
+                return;
+            }
+            actix_rt::spawn(async move {
+                pipe.pending.resume_in_turn(call, &clock).await;
+                pipe.respond(&id, &outcome);
+            });
         })
     }
 
@@ -309,7 +323,7 @@ impl Listener for SessionStdio {
                 }
                 self.pipe.pending.ask(id, |clock| {
                     clock.stop();
-                    Event::Ask(self.ask(request, move || clock.resume()))
+                    Event::Ask(self.ask_in(id, request, clock))
                 });
             }
             Claim::Nobody => self.ask_somebody(request),

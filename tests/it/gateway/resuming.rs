@@ -108,8 +108,10 @@ fn what_was_missed_on_the_own_stream_is_replayed_once() {
     let ann = app.user("ann");
     let instance = ann.create("fake");
     let client = RawClient::open(&ann, &instance, LATEST, &json!({}));
+    // What this one has the child say comes to the other while no call of its own is running.
+    let other = RawClient::open(&ann, &instance, LATEST, &json!({}));
     let say = |text: &str| {
-        client.post(&call(&json!(1), "log", &json!({ "text": text }))).expect(200);
+        other.post(&call(&json!(1), "log", &json!({ "text": text }))).expect(200);
     };
     let mut stream = client.listen(None);
     say("one");
