@@ -114,6 +114,7 @@ pub const SETTINGS: &[&str] = &[
     "session_idle_seconds",
     "ask_patience_seconds",
     "max_parked",
+    "idle_seconds",
     "instance_quota",
     "calls_per_second",
     "login_attempts",

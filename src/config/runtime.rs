@@ -41,6 +41,9 @@ pub struct RuntimeConfig {
     pub ask_patience: Duration,
     /// `max_parked`: calls per instance that wait for input of their clients. Default 64.
     pub max_parked: usize,
+    /// `idle_seconds`: an instance without use for this long sleeps until the next request; 0: never.
+    /// Default 1800.
+    pub idle: u32,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -68,6 +71,7 @@ impl RuntimeConfig {
             session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
             ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
             max_parked: size("max_parked", 64, 1, 10_000)?,
+            idle: read(source, "idle_seconds", 1800)?,
             restart: RestartPolicy::default(),
         })
     }

@@ -36,6 +36,8 @@ pub struct InstanceView {
     expires_at: Option<Timestamp>,
     restarts: u32,
     limits: Limits,
+    /// 0: never.
+    idle_seconds: u64,
     usage: Option<Usage>,
     last_error: Option<CrashCard>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +50,10 @@ impl InstanceView {
         let route = state.routes.get(instance.id);
         let status = route.as_ref().map_or_else(|| Status::of(&instance), |route| route.status());
         let base = state.public_url.as_str().trim_end_matches('/');
-        let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
+        let service = state.catalog.get(&instance.service);
+        let manifest = service.as_ref().map(|service| service.manifest.limits).unwrap_or_default();
+        let idle = service.and_then(|service| service.manifest.idle_seconds);
+        let idle = instance.idle_after(idle, state.config.runtime.idle);
         Self {
             url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
             slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
@@ -68,6 +73,7 @@ impl InstanceView {
             expires_at: status.expires_at,
             restarts: status.restarts,
             limits: instance.limits.or(manifest),
+            idle_seconds: idle.map_or(0, |idle| idle.as_secs()),
             usage: route.and_then(|route| route.usage()),
             last_error: status.last_error,
             progress: status.progress,

@@ -22,14 +22,16 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (
         HttpMethod::Post,
         "/api/v1/mcps",
-        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, expires_in_minutes?}",
+        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, \
+         expires_in_minutes?, idle_seconds?}",
         "201",
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}", "One instance", "200"),
     (
         HttpMethod::Patch,
         "/api/v1/mcps/{id}",
-        "Change an instance: {label?, mode?, config?, env?, credential_id?, limits?, expires_in_minutes?}",
+        "Change an instance: {label?, mode?, config?, env?, credential_id?, limits?, expires_in_minutes?, \
+         idle_seconds?}",
         "200",
     ),
     (HttpMethod::Delete, "/api/v1/mcps/{id}", "Delete an instance and everything it has", "204"),

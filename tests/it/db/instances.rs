@@ -33,6 +33,7 @@ pub(super) fn new_instance(user: UserId, service: &str) -> NewInstance {
         env_sealed: Some("v1.x.y".to_owned()),
         credential_id: None,
         limits: Limits { memory_bytes: Some(1 << 33), ..Limits::default() },
+        idle_seconds: None,
         created_at: Timestamp(1),
         expires_at: Some(Timestamp(60_000)),
     }
@@ -178,6 +179,7 @@ fn owners_change_their_instances() {
             env_sealed: Some(None),
             credential_id: Some(Some(own.id)),
             limits: Some(Limits::default()),
+            idle_seconds: Some(Some(7)),
         };
         let changed = test.write(|c| instances::update(c, one.id, &changes));
         let expected = Instance {
@@ -188,6 +190,7 @@ fn owners_change_their_instances() {
             env_sealed: None,
             credential_id: Some(own.id),
             limits: Limits::default(),
+            idle_seconds: Some(7),
             ..one.clone()
         };
         assert_eq!(changed, expected);
