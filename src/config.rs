@@ -114,6 +114,8 @@ pub const SETTINGS: &[&str] = &[
     "session_idle_seconds",
     "ask_patience_seconds",
     "max_parked",
+    "default_memory_bytes",
+    "default_processes",
     "instance_quota",
     "calls_per_second",
     "login_attempts",
