@@ -115,6 +115,8 @@ pub const SETTINGS: &[&str] = &[
     "ask_patience_seconds",
     "max_parked",
     "idle_seconds",
+    "default_memory_bytes",
+    "default_processes",
     "instance_quota",
     "calls_per_second",
     "login_attempts",

@@ -208,10 +208,12 @@ impl InstanceActor {
     }
 
     fn crash_card(&self, reason: ExitReason, stderr_tail: Vec<String>) -> CrashCard {
+        let (out_of_memory, memory_limit) = self.memory_at_end(&reason);
         CrashCard {
             at: Timestamp::now(),
             reason,
-            out_of_memory: false,
+            out_of_memory,
+            memory_limit,
             stderr_tail,
             changed: super::environment::changed(self.instance.last_good.as_ref(), self.fingerprint.as_ref()),
             restarts: self.history.count().saturating_sub(1),

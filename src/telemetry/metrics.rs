@@ -59,6 +59,8 @@ pub struct Gauges {
     pub in_flight: u64,
     /// Leased ports.
     pub ports: u64,
+    /// Control groups of instances.
+    pub groups: u64,
 }
 
 impl Metrics {
@@ -110,6 +112,7 @@ impl Metrics {
         registry.register("listen_streams", "Listen streams of clients without a session", gauge(gauges.listens));
         registry.register("calls_in_flight", "Calls that children have not answered", gauge(gauges.in_flight));
         registry.register("leased_ports", "Ports leased to HTTP children", gauge(gauges.ports));
+        registry.register("cgroups", "Control groups of instances that exist", gauge(gauges.groups));
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(self.with_durations(&text))
@@ -156,6 +159,7 @@ mod tests {
             listens: 4,
             in_flight: 5,
             ports: 1,
+            groups: 6,
         };
         let text = metrics.render(&gauges).unwrap();
         for line in [
@@ -168,6 +172,7 @@ mod tests {
             "berth_parked_calls 2",
             "berth_listen_streams 4",
             "berth_calls_in_flight 5",
+            "berth_cgroups 6",
             "berth_call_duration_seconds_bucket{le=\"0.0001\"} 1",
             "berth_call_duration_seconds_bucket{le=\"+Inf\"} 2",
         ] {

@@ -35,6 +35,11 @@ fn main() {
             std::process::exit(2);
         }
     };
+    if options.escape {
+        let child = tools::leave_behind(true, false).expect("a copy of this program starts");
+        println!("{child}");
+        return;
+    }
     if let Some(seconds) = options.linger {
         linger(seconds, options.setsid);
     }
@@ -65,6 +70,9 @@ fn misbehave_at_start(options: &Options) {
         let child = tools::leave_behind(true, true).expect("a copy of this program starts");
         eprintln!("left {child} behind");
         std::process::exit(0);
+    }
+    if options.alloc_at_start > 0 {
+        std::mem::forget(vec![1_u8; options.alloc_at_start]);
     }
     if let Some(code) = options.exit {
         eprintln!("exiting with {code} as told");

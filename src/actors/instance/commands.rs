@@ -24,7 +24,7 @@ impl Handler<InstanceCommand> for InstanceActor {
             InstanceCommand::Check { reply } => self.check_now(context, reply),
             InstanceCommand::Delete { done } => self.delete(context, done),
             InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
-            InstanceCommand::Sample { table } => self.take_sample(context, &table),
+            InstanceCommand::Sample { samples } => self.take_sample(context, &samples),
         }
     }
 }

@@ -63,6 +63,7 @@ impl InstanceActor {
         self.instance.port = port.or(self.instance.port);
         let pid = running.as_ref().map(|running| running.pid);
         self.running = running;
+        self.begin_counting();
         self.advance(Event::Spawned);
         self.publish(|status| {
             status.pid = pid;

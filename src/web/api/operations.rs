@@ -217,12 +217,13 @@ pub async fn stats(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
     let instance = find(&caller.0, &state, path.into_inner(), false).await?;
     let route = state.routes.get(instance.id);
     let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
-    let enforcement = crate::process::probe()
-        .into_iter()
+    let enforcement = state
+        .enforcement
+        .iter()
         .map(|item| json!({ "what": item.what, "how": item.how.as_str(), "detail": item.detail }));
     Ok(HttpResponse::Ok().json(json!({
         "usage": route.as_ref().and_then(|route| route.usage()),
-        "limits": instance.limits.or(manifest),
+        "limits": state.config.runtime.limits(instance.limits, manifest),
         "sessions": route.as_ref().map_or(0, |route| route.sessions.len()),
         "last_used": route.as_ref().map(|route| route.last_used()),
         "enforcement": enforcement.collect::<Vec<_>>(),

@@ -125,6 +125,7 @@ fn crash() -> CrashCard {
     CrashCard {
         at: Timestamp(4),
         reason: ExitReason::Signal { signal: 9 },
+        memory_limit: Some(1 << 29),
         out_of_memory: true,
         stderr_tail: vec!["killed".to_owned()],
         changed: Vec::new(),
