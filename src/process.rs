@@ -20,9 +20,11 @@
 
 mod budget;
 mod dirs;
+pub mod inspect;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod mask;
 mod probe;
 pub mod reaper;
 mod sample;
@@ -43,6 +45,7 @@ use crate::domain::{crash::ExitReason, secret::Secret};
 pub use self::{
     dirs::InstanceDirs,
     marker::Marker,
+    mask::Mask,
     probe::{Enforcement, How, probe},
     sample::{Sample, directory_bytes, usage_of},
     spawn::ProcessLauncher,
