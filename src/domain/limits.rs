@@ -36,6 +36,15 @@ impl Limits {
         }
     }
 
+    /// Mebibytes of heap that suit a runtime which keeps one under the memory limit: three quarters of it, but
+    /// 48 MiB are left for the runtime itself where that leaves at least half.
+    #[must_use]
+    pub fn heap_mib(&self) -> Option<u64> {
+        let limit = self.memory_bytes? >> 20;
+        let heap = (limit * 3 / 4).min(limit.saturating_sub(48)).max(limit / 2);
+        Some(heap.max(16))
+    }
+
     /// The first limit that `usage` is over, in words with both figures.
     #[must_use]
     pub fn exceeded_by(&self, usage: &Usage) -> Option<String> {
@@ -98,6 +107,22 @@ mod tests {
         ];
         for (usage, expected) in cases {
             assert_eq!(limits.exceeded_by(&usage).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn heap_leaves_room_for_its_runtime() {
+        let cases = [
+            (None, None),
+            (Some(1024), Some(768)),
+            (Some(512), Some(384)),
+            (Some(128), Some(80)),
+            (Some(64), Some(32)),
+            (Some(8), Some(16)),
+        ];
+        for (mib, expected) in cases {
+            let limits = Limits { memory_bytes: mib.map(|mib: u64| mib << 20), ..Limits::default() };
+            assert_eq!(limits.heap_mib(), expected, "{mib:?}");
         }
     }
 
