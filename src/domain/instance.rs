@@ -121,9 +121,17 @@ pub struct Instance {
     pub last_error: Option<CrashCard>,
     /// What it was started with when it last became ready, to say what changed (hashes, no values).
     pub last_good: Option<BTreeMap<String, String>>,
+    /// Until when it is debugged; a moment that has passed means not at all.
+    pub debug_until: Option<Timestamp>,
 }
 
 impl Instance {
+    /// Whether it is being debugged at `now`.
+    #[must_use]
+    pub fn is_debugged(&self, now: Timestamp) -> bool {
+        self.debug_until.is_some_and(|until| until > now)
+    }
+
     /// The process title and log name: `mcp-{user}-{service}-{number}`.
     #[must_use]
     pub fn process_name(&self) -> String {
@@ -178,6 +186,10 @@ pub struct Status {
     pub last_error: Option<CrashCard>,
     /// What is being waited for, in words, such as the progress of an install.
     pub progress: Option<String>,
+    /// Until when it is debugged; a moment that has passed means not at all.
+    pub debug_until: Option<Timestamp>,
+    /// Why the last health check failed, if it did.
+    pub check_error: Option<String>,
 }
 
 impl Status {
@@ -195,6 +207,8 @@ impl Status {
             restarts: instance.restarts,
             last_error: instance.last_error.clone(),
             progress: None,
+            debug_until: instance.debug_until,
+            check_error: None,
         }
     }
 }

@@ -160,6 +160,7 @@ fn new_row(new: &NewInstance, number: u32) -> QueryResult<InstanceRow> {
         restarts: 0,
         last_error: None,
         last_good: None,
+        debug_until: None,
     })
 }
 
