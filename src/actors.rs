@@ -33,13 +33,14 @@ use self::{
     supervisor::SupervisorActor,
 };
 use crate::{
-    catalog::{Catalog, Installer},
+    catalog::{Catalog, Installer, Plan, Service},
     config::RuntimeConfig,
     db::{Connection, Db, DbError, client_sessions, instances},
     domain::{
         ids::InstanceId,
         instance::{Desired, Instance},
         lifecycle::Health,
+        ports::PortRange,
         time::Timestamp,
     },
     process::{Cgroups, Launcher},
@@ -216,6 +217,42 @@ impl SupervisorHandle {
     pub async fn reconfigure(&self, id: InstanceId) -> Result<(), SupervisorError> {
         let instance = self.runtime.db.read(move |conn| instances::by_id(conn, id)).await?;
         self.tell(id, InstanceCommand::Reconfigure { instance: Box::new(instance) }).await
+    }
+
+    /// Has an instance be debugged until then, or no longer. Durable before it returns; a process that runs is
+    /// started anew.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn debug(&self, id: InstanceId, until: Option<Timestamp>) -> Result<(), SupervisorError> {
+        self.runtime.db.write(move |conn| instances::set_debug(conn, id, until)).await?;
+        self.tell(id, InstanceCommand::Debug { until }).await
+    }
+
+    /// What would have to be installed before an instance of `service` can start, and whether it is.
+    ///
+    /// # Errors
+    /// When a tool that it needs is missing, in words.
+    pub async fn package(&self, service: Arc<Service>) -> Result<Plan, String> {
+        let installer = self.runtime.installer.clone();
+        let planned = tokio::task::spawn_blocking(move || installer.plan(&service).map_err(|error| error.to_string()));
+        planned.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The range that ports of HTTP children are leased from, and how many of it are leased.
+    #[must_use]
+    pub fn ports(&self) -> (PortRange, usize) {
+        (self.runtime.ports.range(), self.runtime.ports.leased())
+    }
+
+    /// The last lines that the process of an instance wrote on its standard error; none when it has none.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn last_words(&self, id: InstanceId) -> Result<Vec<String>, SupervisorError> {
+        let (reply, words) = oneshot::channel();
+        self.tell(id, InstanceCommand::LastWords { reply }).await?;
+        words.await.map_err(|_| SupervisorError::Gone)
     }
 
     /// Checks an instance's health now.

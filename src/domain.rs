@@ -4,6 +4,7 @@
 //! other module of the crate. Everything here is tested by tables and properties beside the code.
 
 pub mod crash;
+pub mod diagnosis;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;

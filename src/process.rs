@@ -23,9 +23,11 @@
 mod budget;
 pub mod cgroup;
 mod dirs;
+pub mod inspect;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod mask;
 mod probe;
 pub mod reaper;
 mod sample;
@@ -47,6 +49,7 @@ pub use self::{
     cgroup::Cgroups,
     dirs::InstanceDirs,
     marker::Marker,
+    mask::Mask,
     probe::{Enforcement, How, probe},
     sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,

@@ -5,6 +5,7 @@
 
 mod access;
 mod table;
+mod trace;
 
 use std::{
     sync::{
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 pub use self::{
     access::{AccessBuffer, AccessEntry},
     table::RouteTable,
+    trace::{Trace, word},
 };
 use crate::{
     domain::{
@@ -58,6 +60,8 @@ pub struct Route {
     pub sessions: Arc<Sessions>,
     /// Lines of its access log that are not written yet.
     pub access: AccessBuffer,
+    /// Lines of its debug log that are not written yet.
+    pub trace: Trace,
     link: ArcSwap<Link>,
     status: watch::Receiver<Status>,
     in_flight: Arc<Semaphore>,
@@ -117,6 +121,7 @@ impl Route {
             mode: instance.mode,
             sessions,
             access: AccessBuffer::default(),
+            trace: Trace::default(),
             link: ArcSwap::from_pointee(Link::Down),
             status,
             in_flight: Arc::new(Semaphore::new(max_in_flight)),

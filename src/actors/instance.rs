@@ -7,6 +7,7 @@
 mod child;
 mod commands;
 mod conversation;
+mod debugging;
 mod events;
 mod health;
 mod housekeeping;
@@ -20,7 +21,7 @@ use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub(super) use self::{child::Running, start::Started};
-use self::{health::HealthRecord, housekeeping::Housekeeping, idle::IdleClock};
+use self::{debugging::Debugging, health::HealthRecord, housekeeping::Housekeeping, idle::IdleClock};
 use super::{Runtime, messages::InstanceGone};
 use crate::{
     domain::{
@@ -55,6 +56,7 @@ pub(super) struct InstanceActor {
     health: HealthRecord,
     housekeeping: Housekeeping,
     idle: IdleClock,
+    debugging: Debugging,
     expiry: Option<SpawnHandle>,
     pending_restart: Option<SpawnHandle>,
     ticket: Ticket,
@@ -92,6 +94,7 @@ impl InstanceActor {
         Self {
             dirs: runtime.paths.of(&instance),
             housekeeping: Housekeeping::new(&runtime, &instance),
+            debugging: Debugging::new(&runtime, &instance),
             health: HealthRecord::default(),
             idle: IdleClock::default(),
             ticket: Ticket { supervisor, gone: Some(gone) },
@@ -117,6 +120,7 @@ impl InstanceActor {
     /// Moves the state machine; `false` when the event means nothing in this state.
     fn advance(&mut self, event: Event) -> bool {
         let Some(next) = self.state().on(event) else { return false };
+        self.route.trace.line(format_args!("state {} -> {next} ({event:?})", self.state()));
         self.publish(|status| {
             status.state = next;
             status.progress = None;
@@ -253,6 +257,7 @@ impl Actor for InstanceActor {
         housekeeping::schedule(context);
         self.arm_expiry(context);
         self.await_wake(context);
+        self.arm_debugging(context);
         let expired = self.instance.expires_at.is_some_and(|at| at <= Timestamp::now());
         let wanted = self.instance.desired == Desired::Running && !expired;
         // What failed before stays failed: a person must act, not a restart of Berth. What slept, sleeps.

@@ -77,8 +77,12 @@ pub(super) enum InstanceCommand {
     Restart,
     /// Expire at another time.
     Renew { until: Option<Timestamp> },
+    /// Be debugged until then, or no longer.
+    Debug { until: Option<Timestamp> },
     /// Use this record from the next start on.
     Reconfigure { instance: Box<Instance> },
+    /// Say what the process wrote last on its standard error.
+    LastWords { reply: oneshot::Sender<Vec<String>> },
     /// Check health now.
     Check { reply: oneshot::Sender<Health> },
     /// Go down, delete the files, end.

@@ -189,6 +189,7 @@ impl Handler<ToInstance> for SupervisorActor {
         match &command {
             InstanceCommand::Reconfigure { instance } => entry.instance = (**instance).clone(),
             InstanceCommand::Renew { until } => entry.instance.expires_at = *until,
+            InstanceCommand::Debug { until } => entry.instance.debug_until = *until,
             InstanceCommand::Start | InstanceCommand::Restart => {
                 entry.instance.desired = crate::domain::instance::Desired::Running;
             }

@@ -89,6 +89,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         last_good -> Nullable<Text>,
         idle_seconds -> Nullable<BigInt>,
+        debug_until -> Nullable<BigInt>,
     }
 }
 

@@ -69,6 +69,7 @@ async fn serve(
         Ok(front_request) => front_request,
         Err(refusal) => return refusal,
     };
+    admitted.trace(verb, &front_request.body);
     let endpoint = endpoint(admitted, state);
     match classify(front_request.version, front_request.body.message()) {
         Era::Session => SessionFront.serve(endpoint, front_request).await,
@@ -86,6 +87,7 @@ async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> R
     let answer = match verb_of(&request, &[Verb::Get]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
             Ok(front_request) => {
+                admitted.trace(verb, &front_request.body);
                 let messages = messages_path(&request, &state);
                 http_sse::open(endpoint(&mut admitted, &state), &front_request, &messages).await
             }
@@ -102,7 +104,10 @@ async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>)
     let id = session_in(request.query_string());
     let answer = match verb_of(&request, &[Verb::Post]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
-            Ok(front_request) => http_sse::post(endpoint(&mut admitted, &state), front_request, id.as_deref()).await,
+            Ok(front_request) => {
+                admitted.trace(verb, &front_request.body);
+                http_sse::post(endpoint(&mut admitted, &state), front_request, id.as_deref()).await
+            }
             Err(refusal) => refusal,
         },
         None => Answer::NotAllowed { allow: "POST" },

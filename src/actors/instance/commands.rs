@@ -12,6 +12,12 @@ impl Handler<InstanceCommand> for InstanceActor {
     type Result = ();
 
     fn handle(&mut self, command: InstanceCommand, context: &mut Context<Self>) {
+        self.act(command, context);
+    }
+}
+
+impl InstanceActor {
+    pub(super) fn act(&mut self, command: InstanceCommand, context: &mut Context<Self>) {
         match command {
             InstanceCommand::Start => {
                 self.history.clear();
@@ -19,17 +25,21 @@ impl Handler<InstanceCommand> for InstanceActor {
             }
             InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
             InstanceCommand::Restart => self.restart(context),
+            InstanceCommand::Debug { until } => self.debug(context, until),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),
+            InstanceCommand::LastWords { reply } => {
+                let words = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
+                // Nobody may wait for it any more.
+                let _ = reply.send(words);
+            }
             InstanceCommand::Check { reply } => self.check_now(context, reply),
             InstanceCommand::Delete { done } => self.delete(context, done),
             InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
             InstanceCommand::Sample { samples } => self.take_sample(context, &samples),
         }
     }
-}
 
-impl InstanceActor {
     fn restart(&mut self, context: &mut Context<Self>) {
         self.history.clear();
         self.go_down(context, Event::StopRequested);

@@ -74,6 +74,7 @@ impl InstanceActor {
     fn ready(&mut self, context: &mut Context<Self>, started: Started) {
         self.starting = None;
         self.housekeeping.reopen();
+        self.debugging.reopen();
         self.route.set_link(Link::Up(started.upstream));
         if !self.advance(Event::Ready) {
             self.route.set_link(Link::Down);

@@ -175,7 +175,8 @@ impl StartJob {
         let started = Instant::now();
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (running, speaks) = self.take_over(child, port, service, &values, (version, era));
+        let tail = Arc::new(StderrTail::masking(values.mask(&own_env)));
+        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), port, service, &values, (version, era));
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let left = timeout.saturating_sub(started.elapsed());
@@ -183,7 +184,7 @@ impl StartJob {
             Ok(upstream) => Ok(upstream),
             Err(detail) => {
                 leave_to_its_watcher(ended).await;
-                Err(ExitReason::NotReady { detail })
+                Err(ExitReason::NotReady { detail: speaks.with_noise(detail, &tail) })
             }
         }
     }
@@ -226,8 +227,8 @@ impl StartJob {
         LaunchSpec {
             name: self.instance.process_name(),
             program: program.program.clone(),
-            args: program.args.iter().map(|arg| values.fill(arg)).collect(),
-            env: values.environment(service, &self.dirs, own_env),
+            args: values.arguments(service, program),
+            env: values.environment(service, program, &self.dirs, own_env),
             cwd: self.dirs.work.clone(),
             open_files: limits.open_files,
             cgroup: Some(limits),
@@ -238,14 +239,14 @@ impl StartJob {
     /// Starts the tasks that live with the child.
     fn take_over(
         &self,
-        child: Child,
+        (child, tail): (Child, Arc<StderrTail>),
         port: Option<PortLease>,
         service: &Service,
         values: &Values,
         (version, era): (Version, Era),
     ) -> (Running, Speaks) {
         let Child { pid, stdin, stdout, stderr, exit, tree } = child;
-        let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
+        let tree = Arc::new(tree);
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
         // Opened only now: the end of the process before may have archived the file.
