@@ -23,6 +23,7 @@ mod dirs;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod memory;
 mod probe;
 pub mod reaper;
 mod sample;
@@ -41,6 +42,7 @@ use tokio::{net::unix::pipe, sync::oneshot};
 use crate::domain::{crash::ExitReason, secret::Secret};
 
 pub use self::{
+    memory::memory_is_short,
     dirs::InstanceDirs,
     marker::Marker,
     probe::{Enforcement, How, probe},

@@ -44,6 +44,14 @@ pub struct RuntimeConfig {
     /// `idle_seconds`: an instance without use for this long sleeps until the next request; 0: never.
     /// Default 1800.
     pub idle: u32,
+    /// `max_connections`: processes of one instance in session mode; four times as many connections may
+    /// sleep. Default 8.
+    pub max_connections: usize,
+    /// `connection_keep_hours`: how long the files of a connection are kept after its last use.
+    /// Default 72.
+    pub connection_keep: Duration,
+    /// `spares`: connections that session mode keeps started in advance; 0: none. Default 1.
+    pub spares: u32,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -72,6 +80,9 @@ impl RuntimeConfig {
             ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
             max_parked: size("max_parked", 64, 1, 10_000)?,
             idle: read(source, "idle_seconds", 1800)?,
+            max_connections: size("max_connections", 8, 1, 100_000)?,
+            connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
+            spares: read(source, "spares", 1)?,
             restart: RestartPolicy::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! Log files, and samples of what an instance uses.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,7 +17,6 @@ use crate::{
     },
     domain::{
         crash::ExitReason,
-        instance::Instance,
         limits::{Strikes, Usage},
     },
     process::{
@@ -38,7 +37,7 @@ const MAINTAIN: Duration = Duration::from_secs(600);
 const DISK_EVERY: u32 = 6;
 
 /// Logs and samples of one instance.
-pub(super) struct Housekeeping {
+pub(in crate::actors) struct Housekeeping {
     error_path: PathBuf,
     access_path: PathBuf,
     rotation: Rotation,
@@ -51,8 +50,7 @@ pub(super) struct Housekeeping {
 }
 
 impl Housekeeping {
-    pub(super) fn new(runtime: &Runtime, instance: &Instance) -> Self {
-        let logs = runtime.paths.logs(instance);
+    pub(in crate::actors) fn new(runtime: &Runtime, logs: &Path) -> Self {
         let config = &runtime.config;
         let rotation = Rotation {
             max_bytes: config.log_max_bytes,
@@ -79,12 +77,12 @@ impl Housekeeping {
     }
 
     /// Forgets the open access log: an expiry may have archived the file since.
-    pub(super) fn reopen(&mut self) {
+    pub(in crate::actors) fn reopen(&mut self) {
         self.access_log = OnceLock::new();
     }
 
     /// Takes what the access log has gathered.
-    pub(super) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
+    pub(in crate::actors) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
         let lines = route.access.take()?;
         open(&self.access_log, &self.access_path, self.rotation).map(|log| (log, lines))
     }
@@ -115,7 +113,7 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
         }
     });
     context.run_interval(SWEEP, |actor, _| {
-        actor.route.sessions.close_idle(actor.runtime.config.session_idle);
+        actor.route.sessions.close_idle(actor.home.session_idle);
     });
     context.run_interval(MAINTAIN, |actor, _| {
         let access = actor.housekeeping.access_log.get().cloned();
@@ -128,7 +126,7 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
 }
 
 /// Writes access log lines. A disk that is full loses them: the calls were answered long ago.
-pub(super) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
+pub(in crate::actors) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
     let Some((log, lines)) = lines else { return };
     let written = tokio::task::spawn_blocking(move || log.append(lines.as_bytes())).await;
     if let Ok(Err(error)) = written {
@@ -137,7 +135,7 @@ pub(super) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
 }
 
 /// Compresses an expired instance's logs into `archive_dir`.
-pub(super) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
+pub(in crate::actors) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
     let target = logs.file_name().map(|name| archive_dir.join(name)).unwrap_or(archive_dir);
     let archived =
         tokio::task::spawn_blocking(move || if logs.exists() { archive(&logs, &target).map(|_| ()) } else { Ok(()) })
