@@ -42,9 +42,9 @@ use tokio::{net::unix::pipe, sync::oneshot};
 use crate::domain::{crash::ExitReason, secret::Secret};
 
 pub use self::{
-    memory::memory_is_short,
     dirs::InstanceDirs,
     marker::Marker,
+    memory::memory_is_short,
     probe::{Enforcement, How, probe},
     sample::{Sample, directory_bytes, usage_of},
     spawn::ProcessLauncher,

@@ -10,11 +10,7 @@ mod orders;
 mod seats;
 mod spares;
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle, StreamHandler};
 use tokio::sync::{mpsc, watch};

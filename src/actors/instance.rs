@@ -22,8 +22,8 @@ use tokio::{sync::watch, task::JoinHandle};
 
 pub(super) use self::{
     child::Running,
-    housekeeping::{Housekeeping, archive_logs, write_lines},
     home::{Chronicle, Home},
+    housekeeping::{Housekeeping, archive_logs, write_lines},
     start::Started,
 };
 use self::{health::HealthRecord, idle::IdleClock};

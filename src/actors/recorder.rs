@@ -25,11 +25,25 @@ use crate::{
 const MAX_EVENTS: usize = 10_000;
 
 enum Entry {
-    State { id: InstanceId, change: Box<instances::StateChange> },
-    Event { id: InstanceId, at: Timestamp, kind: &'static str, detail: serde_json::Value },
-    Session { id: SessionId, change: SessionChange },
+    State {
+        id: InstanceId,
+        change: Box<instances::StateChange>,
+    },
+    Event {
+        id: InstanceId,
+        at: Timestamp,
+        kind: &'static str,
+        detail: serde_json::Value,
+    },
+    Session {
+        id: SessionId,
+        change: SessionChange,
+    },
     /// What is true of a connection; `None`: it is gone.
-    Connection { id: String, record: Option<ConnectionRecord> },
+    Connection {
+        id: String,
+        record: Option<ConnectionRecord>,
+    },
     Flush(oneshot::Sender<()>),
 }
 

@@ -127,7 +127,8 @@ impl SupervisorActor {
     }
 
     fn sample(&self) {
-        let actors: Vec<Recipient<InstanceCommand>> = self.instances.values().map(|entry| entry.actor.clone()).collect();
+        let actors: Vec<Recipient<InstanceCommand>> =
+            self.instances.values().map(|entry| entry.actor.clone()).collect();
         if actors.is_empty() {
             return;
         }

@@ -42,7 +42,10 @@ mod tests {
 
     #[test]
     fn clients_are_written_and_read() {
-        for client in [Client::Token("00000000-0000-0000-0000-000000000001".parse().unwrap()), Client::Account(UserId::generate())] {
+        for client in [
+            Client::Token("00000000-0000-0000-0000-000000000001".parse().unwrap()),
+            Client::Account(UserId::generate()),
+        ] {
             assert_eq!(client.to_string().parse(), Ok(client));
         }
         for wrong in ["", "token", "token:", "token:x", "other:00000000-0000-0000-0000-000000000001"] {

@@ -259,12 +259,7 @@ impl HouseActor {
 }
 
 /// Tells the house of what becomes of a connection, until its actor is gone.
-fn watch_over(
-    house: Addr<HouseActor>,
-    id: SessionId,
-    mut status: watch::Receiver<Status>,
-    sessions: Arc<Sessions>,
-) {
+fn watch_over(house: Addr<HouseActor>, id: SessionId, mut status: watch::Receiver<Status>, sessions: Arc<Sessions>) {
     actix_rt::spawn(async move {
         loop {
             tokio::select! {

@@ -61,7 +61,8 @@ impl HouseActor {
 
     /// Starts spares, unless memory is short.
     pub(super) fn make_spare(&mut self, context: &mut Context<Self>) {
-        let look = wrap_future::<_, Self>(async { tokio::task::spawn_blocking(memory_is_short).await.unwrap_or(false) });
+        let look =
+            wrap_future::<_, Self>(async { tokio::task::spawn_blocking(memory_is_short).await.unwrap_or(false) });
         context.spawn(look.map(|is_short, actor, context| {
             // The first process shows whether the service runs at all.
             if !is_short || !actor.state().serves() {
@@ -94,7 +95,8 @@ impl HouseActor {
         if self.spares().is_empty() || !self.state().serves() {
             return;
         }
-        let look = wrap_future::<_, Self>(async { tokio::task::spawn_blocking(memory_is_short).await.unwrap_or(false) });
+        let look =
+            wrap_future::<_, Self>(async { tokio::task::spawn_blocking(memory_is_short).await.unwrap_or(false) });
         context.spawn(look.map(|is_short, actor, _| {
             if is_short {
                 actor.spares().into_iter().for_each(|id| drop(actor.evict(id)));

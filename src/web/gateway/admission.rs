@@ -33,9 +33,11 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// Notes that the instance is used; comes before its child is looked for.
-    pub(super) fn touch(&self) {
+    /// Notes that the instance is used, and the connection of it that is; comes before the child is
+    /// looked for.
+    pub(super) fn touch(&self, seat: &Route) {
         self.route.touch(self.at);
+        seat.touch(self.at);
     }
 
     /// Counts the request and writes its line of the access log.
