@@ -14,6 +14,7 @@
 
 mod environment;
 mod eras;
+mod house;
 mod instance;
 mod messages;
 mod paths;
@@ -35,7 +36,7 @@ use self::{
 use crate::{
     catalog::{Catalog, Installer, Plan, Service},
     config::RuntimeConfig,
-    db::{Connection, Db, DbError, client_sessions, instances},
+    db::{Connection, Db, DbError, client_sessions, connections, instances},
     domain::{
         ids::InstanceId,
         instance::{Desired, Instance},
@@ -135,9 +136,11 @@ impl SupervisorHandle {
     /// # Errors
     /// When the database cannot be read.
     pub async fn boot(&self) -> Result<BootReport, SupervisorError> {
-        let read = |conn: &mut Connection| Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?));
-        let (instances, sessions) = self.runtime.db.read(read).await?;
-        Ok(self.supervisor.send(Boot { instances, sessions }).await?)
+        let read = |conn: &mut Connection| {
+            Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?, connections::list_all(conn)?))
+        };
+        let (instances, sessions, connections) = self.runtime.db.read(read).await?;
+        Ok(self.supervisor.send(Boot { instances, sessions, connections }).await?)
     }
 
     /// Takes on an instance that has just been recorded, and starts it.
@@ -145,7 +148,8 @@ impl SupervisorHandle {
     /// # Errors
     /// When the supervisor is gone or busy; the instance is recorded and starts with the next boot.
     pub async fn add(&self, instance: Instance) -> Result<(), SupervisorError> {
-        Ok(self.supervisor.send(AddInstance { instance, sessions: Vec::new() }).timeout(ACCEPT_TIMEOUT).await?)
+        let add = AddInstance { instance, sessions: Vec::new(), connections: Vec::new() };
+        Ok(self.supervisor.send(add).timeout(ACCEPT_TIMEOUT).await?)
     }
 
     /// Brings an instance up: toggle on, restore, after `failed`. Durable before it returns.

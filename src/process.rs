@@ -28,6 +28,7 @@ pub mod launch;
 pub mod logs;
 mod marker;
 mod mask;
+mod memory;
 mod probe;
 pub mod reaper;
 mod sample;
@@ -50,6 +51,7 @@ pub use self::{
     dirs::InstanceDirs,
     marker::Marker,
     mask::Mask,
+    memory::memory_is_short,
     probe::{Enforcement, How, probe},
     sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,

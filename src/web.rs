@@ -59,7 +59,7 @@ pub fn configure(config: &mut ServiceConfig) {
         config
             .service(at(&format!("{prefix}/sessions"), [get(sessions::list)]))
             .service(at(&format!("{prefix}/sessions/{{id}}"), [get(sessions::show), delete(sessions::end)]))
-            .service(at(&format!("{prefix}/sessions/{{id}}/state"), [get(sessions::show)]));
+            .service(at(&format!("{prefix}/sessions/{{id}}/state"), [get(sessions::inspect)]));
     }
     gateway::configure(config);
     config.default_service(web::to(framework::not_found));

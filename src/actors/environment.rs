@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::instance::Home;
 use crate::{
     catalog::{Program, Service},
     domain::{
@@ -26,11 +27,13 @@ impl Values {
     pub(super) fn new(
         instance: &Instance,
         service: &Service,
-        dirs: &InstanceDirs,
+        home: &Home,
         port: Option<u16>,
         credential: Option<Secret>,
     ) -> Self {
+        let dirs = &home.dirs;
         let mut plain = BTreeMap::from([
+            ("SESSION_ID".to_owned(), home.session.clone()),
             ("DATA_DIR".to_owned(), dirs.work.display().to_string()),
             ("HOME_DIR".to_owned(), dirs.home.display().to_string()),
             ("TMP_DIR".to_owned(), dirs.tmp.display().to_string()),

@@ -37,6 +37,7 @@ impl InstanceActor {
             InstanceCommand::Delete { done } => self.delete(context, done),
             InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
             InstanceCommand::Sample { samples } => self.take_sample(context, &samples),
+            InstanceCommand::Wake => self.wake(context),
         }
     }
 
@@ -67,7 +68,7 @@ impl InstanceActor {
 
     fn delete(&mut self, context: &mut Context<Self>, done: tokio::sync::oneshot::Sender<()>) {
         self.go_down(context, Event::DeleteRequested);
-        self.leave(true);
+        self.ticket.leave();
         let (stopping, dirs) = (self.stopping.take(), self.dirs.clone());
         actix_rt::spawn(async move {
             finished(stopping).await;
@@ -84,7 +85,7 @@ impl InstanceActor {
     fn shut_down(&mut self, context: &mut Context<Self>, graceful: tokio::sync::oneshot::Sender<bool>) {
         // The state that the database shows stays: it is what the next boot starts from.
         self.end_process(context);
-        self.leave(true);
+        self.ticket.leave();
         let stopping = self.stopping.take();
         let lines = self.housekeeping.take_lines(&self.route);
         actix_rt::spawn(async move {
@@ -93,12 +94,5 @@ impl InstanceActor {
             let _ = graceful.send(ended);
         });
         context.stop();
-    }
-
-    /// Nothing is to be reported to the supervisor when this actor is gone.
-    fn leave(&mut self, deliberate: bool) {
-        if let Some(gone) = &mut self.ticket.gone {
-            gone.deliberate = deliberate;
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! the time is over, and a Berth that was down then knows it, too.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,8 +14,8 @@ use actix::{AsyncContext, Context, SpawnHandle};
 
 use super::{InstanceActor, housekeeping};
 use crate::{
-    actors::{Runtime, messages::InstanceCommand},
-    domain::{instance::Instance, lifecycle::State, time::Timestamp},
+    actors::messages::InstanceCommand,
+    domain::{lifecycle::State, time::Timestamp},
     process::logs::LogFile,
 };
 
@@ -31,9 +31,8 @@ pub(super) struct Debugging {
 }
 
 impl Debugging {
-    pub(super) fn new(runtime: &Runtime, instance: &Instance) -> Self {
-        let path = runtime.paths.logs(instance).join("debug.log");
-        Self { path, log: OnceLock::new(), timer: None, flush: None }
+    pub(super) fn new(logs: &Path) -> Self {
+        Self { path: logs.join("debug.log"), log: OnceLock::new(), timer: None, flush: None }
     }
 
     /// Forgets the open log: an expiry may have archived the file since.

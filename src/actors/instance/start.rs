@@ -12,6 +12,7 @@ use super::{
     InstanceActor,
     child::{Running, finished},
     conversation::{Opening, Speaks},
+    home::Home,
     housekeeping::open_log,
 };
 use crate::{
@@ -56,6 +57,7 @@ pub(in crate::actors) struct Started {
 pub(super) struct StartJob {
     pub(super) runtime: Arc<Runtime>,
     pub(super) instance: Instance,
+    pub(super) home: Home,
     pub(super) dirs: InstanceDirs,
     pub(super) sessions: Arc<Sessions>,
     pub(super) generation: Generation,
@@ -142,7 +144,7 @@ impl StartJob {
         let Launch::Remote { url, .. } = &service.manifest.launch else {
             return Err(failed("the service has neither a program nor a URL".to_owned()));
         };
-        let values = Values::new(&self.instance, service, &self.dirs, None, inputs.credential);
+        let values = Values::new(&self.instance, service, &self.home, None, inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
         let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
@@ -165,7 +167,7 @@ impl StartJob {
             Transport::Http => Some(self.lease_port()?),
         };
         let Inputs { own_env, credential } = inputs;
-        let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
+        let values = Values::new(&self.instance, service, &self.home, port.as_ref().map(PortLease::port), credential);
         let spec = self.spec(service, program, &values, &own_env);
         let timeout = service.manifest.health.start_timeout();
         let version = Version::of(&self.instance.service, program);
@@ -225,14 +227,14 @@ impl StartJob {
     ) -> LaunchSpec {
         let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
         LaunchSpec {
-            name: self.instance.process_name(),
+            name: self.home.name.clone(),
             program: program.program.clone(),
             args: values.arguments(service, program),
             env: values.environment(service, program, &self.dirs, own_env),
             cwd: self.dirs.work.clone(),
             open_files: limits.open_files,
             cgroup: Some(limits),
-            marker: Marker { host: self.runtime.host.clone(), instance: self.instance.id, generation: self.generation },
+            marker: Marker { host: self.runtime.host.clone(), instance: self.home.mark, generation: self.generation },
         }
     }
 

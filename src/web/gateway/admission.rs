@@ -36,9 +36,11 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// Notes that the instance is used; comes before its child is looked for.
-    pub(super) fn touch(&self) {
+    /// Notes that the instance is used, and the connection of it that is; comes before the child is
+    /// looked for.
+    pub(super) fn touch(&self, seat: &Route) {
         self.route.touch(self.at);
+        seat.touch(self.at);
     }
 
     /// Says in the debug log what has come, while the instance is debugged: never what is in it.
