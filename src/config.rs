@@ -114,6 +114,7 @@ pub const SETTINGS: &[&str] = &[
     "session_idle_seconds",
     "ask_patience_seconds",
     "max_parked",
+    "allow_private_targets",
     "instance_quota",
     "calls_per_second",
     "login_attempts",
@@ -152,6 +153,7 @@ mod tests {
             ("listen", "nowhere", "`listen`"),
             ("ports", "9-3", "`ports`"),
             ("stop_grace_seconds", "0", "`stop_grace_seconds`: must be 1 to 600"),
+            ("allow_private_targets", "everything", "`allow_private_targets`"),
             ("log_format", "xml", "`log_format`"),
             ("public_url", "ftp://x", "`public_url`"),
         ];

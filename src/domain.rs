@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod manifest;
 pub mod names;
+pub mod network;
 pub mod ports;
 pub mod restart;
 pub mod secret;

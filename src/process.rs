@@ -20,9 +20,11 @@
 
 mod budget;
 mod dirs;
+mod door;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod netns;
 mod probe;
 pub mod reaper;
 mod sample;
@@ -42,7 +44,9 @@ use crate::domain::{crash::ExitReason, secret::Secret};
 
 pub use self::{
     dirs::InstanceDirs,
+    door::{Door, DoorHandle, Guard, Passage},
     marker::Marker,
+    netns::NetworkSpec,
     probe::{Enforcement, How, probe},
     sample::{Sample, directory_bytes, usage_of},
     spawn::ProcessLauncher,

@@ -6,7 +6,7 @@ use super::{
     ConfigError, Source,
     source::{read, read_between},
 };
-use crate::domain::{ports::PortRange, restart::RestartPolicy};
+use crate::domain::{network::PrivateTargets, ports::PortRange, restart::RestartPolicy};
 
 /// Settings of instances and their processes.
 #[derive(Clone, Debug)]
@@ -41,6 +41,9 @@ pub struct RuntimeConfig {
     pub ask_patience: Duration,
     /// `max_parked`: calls per instance that wait for input of their clients. Default 64.
     pub max_parked: usize,
+    /// `allow_private_targets`: what allow-lists may reach although it is not on the public internet:
+    /// `host:port` pairs and networks, comma-separated. Default none.
+    pub private_targets: PrivateTargets,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -68,6 +71,7 @@ impl RuntimeConfig {
             session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
             ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
             max_parked: size("max_parked", 64, 1, 10_000)?,
+            private_targets: read(source, "allow_private_targets", PrivateTargets::default())?,
             restart: RestartPolicy::default(),
         })
     }

@@ -263,17 +263,17 @@ const fn one() -> u16 {
     1
 }
 
-/// What a server may reach. Recorded here; enforced by the sandbox where one is in force.
+/// What a server may reach. The sandbox holds it to that, except for [`Network::Open`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// Nothing.
+    /// Nothing. An HTTP server still has the loopback interface of its own that it is reached by.
     None,
-    /// This host only.
+    /// A loopback interface of its own: what it starts itself, and nothing of this host.
     Loopback,
-    /// These `host:port` pairs only.
+    /// These `host:port` pairs only, over TCP and by their names ([`crate::domain::network::Endpoint`]).
     AllowList(Vec<String>),
-    /// Anything.
+    /// Anything that this host reaches, this host included.
     #[default]
     Open,
 }
