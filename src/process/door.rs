@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 use tokio::{
     io::Interest,
-    net::UnixStream,
+    net::{TcpStream, UnixStream},
     sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
@@ -92,7 +92,8 @@ pub struct DoorHandle(Weak<Shared>);
 struct Shared {
     /// Sequenced packets; wrapped as a stream because that is what tokio waits for.
     socket: UnixStream,
-    dialling: Mutex<HashMap<u32, oneshot::Sender<io::Result<OwnedFd>>>>,
+    /// Who waits for a connection; `None` once nobody will answer any more.
+    dialling: Mutex<Option<HashMap<u32, oneshot::Sender<io::Result<OwnedFd>>>>>,
     next: AtomicU32,
 }
 
@@ -100,7 +101,8 @@ impl Door {
     /// Berth's half over `socket`, one end of a `pair`. Runs on the thread that calls.
     pub(super) fn open(socket: OwnedFd, endpoints: Vec<Endpoint>, guard: Arc<Guard>) -> io::Result<Self> {
         let socket = UnixStream::from_std(socket.into())?;
-        let shared = Arc::new(Shared { socket, dialling: Mutex::default(), next: AtomicU32::default() });
+        let shared =
+            Arc::new(Shared { socket, dialling: Mutex::new(Some(HashMap::new())), next: AtomicU32::default() });
         let (report, passages) = mpsc::channel(BACKLOG);
         let porter = Porter {
             shared: Arc::clone(&shared),
@@ -132,16 +134,25 @@ impl Drop for Door {
 }
 
 impl DoorHandle {
-    /// A connection to `port` of the instance, on its loopback interface. It does not block.
+    /// A connection to `port` of the instance, on its loopback interface; it belongs to the calling thread.
     ///
     /// # Errors
     /// What the connection failed with; `NotConnected` when the instance is gone.
-    pub async fn dial(&self, port: u16) -> io::Result<StdTcpStream> {
+    pub async fn dial(&self, port: u16) -> io::Result<TcpStream> {
+        timeout(PATIENCE, self.connect(port)).await?
+    }
+
+    async fn connect(&self, port: u16) -> io::Result<TcpStream> {
         let shared = self.0.upgrade().ok_or_else(gone)?;
         let (id, answer) = shared.ask(port)?;
         let _forget = Forget { shared, id };
-        let descriptor = timeout(PATIENCE, answer).await.map_err(|_| io::ErrorKind::TimedOut)?;
-        adopt(descriptor.map_err(|_| gone())??)
+        let stream = TcpStream::from_std(adopt(answer.await.map_err(|_| gone())??)?)?;
+        // Writable once it is connected, or has failed to be: the keeper did not wait for either.
+        stream.writable().await?;
+        match stream.take_error()? {
+            None => Ok(stream),
+            Some(error) => Err(error),
+        }
     }
 }
 
@@ -157,7 +168,7 @@ struct Forget {
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        self.shared.dialling.lock().remove(&self.id);
+        self.shared.forget(self.id);
     }
 }
 
@@ -167,26 +178,31 @@ impl Shared {
         let (answer, answered) = oneshot::channel();
         {
             let mut dialling = self.dialling.lock();
+            let dialling = dialling.as_mut().ok_or_else(gone)?;
             if dialling.len() >= MAX_DIALLING {
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, "too many connections are being made to it"));
             }
             dialling.insert(id, answer);
         }
         wire::send(&self.socket, Message::Dial { id, port }, None).inspect_err(|_| {
-            self.dialling.lock().remove(&id);
+            self.forget(id);
         })?;
         Ok((id, answered))
     }
 
     fn answered(&self, id: u32, outcome: io::Result<OwnedFd>) {
         // An answer to nothing is dropped, and closed with that.
-        if let Some(waiting) = self.dialling.lock().remove(&id) {
+        if let Some(waiting) = self.forget(id) {
             let _ = waiting.send(outcome);
         }
     }
 
+    fn forget(&self, id: u32) -> Option<oneshot::Sender<io::Result<OwnedFd>>> {
+        self.dialling.lock().as_mut()?.remove(&id)
+    }
+
     fn give_up(&self) {
-        self.dialling.lock().clear();
+        *self.dialling.lock() = None;
     }
 
     async fn receive(&self) -> io::Result<(Message, Option<OwnedFd>)> {

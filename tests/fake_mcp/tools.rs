@@ -15,14 +15,14 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    myself,
+    myself, network,
     server::{Server, lock},
     sink::Sink,
     wire,
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 33] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -60,6 +60,8 @@ pub(crate) const TOOLS: [(&str, &str, &str); 33] = [
     ),
     ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
+    ("connect", "host:string port:integer text:string", "Connects, sends the text, answers with what comes back."),
+    ("datagram", "host:string port:integer text:string", "Sends the text in a datagram."),
 ];
 
 /// Numbers, escapes and an order of members that nobody would choose.
@@ -76,6 +78,8 @@ struct Arguments {
     path: Option<String>,
     method: Option<String>,
     level: Option<String>,
+    host: Option<String>,
+    port: u16,
     params: Option<Box<RawValue>>,
     bytes: usize,
     ms: u64,
@@ -248,6 +252,7 @@ fn slow(server: &Server, name: &str, call: Call) {
             "the signal had no effect".to_owned()
         }
         "flood_stderr" => flood(arguments.bytes),
+        "connect" | "datagram" => reach(name, arguments),
         "endless" => endless(&call.sink),
         "garbage" => {
             call.sink.note(b"this line is not JSON {".to_vec());
@@ -312,6 +317,12 @@ fn slow(server: &Server, name: &str, call: Call) {
     let mut out = Vec::new();
     wire::text(&mut out, &call.id, &text);
     call.sink.answer(out);
+}
+
+fn reach(name: &str, arguments: &Arguments) -> String {
+    let reach = if name == "connect" { network::connect } else { network::datagram };
+    let text = arguments.text.as_deref().unwrap_or_default();
+    reach(arguments.host.as_deref().unwrap_or("127.0.0.1"), arguments.port, text)
 }
 
 /// Lines that no client can make sense of.

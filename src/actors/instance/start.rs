@@ -145,7 +145,7 @@ impl StartJob {
         let values = Values::new(&self.instance, service, &self.dirs, None, inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
-        let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
+        let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service), via: None });
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
         let opened = self.opening(timeout).knock(&upstream, timeout).await;
@@ -273,6 +273,7 @@ impl StartJob {
                     origin: format!("http://127.0.0.1:{}", port.port()),
                     path,
                     headers: values.headers(service),
+                    via: None,
                 };
                 (Speaks::Http(self.http(target)), Some(stdin), None)
             }

@@ -2,8 +2,6 @@
 
 use std::os::fd::AsFd;
 
-use tokio::net::TcpStream;
-
 use super::{wire::Message, *};
 use crate::process::netns::NetworkWall;
 
@@ -103,4 +101,33 @@ async fn what_is_private_is_refused_and_reset() {
     let passage = door.passages().unwrap().recv().await;
     assert!(matches!(&passage, Some(Passage::Refused(text)) if text.contains("a.localhost:1")), "{passage:?}");
     assert_eq!(client.read(&mut [0; 1]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn only_so_many_go_out_at_a_time() {
+    let outside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("a.localhost:{}", outside.local_addr().unwrap().port());
+    let guard = Guard::new(name.parse().unwrap());
+    let (ours, theirs) = pair().unwrap();
+    let mut door = Door::open(ours, vec![name.parse().unwrap()], Arc::new(guard)).unwrap();
+    let mut passages = door.passages().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut clients = Vec::new();
+    let mut knock = async || {
+        clients.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let (accepted, _) = listener.accept().await.unwrap();
+        wire::send(&theirs, Message::Knocked { target: 0 }, Some(accepted.as_fd())).unwrap();
+    };
+    for _ in 0..MAX_OUTSIDE {
+        knock().await;
+        assert!(matches!(passages.recv().await, Some(Passage::Opened)));
+    }
+    knock().await;
+    let passage = passages.recv().await;
+    assert!(matches!(&passage, Some(Passage::Refused(text)) if text.contains("64 connections")), "{passage:?}");
+    clients.clear();
+    drop(outside);
+    for _ in 0..MAX_OUTSIDE {
+        assert!(matches!(passages.recv().await, Some(Passage::Closed { .. })));
+    }
 }
