@@ -42,7 +42,7 @@ async fn dials_what_listens_and_nothing_else() {
     let handle = door.handle();
     drop(door);
     assert_eq!(handle.dial(port).await.unwrap_err().kind(), io::ErrorKind::NotConnected);
-    keeper.join().unwrap();
+    tokio::task::spawn_blocking(|| keeper.join().unwrap()).await.unwrap();
 }
 
 #[tokio::test]
