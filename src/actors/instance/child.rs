@@ -6,6 +6,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     actors::ports::PortLease,
+    domain::walls::WallReport,
     mcp::stdio::Pipe,
     process::{ProcessTree, StderrTail, logs::LogFile},
 };
@@ -24,6 +25,8 @@ pub(in crate::actors) struct Running {
     /// The standard input of a child that does not speak there; many servers end when it closes.
     pub(super) stdin: Option<tokio::net::unix::pipe::Sender>,
     pub(super) port: Option<PortLease>,
+    /// The walls around it.
+    pub(super) walls: Arc<[WallReport]>,
     pub(super) tasks: Vec<JoinHandle<()>>,
 }
 

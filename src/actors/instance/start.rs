@@ -22,6 +22,7 @@ use crate::{
         eras::Version,
         messages::{Happened, What},
         ports::PortLease,
+        rooms,
     },
     catalog::{Program, Service},
     db::credentials,
@@ -166,7 +167,7 @@ impl StartJob {
         };
         let Inputs { own_env, credential } = inputs;
         let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
-        let spec = self.spec(service, program, &values, &own_env);
+        let spec = self.spec(service, program, &values, &own_env)?;
         let timeout = service.manifest.health.start_timeout();
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.
@@ -221,8 +222,10 @@ impl StartJob {
         program: &Program,
         values: &Values,
         own_env: &BTreeMap<String, String>,
-    ) -> LaunchSpec {
-        LaunchSpec {
+    ) -> Result<LaunchSpec, ExitReason> {
+        let whose = (&self.runtime.paths, self.runtime.config.uids);
+        let room = rooms::room_of(&self.instance, service, program, &self.dirs, whose).map_err(failed)?;
+        Ok(LaunchSpec {
             name: self.instance.process_name(),
             program: program.program.clone(),
             args: program.args.iter().map(|arg| values.fill(arg)).collect(),
@@ -230,7 +233,9 @@ impl StartJob {
             cwd: self.dirs.work.clone(),
             open_files: self.instance.limits.or(service.manifest.limits).open_files,
             marker: Marker { host: self.runtime.host.clone(), instance: self.instance.id, generation: self.generation },
-        }
+            room,
+            cgroups: Vec::new(),
+        })
     }
 
     /// Starts the tasks that live with the child.
@@ -242,7 +247,7 @@ impl StartJob {
         values: &Values,
         (version, era): (Version, Era),
     ) -> (Running, Speaks) {
-        let Child { pid, stdin, stdout, stderr, exit, tree } = child;
+        let Child { pid, stdin, stdout, stderr, exit, tree, walls } = child;
         let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
@@ -291,7 +296,8 @@ impl StartJob {
             Speaks::Stdio { pipe, .. } => Some(Arc::clone(pipe)),
             Speaks::Http(_) => None,
         };
-        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
+        let walls = walls.into();
+        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, walls, tasks }, speaks)
     }
 
     fn stdio_limits(&self) -> StdioLimits {

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::{CredentialKind, Launch, Manifest, Transport};
-use crate::domain::instance::Mode;
+use super::{CredentialKind, Launch, Manifest, Network, Transport};
+use crate::domain::{instance::Mode, walls::Level};
 
 /// What is wrong with a manifest, beyond its types.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -32,7 +32,16 @@ impl Manifest {
         self.validate_credential()?;
         self.validate_env()?;
         self.validate_config()?;
+        self.validate_sandbox()?;
         self.validate_health()
+    }
+
+    fn validate_sandbox(&self) -> Result<(), ManifestError> {
+        if self.sandbox == Level::Strict && self.network == Network::Open {
+            let reason = "must be none, loopback or an allow_list when `sandbox` is strict; open is the default";
+            return Err(ManifestError::new("network", reason));
+        }
+        Ok(())
     }
 
     fn validate_texts(&self) -> Result<(), ManifestError> {

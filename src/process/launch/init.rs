@@ -1,0 +1,176 @@
+//! The room's init: pid 1 of its process numbers. Builds the walls, starts the program, collects what
+//! ends, and ends with the program: the kernel then ends whatever the program has left.
+//!
+//! A loop over descriptors: signals, and the socket to the outer stage, whose closing means that the
+//! outer stage is gone. It runs behind the same walls as the program, which can neither trace it nor
+//! end it. After a request to stop (SIGTERM from outside) it waits for everybody, not just the program:
+//! what cleans up gets the grace that Berth gives.
+
+use std::{
+    io::{self, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    process::ExitCode,
+};
+
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, set_dumpable_behavior, waitpid},
+};
+
+use super::{
+    Control, end_with_parent,
+    failure::{Failure, step},
+    outer, program, room,
+};
+use crate::process::wire::{Built, WireOrder};
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Code(u8),
+    Signal(i32),
+}
+
+impl End {
+    pub(super) const BYTES: usize = 2;
+
+    pub(super) fn read([kind, number]: [u8; Self::BYTES]) -> Option<Self> {
+        match kind {
+            b'c' => Some(Self::Code(number)),
+            b's' => Some(Self::Signal(number.into())),
+            _ => None,
+        }
+    }
+
+    fn write(self) -> [u8; Self::BYTES] {
+        match self {
+            Self::Code(code) => [b'c', code],
+            Self::Signal(signal) => [b's', u8::try_from(signal).unwrap_or(0)],
+        }
+    }
+
+    fn of(status: WaitStatus) -> Option<Self> {
+        let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).map(Self::Code);
+        code.or_else(|| status.terminating_signal().map(Self::Signal))
+    }
+}
+
+/// Runs to the end of the room.
+pub(super) fn run(
+    order: &WireOrder<'_>,
+    control: &mut Option<Control>,
+    mut outer: UnixStream,
+    mut built: Vec<Built>,
+) -> Result<ExitCode, Failure> {
+    end_with_parent()?;
+    if is_gone(&outer) {
+        return Ok(ExitCode::FAILURE);
+    }
+    built.push(Built { wall: crate::domain::walls::Wall::Pids, detail: "sees no process but its own".to_owned() });
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
+    let null = null.map_err(step("cannot open /dev/null:"))?;
+    room::build(order, &mut built)?;
+    // Of the same user as the program, it must not be for the program to trace or to read.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("cannot close itself to others:"))?;
+    end_with_parent()?;
+    let Some(mut parent) = control.take() else { return Ok(ExitCode::FAILURE) };
+    let started = if order.probe { Ok(None) } else { program::start(&mut parent).map(Some) };
+    // Whoever looks after this for its end needs no standard streams; the program has its own.
+    let program = match started {
+        Ok(program) => program,
+        Err(failure) => {
+            *control = Some(parent);
+            return Err(failure);
+        }
+    };
+    super::report(&mut parent.socket, &built)?;
+    drop(parent);
+    outer::put_in_place_of_standard_streams(&null).map_err(step("cannot let go of the program's streams:"))?;
+    let Some(program) = program else { return Ok(ExitCode::SUCCESS) };
+    let end = Init { program, outer: &outer, ended: None, stopping: false }.run()?;
+    let _ = outer.write_all(&end.write());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_gone(outer: &UnixStream) -> bool {
+    let mut one = [PollFd::new(outer, PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut one, Some(&now)), Ok(1))
+}
+
+struct Init<'a> {
+    program: Pid,
+    outer: &'a UnixStream,
+    ended: Option<End>,
+    stopping: bool,
+}
+
+impl Init<'_> {
+    fn run(mut self) -> Result<End, Failure> {
+        let mut wanted = SigSet::empty();
+        wanted.add(Signal::SIGCHLD);
+        wanted.add(Signal::SIGTERM);
+        SigSet::all().thread_block().map_err(step("cannot block signals:"))?;
+        let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(step("cannot watch for signals:"))?;
+        loop {
+            // Before the first wait, too: a program may have ended before anybody watched.
+            if let Some(end) = self.collect() {
+                return Ok(end);
+            }
+            let mut watched =
+                [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN), PollFd::new(self.outer, PollFlags::IN)];
+            match poll(&mut watched, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(step("cannot wait:")(error)),
+            }
+            if !watched[1].revents().is_empty() {
+                // Nothing is ever sent this way: it has closed.
+                return Ok(End::Signal(Signal::SIGKILL as i32));
+            }
+            while let Ok(Some(signal)) = signals.read_signal() {
+                // A sender outside of the room has no number in it.
+                self.stopping |= signal.ssi_signo == Signal::SIGTERM as u32 && signal.ssi_pid == 0;
+            }
+        }
+    }
+
+    /// Collects everybody who has ended; says when the room is at its end.
+    fn collect(&mut self) -> Option<End> {
+        loop {
+            match waitpid(None, WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.program => self.ended = End::of(status).or(self.ended),
+                Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => return self.ended.filter(|_| !self.stopping),
+                // Nobody is left.
+                Err(_) => return Some(self.ended.unwrap_or(End::Code(u8::MAX))),
+            }
+        }
+    }
+}
+
+/// Signals as programs expect them at their start: none blocked.
+pub(super) fn unblock_signals() -> io::Result<()> {
+    SigSet::empty().thread_set_mask().map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_read_as_it_was_written() {
+        for end in [End::Code(0), End::Code(7), End::Code(255), End::Signal(9), End::Signal(64)] {
+            assert_eq!(End::read(end.write()), Some(end));
+        }
+        assert_eq!(End::read([0, 0]), None);
+    }
+}
