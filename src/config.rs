@@ -111,6 +111,8 @@ pub const SETTINGS: &[&str] = &[
     "log_max_age_days",
     "log_keep",
     "sample_seconds",
+    "uids",
+    "allow_missing_walls",
     "session_idle_seconds",
     "ask_patience_seconds",
     "max_parked",

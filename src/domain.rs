@@ -16,3 +16,5 @@ pub mod restart;
 pub mod secret;
 pub mod template;
 pub mod time;
+pub mod uids;
+pub mod walls;

@@ -10,6 +10,7 @@ mod conversation;
 mod events;
 mod health;
 mod housekeeping;
+mod network;
 mod start;
 mod watching;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{context::Context, output, remote::Remote};
-use crate::{app, catalog::Catalog, db::settings, process, vault::Vault};
+use crate::{actors, app, catalog::Catalog, db::settings, process, vault::Vault};
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,11 +47,15 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
     findings.push(address(context));
     findings.push(services(context));
     findings.extend(tools());
-    findings.extend(process::probe().into_iter().map(|line| {
+    let identity = actors::identity_of(context.config.runtime.uids, 0).unwrap_or_default();
+    let walls = process::walls_in_force(&process::walls::probe_this_host(identity));
+    findings.extend(process::probe().into_iter().chain(walls).map(|line| {
         let detail = format!("{}: {}", line.how.as_str(), line.detail);
         match line.how {
             process::How::NotAvailable => Finding::warning(line.what, detail),
-            process::How::ByRlimit | process::How::BySampling => Finding::good(line.what, detail),
+            process::How::ByRlimit | process::How::BySampling | process::How::ByWall => {
+                Finding::good(line.what, detail)
+            }
         }
     }));
     let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Bad);

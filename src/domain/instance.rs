@@ -1,6 +1,6 @@
 //! What an instance is: its record, its process mode, its public view.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::{
     limits::Limits,
     names::ServiceName,
     time::Timestamp,
+    walls::WallReport,
 };
 
 /// How processes serve an instance.
@@ -178,6 +179,8 @@ pub struct Status {
     pub last_error: Option<CrashCard>,
     /// What is being waited for, in words, such as the progress of an install.
     pub progress: Option<String>,
+    /// The walls of its process, as they were built; none while there is no process of its own.
+    pub walls: Arc<[WallReport]>,
 }
 
 impl Status {
@@ -195,6 +198,7 @@ impl Status {
             restarts: instance.restarts,
             last_error: instance.last_error.clone(),
             progress: None,
+            walls: Arc::from([]),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::validate::ManifestError;
-use super::{instance::Mode, limits::Limits, names::ServiceName};
+use super::{instance::Mode, limits::Limits, names::ServiceName, walls::Level};
 
 /// How to run one kind of MCP server, and what it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct Manifest {
     /// What it may reach.
     #[serde(default)]
     pub network: Network,
+    /// How closely its processes are confined. Default `standard`.
+    #[serde(default)]
+    pub sandbox: Level,
 }
 
 fn default_modes() -> Vec<Mode> {

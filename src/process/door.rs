@@ -48,9 +48,9 @@ pub(super) use self::{keeper::Keeper, wire::pair};
 use crate::domain::network::Endpoint;
 
 /// Connections of one instance to the outside at a time.
-pub const MAX_OUTSIDE: usize = 64;
+const MAX_OUTSIDE: usize = 64;
 /// What a keeper may say in one second; more waits.
-pub const MESSAGES_A_SECOND: u32 = 1000;
+const MESSAGES_A_SECOND: u32 = 1000;
 /// Connections into one instance that may be under way at a time.
 const MAX_DIALLING: usize = 1024;
 /// For a connection into the instance.

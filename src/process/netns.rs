@@ -33,31 +33,27 @@ const IFF_UP: u32 = 1;
 /// `struct nlmsghdr` and `struct ifinfomsg` (linux/netlink.h, linux/rtnetlink.h), each of 16 bytes.
 const REQUEST: usize = 32;
 
-/// The network that a program is started in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum NetworkSpec {
-    /// That of this host.
-    #[default]
-    Host,
-    /// One of its own, with nothing in it but its own loopback interface.
-    Own {
-        /// Whether the interface is up.
-        loopback: bool,
-        /// What it may reach outside, through its door.
-        endpoints: Vec<Endpoint>,
-    },
+/// The network of its own that a program gets, with nothing in it but its own loopback interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fence {
+    /// Whether the interface is up.
+    pub(crate) loopback: bool,
+    /// Whether Berth connects to a port of it.
+    pub(crate) listens: bool,
+    /// What it may reach outside, through its door.
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
-impl NetworkSpec {
-    /// The network for a service's `network`; `serves` says whether it is reached over TCP itself.
+impl Fence {
+    /// What a service's `network` asks for; `None` for the host's network.
     ///
     /// # Errors
     /// The entry of the allow-list that is none; a validated manifest has none of those.
-    pub fn of(network: &Network, serves: bool) -> Result<Self, EndpointError> {
-        let own = |loopback, endpoints| Self::Own { loopback, endpoints };
+    pub(crate) fn of(network: &Network, listens: bool) -> Result<Option<Self>, EndpointError> {
+        let own = |loopback, endpoints| Some(Self { loopback, listens, endpoints });
         Ok(match network {
-            Network::Open => Self::Host,
-            Network::None => own(serves, Vec::new()),
+            Network::Open => None,
+            Network::None => own(listens, Vec::new()),
             Network::Loopback => own(true, Vec::new()),
             Network::AllowList(entries) => {
                 own(true, entries.iter().map(|entry| entry.parse()).collect::<Result<_, _>>()?)
@@ -65,36 +61,14 @@ impl NetworkSpec {
         })
     }
 
-    /// One line for a person: what stands.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Host => "the host's network".to_owned(),
-            Self::Own { loopback: false, .. } => "a network of its own, no interface".to_owned(),
-            Self::Own { endpoints, .. } if endpoints.is_empty() => "a network of its own, loopback only".to_owned(),
-            Self::Own { endpoints, .. } => {
-                let count = endpoints.len();
-                format!(
-                    "a network of its own, {count} {} outside allowed",
-                    if count == 1 { "target" } else { "targets" }
-                )
-            }
-        }
+    /// Whether anything goes in or out at all.
+    pub(super) const fn needs_door(&self) -> bool {
+        self.listens || !self.endpoints.is_empty()
     }
 
-    pub(super) fn endpoints(&self) -> &[Endpoint] {
-        match self {
-            Self::Host => &[],
-            Self::Own { endpoints, .. } => endpoints,
-        }
-    }
-
-    /// What the stage that sets it up is told; `None` for the host's network.
-    pub(super) fn wall(&self) -> Option<NetworkWall> {
-        match self {
-            Self::Host => None,
-            Self::Own { loopback, endpoints } => Some(NetworkWall { loopback: *loopback, targets: targets(endpoints) }),
-        }
+    /// What the stage that sets it up is told.
+    pub(super) fn wall(&self) -> NetworkWall {
+        NetworkWall { loopback: self.loopback, targets: targets(&self.endpoints) }
     }
 }
 
@@ -108,6 +82,16 @@ pub(super) struct NetworkWall {
 }
 
 impl NetworkWall {
+    /// One line for a person: what stands.
+    pub(super) fn describe(&self) -> String {
+        match (self.loopback, self.targets.len()) {
+            (false, _) => "a network of its own, no interface".to_owned(),
+            (true, 0) => "a network of its own, loopback only".to_owned(),
+            (true, 1) => "a network of its own, 1 target outside allowed".to_owned(),
+            (true, count) => format!("a network of its own, {count} targets outside allowed"),
+        }
+    }
+
     /// Its `/etc/hosts`.
     pub(super) fn hosts(&self) -> String {
         hosts(&self.targets)

@@ -17,7 +17,7 @@ use berth::{
         ids::{Generation, InstanceId},
         secret::Secret,
     },
-    process::{Child, LaunchSpec, Launcher, Marker, ProcessLauncher, SpawnError},
+    process::{Child, LaunchSpec, Launcher, Marker, ProcessLauncher, Room, SpawnError},
 };
 use tokio::{io::AsyncReadExt, time::timeout};
 
@@ -42,6 +42,8 @@ fn spec(program: &str, args: &[&str]) -> LaunchSpec {
         cwd: PathBuf::from("/"),
         open_files: None,
         marker: marker(),
+        room: Room::bare(),
+        cgroups: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     child::{Running, finished},
     conversation::{Opening, Speaks},
     housekeeping::open_log,
+    network,
 };
 use crate::{
     actors::{
@@ -22,6 +23,7 @@ use crate::{
         eras::Version,
         messages::{Happened, What},
         ports::PortLease,
+        rooms,
     },
     catalog::{Program, Service},
     db::credentials,
@@ -39,7 +41,7 @@ use crate::{
         stdio::{Pipe, StdioLimits},
         upstream::Upstream,
     },
-    process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
+    process::{Child, Door, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
     vault::Vault,
 };
 
@@ -166,7 +168,8 @@ impl StartJob {
         };
         let Inputs { own_env, credential } = inputs;
         let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
-        let spec = self.spec(service, program, &values, &own_env);
+        let number = port.as_ref().map(PortLease::port);
+        let spec = self.spec(service, program, &values, &own_env, number)?;
         let timeout = service.manifest.health.start_timeout();
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.
@@ -221,8 +224,11 @@ impl StartJob {
         program: &Program,
         values: &Values,
         own_env: &BTreeMap<String, String>,
-    ) -> LaunchSpec {
-        LaunchSpec {
+        port: Option<u16>,
+    ) -> Result<LaunchSpec, ExitReason> {
+        let whose = (&self.runtime.paths, self.runtime.config.uids);
+        let room = rooms::room_of(&self.instance, service, program, &self.dirs, port, whose).map_err(failed)?;
+        Ok(LaunchSpec {
             name: self.instance.process_name(),
             program: program.program.clone(),
             args: program.args.iter().map(|arg| values.fill(arg)).collect(),
@@ -230,7 +236,9 @@ impl StartJob {
             cwd: self.dirs.work.clone(),
             open_files: self.instance.limits.or(service.manifest.limits).open_files,
             marker: Marker { host: self.runtime.host.clone(), instance: self.instance.id, generation: self.generation },
-        }
+            room,
+            cgroups: Vec::new(),
+        })
     }
 
     /// Starts the tasks that live with the child.
@@ -242,7 +250,7 @@ impl StartJob {
         values: &Values,
         (version, era): (Version, Era),
     ) -> (Running, Speaks) {
-        let Child { pid, stdin, stdout, stderr, exit, tree } = child;
+        let Child { pid, stdin, stdout, stderr, exit, tree, walls, mut door } = child;
         let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
@@ -273,11 +281,15 @@ impl StartJob {
                     origin: format!("http://127.0.0.1:{}", port.port()),
                     path,
                     headers: values.headers(service),
-                    via: None,
+                    via: door.as_ref().map(|door| network::way_in(door, port.port())),
                 };
                 (Speaks::Http(self.http(target)), Some(stdin), None)
             }
         };
+        if let Some(passages) = door.as_mut().and_then(Door::passages) {
+            let metrics = Arc::clone(&self.runtime.metrics);
+            tasks.push(actix_rt::spawn(network::keep_account(passages, log.clone(), metrics)));
+        }
         let watch = super::watching::Watch {
             exit,
             reading,
@@ -292,7 +304,8 @@ impl StartJob {
             Speaks::Stdio { pipe, .. } => Some(Arc::clone(pipe)),
             Speaks::Http(_) => None,
         };
-        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
+        let walls = walls.into();
+        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, walls, door, tasks }, speaks)
     }
 
     fn stdio_limits(&self) -> StdioLimits {

@@ -8,6 +8,7 @@ use super::{CredentialKind, Launch, Manifest, Network, Transport};
 use crate::domain::{
     instance::Mode,
     network::{Endpoint, EndpointError, MAX_ENDPOINTS},
+    walls::Level,
 };
 
 /// What is wrong with a manifest, beyond its types.
@@ -37,8 +38,17 @@ impl Manifest {
         self.validate_credential()?;
         self.validate_env()?;
         self.validate_config()?;
+        self.validate_sandbox()?;
         self.validate_health()?;
         self.validate_network()
+    }
+
+    fn validate_sandbox(&self) -> Result<(), ManifestError> {
+        if self.sandbox == Level::Strict && self.network == Network::Open {
+            let reason = "must be none, loopback or an allow_list when `sandbox` is strict; open is the default";
+            return Err(ManifestError::new("network", reason));
+        }
+        Ok(())
     }
 
     fn validate_texts(&self) -> Result<(), ManifestError> {

@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::wire::{self, Message};
-use crate::process::netns::{self, NetworkWall};
+use crate::process::netns::Target;
 
 /// Connections that may wait at one target.
 const BACKLOG: i32 = 16;
@@ -39,15 +39,13 @@ pub(in crate::process) struct Keeper {
 }
 
 impl Keeper {
-    /// Sets up the network that this process is in as `wall` says. Needs the privileges of its owner.
+    /// A keeper who listens at `targets`, in the network that this process is in. Low ports need the
+    /// privileges of its owner.
     ///
     /// # Errors
-    /// When the interface cannot be brought up or a target's address is not to be had.
-    pub(in crate::process) fn set_up(berth: OwnedFd, wall: &NetworkWall) -> io::Result<Self> {
-        if wall.loopback {
-            netns::raise_loopback()?;
-        }
-        let targets = wall.targets.iter().map(|target| listen_at(target.at));
+    /// When a target's address is not to be had.
+    pub(in crate::process) fn open(berth: OwnedFd, targets: &[Target]) -> io::Result<Self> {
+        let targets = targets.iter().map(|target| listen_at(target.at));
         Ok(Self { berth, targets: targets.collect::<io::Result<_>>()? })
     }
 

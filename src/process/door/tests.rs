@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 
 use super::{wire::Message, *};
-use crate::process::netns::NetworkWall;
 
 fn door(endpoints: &[&str]) -> (Door, OwnedFd) {
     let (ours, theirs) = pair().unwrap();
@@ -12,8 +11,7 @@ fn door(endpoints: &[&str]) -> (Door, OwnedFd) {
 }
 
 fn keeper(berth: OwnedFd) -> std::thread::JoinHandle<()> {
-    let wall = NetworkWall { loopback: false, targets: Vec::new() };
-    let keeper = Keeper::set_up(berth, &wall).unwrap();
+    let keeper = Keeper::open(berth, &[]).unwrap();
     std::thread::spawn(move || {
         loop {
             let mut polled: Vec<_> = keeper

@@ -1,5 +1,7 @@
 //! What is shown of an instance: its record joined with what its actor publishes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
         limits::{Limits, Usage},
         names::ServiceName,
         time::Timestamp,
+        walls::WallReport,
     },
     web::state::AppState,
 };
@@ -40,6 +43,7 @@ pub struct InstanceView {
     last_error: Option<CrashCard>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<String>,
+    walls: Arc<[WallReport]>,
 }
 
 impl InstanceView {
@@ -71,6 +75,7 @@ impl InstanceView {
             usage: route.and_then(|route| route.usage()),
             last_error: status.last_error,
             progress: status.progress,
+            walls: status.walls,
         }
     }
 }
