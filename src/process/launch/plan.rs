@@ -18,7 +18,7 @@ const SYSTEM: [&str; 10] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/etc/alternatives"];
 
 /// What programs look for below `/etc`; nothing that says who else is here.
-const ETC: [&str; 21] = [
+const ETC: [&str; 23] = [
     "ca-certificates",
     "ca-certificates.conf",
     "crypto-policies",
@@ -34,11 +34,13 @@ const ETC: [&str; 21] = [
     "mime.types",
     "nsswitch.conf",
     "os-release",
-    "pki",
+    "pki/ca-trust",
+    "pki/tls/certs",
     "protocols",
     "resolv.conf",
     "services",
-    "ssl",
+    "ssl/certs",
+    "ssl/openssl.cnf",
     "timezone",
 ];
 
