@@ -26,6 +26,7 @@ pub mod logs;
 mod marker;
 mod probe;
 pub mod reaper;
+mod removal;
 mod room;
 mod sample;
 mod spawn;

@@ -98,6 +98,9 @@ pub(super) fn of(order: &WireOrder<'_>) -> std::io::Result<Vec<Entry>> {
     let view: &View = &order.view;
     for path in view.hidden.iter().filter(|path| path.is_dir()) {
         plan.add(path.clone(), What::Empty);
+        // Under its real name, too, should a link lead to it.
+        plan.entries
+            .extend(path.canonicalize().ok().filter(|real| real != path).map(|path| Entry { path, what: What::Empty }));
     }
     plan.add_read_only(&view.read_only);
     for path in &view.writable {
