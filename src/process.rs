@@ -28,6 +28,7 @@ mod marker;
 mod netns;
 mod probe;
 pub mod reaper;
+mod removal;
 mod room;
 mod sample;
 mod spawn;

@@ -135,7 +135,8 @@ fn converse(control: &mut UnixStream, letter: &Letter) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     let sent =
         send_descriptors(&*control, &null, None, letter.lengths()).and_then(|()| control.write_all(letter.json()));
-    // What a stage that has broken off says is worth more than the broken pipe.
-    control.read_to_end(&mut answer)?;
-    if answer.is_empty() { sent.map(|()| answer) } else { Ok(answer) }
+    // What a stage that has broken off says is worth more than the broken pipe; one that is only tried
+    // leaves the spec unread, which resets the connection.
+    let heard = control.read_to_end(&mut answer);
+    if answer.is_empty() { sent.and(heard).map(|_| answer) } else { Ok(answer) }
 }

@@ -4,6 +4,7 @@ mod launching;
 mod logging;
 mod measuring;
 mod stopping;
+mod walls;
 
 use std::{
     fs,

@@ -5,6 +5,7 @@
 //! the host is covered, and links of the host must not be followed inside the view.
 
 use std::{
+    collections::HashSet,
     ffi::CString,
     fs, io,
     os::{
@@ -140,14 +141,29 @@ fn memory(target: &Path, flags: MountFlags, options: &str) -> io::Result<()> {
 /// Gives every mount of the view its flags; a mount of the host brings those below it along.
 fn close_up(base: &Path, entries: &[Entry], order: &WireOrder<'_>) -> io::Result<()> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
-    for (mounted, has) in table.lines().filter_map(read_mount) {
-        let Ok(below) = mounted.strip_prefix(base) else { continue };
+    for (mounted, has) in mounts_of(&table, base) {
+        let below = mounted.strip_prefix(base).unwrap_or(Path::new(""));
         let wanted = wanted(entries, &Path::new("/").join(below), order);
         if !has.contains(wanted) {
             mount_remount(&mounted, MountFlags::BIND | has | wanted, c"")?;
         }
     }
     Ok(())
+}
+
+/// The mounts of `table` that make up the view: the last at `base`, and those that hang from it. What the
+/// host had mounted below is listed, too, but covered.
+fn mounts_of(table: &str, base: &Path) -> Vec<(PathBuf, MountFlags)> {
+    let all: Vec<Mount> = table.lines().filter_map(Mount::read).collect();
+    let Some(root) = all.iter().rfind(|mount| mount.path == base) else { return Vec::new() };
+    let (mut ids, mut found) = (HashSet::from([root.id]), vec![(root.path.clone(), root.flags)]);
+    // What is mounted on another is listed after it.
+    for mount in &all {
+        if ids.contains(&mount.parent) && ids.insert(mount.id) {
+            found.push((mount.path.clone(), mount.flags));
+        }
+    }
+    found
 }
 
 /// The flags of what is mounted at `path`: those of the last entry that it is or lies below.
@@ -161,10 +177,26 @@ fn wanted(entries: &[Entry], path: &Path, order: &WireOrder<'_>) -> MountFlags {
     }
 }
 
-/// The mount point and the flags of one line of `mountinfo`.
-fn read_mount(line: &str) -> Option<(PathBuf, MountFlags)> {
-    let mut fields = line.split(' ').skip(4);
-    let (path, options) = (fields.next()?, fields.next()?);
+/// One line of `mountinfo`.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    id: u64,
+    parent: u64,
+    path: PathBuf,
+    flags: MountFlags,
+}
+
+impl Mount {
+    fn read(line: &str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let mut fields = fields.skip(2);
+        let path = PathBuf::from(unescape(fields.next()?));
+        Some(Self { id, parent, path, flags: read_flags(fields.next()?) })
+    }
+}
+
+fn read_flags(options: &str) -> MountFlags {
     let flag = |option: &str| match option {
         "ro" => MountFlags::RDONLY,
         "nosuid" => MountFlags::NOSUID,
@@ -176,8 +208,7 @@ fn read_mount(line: &str) -> Option<(PathBuf, MountFlags)> {
         "nosymfollow" => MountFlags::NOSYMFOLLOW,
         _ => MountFlags::empty(),
     };
-    let flags = options.split(',').map(flag).fold(MountFlags::empty(), MountFlags::union);
-    Some((PathBuf::from(unescape(path)), flags))
+    options.split(',').map(flag).fold(MountFlags::empty(), MountFlags::union)
 }
 
 /// `mountinfo` writes blanks as `\040`.
@@ -201,10 +232,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mount_table_lines_are_read() {
-        let line = r"36 35 98:0 /mnt1 /a\040b rw,nosuid,noatime master:1 - ext3 /dev/root rw,errors=continue";
-        let flags = MountFlags::NOSUID | MountFlags::NOATIME;
-        assert_eq!(read_mount(line), Some((PathBuf::from("/a b"), flags)));
-        assert_eq!(read_mount("36 35"), None);
+    fn the_mounts_of_the_view_are_told_from_those_that_it_covers() {
+        let table = r"1 0 8:1 / / rw,relatime - ext4 /dev/root rw
+2 1 8:1 / /tmp rw - tmpfs tmpfs rw
+3 2 8:1 / /tmp/of\040the\040host rw - ext4 /dev/root rw
+10 2 0:9 / /tmp rw,nosuid,nodev - tmpfs tmpfs rw
+11 10 8:1 /usr /tmp/usr ro,noatime master:1 - ext4 /dev/root rw
+12 11 8:2 / /tmp/usr/a\040b rw - ext4 /dev/other rw
+nonsense";
+        let common = MountFlags::NOSUID | MountFlags::NODEV;
+        let expected = [
+            ("/tmp", common),
+            ("/tmp/usr", MountFlags::RDONLY | MountFlags::NOATIME),
+            ("/tmp/usr/a b", MountFlags::empty()),
+        ];
+        assert_eq!(mounts_of(table, Path::new("/tmp")), expected.map(|(path, flags)| (PathBuf::from(path), flags)));
+        assert_eq!(mounts_of(table, Path::new("/other")), []);
     }
 }

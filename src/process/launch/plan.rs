@@ -18,7 +18,7 @@ const SYSTEM: [&str; 10] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/etc/alternatives"];
 
 /// What programs look for below `/etc`; nothing that says who else is here.
-const ETC: [&str; 21] = [
+const ETC: [&str; 23] = [
     "ca-certificates",
     "ca-certificates.conf",
     "crypto-policies",
@@ -34,11 +34,13 @@ const ETC: [&str; 21] = [
     "mime.types",
     "nsswitch.conf",
     "os-release",
-    "pki",
+    "pki/ca-trust",
+    "pki/tls/certs",
     "protocols",
     "resolv.conf",
     "services",
-    "ssl",
+    "ssl/certs",
+    "ssl/openssl.cnf",
     "timezone",
 ];
 
@@ -99,6 +101,9 @@ pub(super) fn of(order: &WireOrder<'_>) -> std::io::Result<Vec<Entry>> {
     let view: &View = &order.view;
     for path in view.hidden.iter().filter(|path| path.is_dir()) {
         plan.add(path.clone(), What::Empty);
+        // Under its real name, too, should a link lead to it.
+        plan.entries
+            .extend(path.canonicalize().ok().filter(|real| real != path).map(|path| Entry { path, what: What::Empty }));
     }
     plan.add_read_only(&view.read_only);
     for path in &view.writable {
