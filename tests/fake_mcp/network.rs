@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket},
     time::Duration,
 };
 
@@ -29,6 +29,11 @@ pub(crate) fn datagram(host: &str, port: u16, text: &str) -> String {
         socket.send_to(text.as_bytes(), address)?;
         Ok("sent".to_owned())
     }))
+}
+
+/// Takes a port and gives it back.
+pub(crate) fn bind(port: u16) -> String {
+    outcome(TcpListener::bind(("127.0.0.1", port)).map(|_| "taken".to_owned()))
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 36] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -61,6 +61,7 @@ pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
     ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
     ("connect", "host:string port:integer text:string", "Connects, sends the text, answers with what comes back."),
+    ("bind", "port:integer", "Listens on that port of the loopback interface for a moment."),
     ("datagram", "host:string port:integer text:string", "Sends the text in a datagram."),
 ];
 
@@ -252,6 +253,7 @@ fn slow(server: &Server, name: &str, call: Call) {
             "the signal had no effect".to_owned()
         }
         "flood_stderr" => flood(arguments.bytes),
+        "bind" => network::bind(arguments.port),
         "connect" | "datagram" => reach(name, arguments),
         "endless" => endless(&call.sink),
         "garbage" => {

@@ -4,8 +4,8 @@
 use std::{io, path::PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::failure::{Failure, wall};
@@ -39,16 +39,20 @@ pub(super) fn enforce(order: &WireOrder<'_>) -> Result<Built, Failure> {
         LandlockStatus::Available { effective_abi, .. } => effective_abi as i32,
         _ => 0,
     };
-    Ok(Built { wall: Wall::Landlock, detail: format!("version {version}, {enforced}") })
+    let port = own_port(order).filter(|_| version >= ABI::V4 as i32);
+    let port = port.map(|port| format!(", TCP port {port} and no other")).unwrap_or_default();
+    Ok(Built { wall: Wall::Landlock, detail: format!("version {version}, {enforced}{port}") })
 }
 
 fn restrict(order: &WireOrder<'_>) -> Result<landlock::RestrictionStatus, landlock::RulesetError> {
     let readable = AccessFs::from_read(NEWEST);
     let all = AccessFs::from_all(NEWEST);
     let writable = if order.level == Level::Strict { all & !AccessFs::Execute } else { all };
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(all)?
+    let mut handled = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?;
+    if own_port(order).is_some() {
+        handled = handled.handle_access(AccessNet::BindTcp)?;
+    }
+    let mut ruleset = handled
         .scope(Scope::AbstractUnixSocket)?
         .scope(Scope::Signal)?
         .create()?
@@ -68,7 +72,16 @@ fn restrict(order: &WireOrder<'_>) -> Result<landlock::RestrictionStatus, landlo
         let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
         ruleset = ruleset.add_rule(PathBeneath::new(parent, access))?;
     }
+    if let Some(port) = own_port(order) {
+        ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
+    }
     ruleset.restrict_self()
+}
+
+/// The only port that a program may take in the host's network, where it would be somebody else's
+/// otherwise. One that is not told a port, or has a network of its own, may take any.
+fn own_port(order: &WireOrder<'_>) -> Option<u16> {
+    order.port.filter(|_| order.network.is_none())
 }
 
 fn device_rights() -> BitFlags<AccessFs> {
