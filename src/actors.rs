@@ -20,6 +20,7 @@ mod messages;
 mod paths;
 mod ports;
 mod recorder;
+mod rooms;
 mod supervisor;
 
 use std::{sync::Arc, time::Duration};
@@ -28,7 +29,9 @@ use actix::{Actor, Addr, MailboxError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
-pub use self::{eras::Eras, paths::Paths, ports::PortRegistry, recorder::Recorder, supervisor::BootReport};
+pub use self::{
+    eras::Eras, paths::Paths, ports::PortRegistry, recorder::Recorder, rooms::identity_of, supervisor::BootReport,
+};
 use self::{
     messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
     supervisor::SupervisorActor,

@@ -30,14 +30,22 @@ use url::Url;
 pub use self::control::Control;
 use self::lock::DataLock;
 use crate::{
-    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle},
+    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
     auth::{Authenticator, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
     db::{Db, logins, services, settings},
-    domain::time::Timestamp,
+    domain::{
+        time::Timestamp,
+        walls::{State, WallReport},
+    },
     mcp::http::install_crypto_provider,
-    process::{self, Cgroups, ProcessLauncher, cgroup::Allow, reaper},
+    process::{
+        self, Cgroups, Guard, ProcessLauncher,
+        cgroup::Allow,
+        reaper,
+        walls::{Policy, probe_this_host},
+    },
     routing::{Route, RouteTable},
     telemetry::Metrics,
     vault::Vault,
@@ -191,10 +199,10 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr, cgroups: Arc<Cgrou
     for problem in problems {
         log::error!("a service is left out: {problem}");
     }
+    let walls = try_walls(&config)?;
     let (routes, metrics) = (Arc::new(RouteTable::default()), Arc::new(Metrics::default()));
     let paths = Paths::new(config.storage.data_dir.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let launcher = ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?;
     let enforcement = process::probe(&cgroups);
     for line in &enforcement {
         log::info!("{}: {}, {}", line.what, line.how.as_str(), line.detail);
@@ -204,7 +212,7 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr, cgroups: Arc<Cgrou
         vault: Arc::clone(&vault),
         catalog: catalog.clone(),
         installer: Installer::new(config.storage.data_dir.join("cache")),
-        launcher: Arc::new(launcher.with_cgroups(Arc::clone(&cgroups))),
+        launcher: Arc::new(launcher(&config, &walls)?.with_cgroups(Arc::clone(&cgroups))),
         cgroups: Arc::clone(&cgroups),
         routes: Arc::clone(&routes),
         ports: PortRegistry::new(config.runtime.ports),
@@ -239,6 +247,22 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr, cgroups: Arc<Cgrou
         cgroups,
         enforcement,
     }))
+}
+
+/// Builds each wall once, around a process that is thrown away, and says which cannot stand here.
+fn try_walls(config: &Config) -> Result<Arc<[WallReport]>> {
+    let identity = identity_of(config.runtime.uids, 0).map_err(anyhow::Error::msg)?;
+    let walls = probe_this_host(identity);
+    for wall in walls.iter().filter(|wall| wall.state == State::Missing) {
+        log::warn!("the wall {} cannot be built here: {}", wall.name, wall.detail);
+    }
+    Ok(walls.into())
+}
+
+fn launcher(config: &Config, walls: &[WallReport]) -> Result<ProcessLauncher> {
+    let launcher = ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?;
+    let guard = Guard::new(config.runtime.private_targets.clone());
+    Ok(launcher.with_guard(guard).with_policy(Policy::new(config.runtime.allow_missing_walls.clone(), walls.to_vec())))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {

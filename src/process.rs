@@ -1,8 +1,8 @@
 //! Child processes: launching, watching, stopping, logging and measuring them.
 //!
 //! A child starts through the **launch stage**: this same binary, re-executed as `berth launch`,
-//! takes a spec on a socket, makes itself a session of its own with limits and an empty
-//! environment, then becomes the program ([`launch`] is the stage, [`ProcessLauncher`] the parent's half).
+//! takes a spec on a socket, makes itself a session of its own, builds the walls of a [`Room`] and starts
+//! the program in it ([`launch`] is the stage, [`ProcessLauncher`] the parent's half).
 //! Nothing runs between `fork` and `exec` in the threaded parent.
 //!
 //! Invariants:
@@ -23,20 +23,26 @@
 mod budget;
 pub mod cgroup;
 mod dirs;
+mod door;
+mod handshake;
 pub mod inspect;
 pub mod launch;
 pub mod logs;
 mod marker;
 mod mask;
 mod memory;
+mod netns;
 mod probe;
 pub mod reaper;
+mod removal;
+mod room;
 mod sample;
 mod spawn;
 pub mod sweep;
 mod table;
 mod tail;
 mod tree;
+pub mod walls;
 mod wire;
 
 use std::{io, path::PathBuf};
@@ -44,15 +50,22 @@ use std::{io, path::PathBuf};
 use futures_util::future::BoxFuture;
 use tokio::{net::unix::pipe, sync::oneshot};
 
-use crate::domain::{crash::ExitReason, limits::Limits, secret::Secret};
+use crate::domain::{
+    crash::ExitReason,
+    limits::Limits,
+    secret::Secret,
+    walls::{Wall, WallReport},
+};
 
 pub use self::{
     cgroup::Cgroups,
     dirs::InstanceDirs,
+    door::{Door, DoorHandle, Guard, Passage},
     marker::Marker,
     mask::Mask,
     memory::memory_is_short,
-    probe::{Enforcement, How, probe},
+    probe::{Enforcement, How, probe, walls_in_force},
+    room::{DEFAULT_TMP_BYTES, Identity, Room, View, runs_as_root},
     sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,
     table::{Table, running_for},
@@ -87,12 +100,15 @@ pub struct LaunchSpec {
     pub cgroup: Option<Limits>,
     /// Whose process it is.
     pub marker: Marker,
+    /// The room that it runs in.
+    pub room: Room,
 }
 
 /// A running program.
 #[derive(Debug)]
 pub struct Child {
-    /// Its process id, which is also its process group and its session.
+    /// The process id of its leader, which is also its process group and its session: the program, or
+    /// where it has process numbers of its own, the process outside that waits for it.
     pub pid: u32,
     /// Its standard input, non-blocking.
     pub stdin: pipe::Sender,
@@ -104,6 +120,10 @@ pub struct Child {
     pub exit: oneshot::Receiver<ExitReason>,
     /// Its process tree; dropping it kills the tree.
     pub tree: ProcessTree,
+    /// The walls of its room, as the launch stage has built them.
+    pub walls: Vec<WallReport>,
+    /// The way into its own network and out of it, where it has one that needs it.
+    pub door: Option<Door>,
 }
 
 /// Why a program did not start.
@@ -124,6 +144,17 @@ pub enum SpawnError {
     /// Talking to the launch stage failed.
     #[error("the launch stage broke off")]
     Handshake(#[source] io::Error),
+    /// A wall that was asked for cannot be built here, and the operator has not allowed to go without.
+    #[error(
+        "the wall `{wall}` cannot be built on this host: {why}; make it possible, or allow instances to run without \
+         it with the setting allow_missing_walls = \"{wall}\""
+    )]
+    MissingWall {
+        /// Which.
+        wall: Wall,
+        /// What the launch stage says.
+        why: String,
+    },
     /// The launch stage says what failed.
     #[error("{0}")]
     Stage(String),

@@ -13,6 +13,7 @@ mod health;
 mod home;
 mod housekeeping;
 mod idle;
+mod network;
 mod start;
 mod watching;
 

@@ -27,6 +27,12 @@ impl Paths {
         InstanceDirs::new(self.root(instance.id), self.logs(instance))
     }
 
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
     /// The instance's own directory, named by its id: never reused.
     #[must_use]
     pub fn root(&self, id: InstanceId) -> PathBuf {

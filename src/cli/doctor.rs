@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{context::Context, output, remote::Remote};
-use crate::{app, catalog::Catalog, db::settings, vault::Vault};
+use crate::{actors, app, catalog::Catalog, db::settings, process, vault::Vault};
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,6 +57,10 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
     if let Some(host) = &host {
         findings.extend(leftovers::findings(host, remote.as_ref()));
     }
+    let identity = actors::identity_of(context.config.runtime.uids, 0).unwrap_or_default();
+    let walls = process::walls_in_force(&process::walls::probe_this_host(identity));
+    findings
+        .extend(walls.into_iter().map(|line| limits::finding(line.what.to_owned(), line.how.as_str(), &line.detail)));
     let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
     context.output.show(&json!({ "ok": is_well, "findings": findings }), || {
         let row = |finding: &Finding| {

@@ -6,7 +6,9 @@ use super::{
     ConfigError, Source,
     source::{read, read_between},
 };
-use crate::domain::{limits::Limits, ports::PortRange, restart::RestartPolicy};
+use crate::domain::{
+    limits::Limits, network::PrivateTargets, ports::PortRange, restart::RestartPolicy, uids::UidRange, walls::Allowance,
+};
 
 /// Settings of instances and their processes.
 #[derive(Clone, Debug)]
@@ -35,6 +37,11 @@ pub struct RuntimeConfig {
     pub log_keep: usize,
     /// `sample_seconds`: between two samples of what instances use. Default 10.
     pub sample_interval: Duration,
+    /// `uids`: user ids of instances, one per person, when Berth is root. Default `1900000000-1900065535`.
+    pub uids: UidRange,
+    /// `allow_missing_walls`: walls that instances may run without where the host has not got them, by
+    /// name, or `all`. Default none: an instance whose walls cannot all be built does not start.
+    pub allow_missing_walls: Allowance,
     /// `session_idle_seconds`: a client session without a request for this long ends. Default a day.
     pub session_idle: Duration,
     /// `ask_patience_seconds`: how long a call of a child waits for input of its client. Default 600.
@@ -57,6 +64,9 @@ pub struct RuntimeConfig {
     pub connection_keep: Duration,
     /// `spares`: connections that session mode keeps started in advance; 0: none. Default 1.
     pub spares: u32,
+    /// `allow_private_targets`: what allow-lists may reach although it is not on the public internet:
+    /// `host:port` pairs and networks, comma-separated. Default none.
+    pub private_targets: PrivateTargets,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -81,6 +91,8 @@ impl RuntimeConfig {
             log_max_age: Duration::from_secs(86_400 * read_between(source, "log_max_age_days", 30, 1, 36_500)?),
             log_keep: size("log_keep", 5, 0, 1000)?,
             sample_interval: seconds("sample_seconds", 10, 3600)?,
+            uids: read(source, "uids", UidRange::DEFAULT)?,
+            allow_missing_walls: read(source, "allow_missing_walls", Allowance::default())?,
             session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
             ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
             max_parked: size("max_parked", 64, 1, 10_000)?,
@@ -91,6 +103,7 @@ impl RuntimeConfig {
             max_connections: size("max_connections", 8, 1, 100_000)?,
             connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
             spares: read(source, "spares", 1)?,
+            private_targets: read(source, "allow_private_targets", PrivateTargets::default())?,
             restart: RestartPolicy::default(),
         })
     }

@@ -1,6 +1,6 @@
 //! What an instance is: its record, its process mode, its public view.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::{
     limits::Limits,
     names::ServiceName,
     time::Timestamp,
+    walls::WallReport,
 };
 
 /// How processes serve an instance.
@@ -201,6 +202,8 @@ pub struct Status {
     pub debug_until: Option<Timestamp>,
     /// Why the last health check failed, if it did.
     pub check_error: Option<String>,
+    /// The walls of its process, as they were built; none while there is no process of its own.
+    pub walls: Arc<[WallReport]>,
 }
 
 impl Status {
@@ -221,6 +224,7 @@ impl Status {
             failed_wakes: 0,
             debug_until: instance.debug_until,
             check_error: None,
+            walls: Arc::from([]),
         }
     }
 }

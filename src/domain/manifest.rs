@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::{debug::DebugSpec, validate::ManifestError};
-use super::{instance::Mode, limits::Limits, names::ServiceName};
+use super::{instance::Mode, limits::Limits, names::ServiceName, walls::Level};
 
 /// How to run one kind of MCP server, and what it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct Manifest {
     /// Connections that session mode keeps started in advance; 0: none. The setting's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spares: Option<u32>,
+    /// How closely its processes are confined. Default `standard`.
+    #[serde(default)]
+    pub sandbox: Level,
 }
 
 fn default_modes() -> Vec<Mode> {
@@ -291,17 +294,17 @@ const fn one() -> u16 {
     1
 }
 
-/// What a server may reach. Recorded here; enforced by the sandbox where one is in force.
+/// What a server may reach. The sandbox holds it to that, except for [`Network::Open`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// Nothing.
+    /// Nothing. An HTTP server still has the loopback interface of its own that it is reached by.
     None,
-    /// This host only.
+    /// A loopback interface of its own: what it starts itself, and nothing of this host.
     Loopback,
-    /// These `host:port` pairs only.
+    /// These `host:port` pairs only, over TCP and by their names ([`crate::domain::network::Endpoint`]).
     AllowList(Vec<String>),
-    /// Anything.
+    /// Anything that this host reaches, this host included.
     #[default]
     Open,
 }

@@ -7,6 +7,7 @@
 //! Owner of state: none but the keep-alive connections of each thread's [`awc::Client`].
 
 mod client;
+mod door;
 mod events;
 mod passthrough;
 mod session_era;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use self::events::Messages;
 pub use self::{
     client::install_crypto_provider,
+    door::{Dial, Via},
     passthrough::{PassRequest, Relay, pass},
     session_era::SessionHttp,
     stateless::StatelessHttp,
@@ -61,6 +63,28 @@ pub struct HttpTarget {
     pub path: String,
     /// Headers that every request carries, such as the instance's credential.
     pub headers: Vec<(String, Secret)>,
+    /// How its connections are made, where nobody can dial it. [`HttpTarget::origin`] is then what it
+    /// believes to be.
+    pub via: Option<Via>,
+}
+
+impl HttpTarget {
+    /// What stands for its origin in the requests of this process.
+    fn dialled(&self) -> &str {
+        self.via.as_ref().map_or(&self.origin, Via::origin)
+    }
+
+    /// `request` with the headers that every one carries.
+    fn dress(&self, mut request: ClientRequest) -> ClientRequest {
+        if self.via.is_some() {
+            let host = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, host)| host);
+            request = request.insert_header((header::HOST, host));
+        }
+        for (name, value) in &self.headers {
+            request = request.insert_header((name.as_str(), value.expose()));
+        }
+        request
+    }
 }
 
 /// A child's address and the bounds of talking to it.
@@ -92,7 +116,7 @@ impl HttpChild {
     /// A child at `target`; nothing is sent yet. `max_answer_bytes` bounds each message of its.
     #[must_use]
     pub fn new(target: HttpTarget, call_timeout: Duration, max_answer_bytes: usize) -> Arc<Self> {
-        let url = format!("{}{}", target.origin, target.path);
+        let url = format!("{}{}", target.dialled(), target.path);
         Arc::new(Self { target, url, call_timeout, max_answer_bytes, in_flight: Arc::default() })
     }
 
@@ -108,10 +132,7 @@ impl HttpChild {
         if *method == Method::POST {
             request = request.insert_header((header::CONTENT_TYPE, "application/json"));
         }
-        for (name, value) in &self.target.headers {
-            request = request.insert_header((name.as_str(), value.expose()));
-        }
-        request
+        self.target.dress(request)
     }
 
     /// When a call that begins now must be over.

@@ -1,11 +1,15 @@
 //! The directories of one instance: made for its owner alone, removed without following a link.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder},
     io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::CWD;
+
+use super::removal;
 
 /// The directories that an instance has to itself. Mode 0700, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,22 +63,17 @@ impl InstanceDirs {
 fn private(path: &Path) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(named)?;
-    if !fs::symlink_metadata(path).map_err(named)?.is_dir() {
-        return Err(named(io::Error::new(io::ErrorKind::NotADirectory, "is a link, not a directory; remove it")));
-    }
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(named)
+    let directory = match fs::File::from(removal::pin(CWD, path).map_err(|error| named(error.into()))?) {
+        directory if directory.metadata().map_err(named)?.is_dir() => directory,
+        _ => {
+            return Err(named(io::Error::new(io::ErrorKind::NotADirectory, "is a link, not a directory; remove it")));
+        }
+    };
+    removal::open_up(directory).map_err(named)
 }
 
 fn remove_tree(path: &Path) -> io::Result<()> {
-    let removed = match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // The program may have closed a directory to itself, and so to us.
-            open_up(path);
-            fs::remove_dir_all(path)
-        }
-        removed => removed,
-    };
-    match removed {
+    match removal::remove_tree(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(io::Error::new(error.kind(), format!("cannot remove {}: {error}", path.display())))
         }
@@ -82,17 +81,10 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
-fn open_up(path: &Path) {
-    let mut directories = vec![path.to_path_buf()];
-    while let Some(directory) = directories.pop() {
-        let _ = fs::set_permissions(&directory, Permissions::from_mode(0o700));
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        directories.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
     use super::*;
 
     #[test]

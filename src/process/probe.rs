@@ -4,6 +4,7 @@ use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 use serde::Serialize;
 
 use super::{Cgroups, table, wire::DEFAULT_OPEN_FILES};
+use crate::domain::walls::{State, WallReport};
 
 /// By what a limit or a guarantee holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +16,8 @@ pub enum How {
     ByRlimit,
     /// Looked at every few seconds; three samples over the limit end the instance.
     BySampling,
+    /// The kernel refuses: a wall around the process.
+    ByWall,
     /// Not here.
     NotAvailable,
 }
@@ -27,6 +30,7 @@ impl How {
             Self::ByCgroup => "by cgroup",
             Self::ByRlimit => "by rlimit",
             Self::BySampling => "by sampling",
+            Self::ByWall => "by wall",
             Self::NotAvailable => "not available",
         }
     }
@@ -35,12 +39,24 @@ impl How {
 /// One line of what is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Enforcement {
-    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `log`, `core_dumps` or `whole_tree_stop`.
+    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `log`, `core_dumps`, `whole_tree_stop`, or a wall.
     pub what: &'static str,
     /// By what it holds.
     pub how: How,
     /// One sentence for a person.
     pub detail: String,
+}
+
+/// The walls of a probe as lines of what is in force; those that this Berth never asks for left out.
+#[must_use]
+pub fn walls_in_force(probed: &[WallReport]) -> Vec<Enforcement> {
+    let asked = probed.iter().filter(|report| report.state != State::NotAsked);
+    let line = |report: &WallReport| Enforcement {
+        what: report.name.as_str(),
+        how: if report.state == State::Stands { How::ByWall } else { How::NotAvailable },
+        detail: report.detail.clone(),
+    };
+    asked.map(line).collect()
 }
 
 /// What is in force on this machine with `cgroups`, in the order of display. Cheap; call it once at start.

@@ -5,13 +5,8 @@
 //! or any child.
 
 use std::{
-    borrow::Cow,
-    io::{self, IoSlice},
-    mem::MaybeUninit,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream as StdUnixStream,
-    },
+    io,
+    os::fd::OwnedFd,
     path::PathBuf,
     process::{Child as StdChild, Command, ExitStatus},
     sync::{Arc, mpsc},
@@ -19,31 +14,22 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use rustix::{
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
-    process::{Pid, PidfdFlags, Signal, pidfd_open},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
-    net::{UnixStream, unix::pipe},
-    sync::oneshot,
-    time::timeout,
-};
-use zeroize::Zeroizing;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use tokio::{io::unix::AsyncFd, sync::oneshot, time::timeout};
 
 use super::{
-    Child, LaunchSpec, Launcher, ProcessTree, SpawnError,
-    cgroup::{Cgroups, Room},
+    Child, Door, Guard, LaunchSpec, Launcher, ProcessTree, SpawnError,
+    cgroup::{self, Cgroups},
+    door,
+    handshake::{Ends, Letter, Theirs, hand_over},
     reaper::{self, Leader},
-    wire::{DEFAULT_OPEN_FILES, MAX_SPEC, READY, WireSpec},
+    walls::Policy,
+    wire::Built,
 };
-use crate::domain::crash::ExitReason;
+use crate::domain::{crash::ExitReason, walls::Wall};
 
 /// How long the launch stage may take; it takes milliseconds.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What a broken stage says is cut to this.
-const MAX_STAGE_TEXT: u64 = 4096;
 
 /// Starts real processes through the launch stage.
 #[derive(Debug)]
@@ -51,6 +37,8 @@ pub struct ProcessLauncher {
     exe: PathBuf,
     forks: mpsc::Sender<Fork>,
     cgroups: Arc<Cgroups>,
+    policy: Policy,
+    guard: Arc<Guard>,
 }
 
 #[derive(Debug)]
@@ -75,7 +63,8 @@ impl ProcessLauncher {
         let (forks, requests) = mpsc::channel::<Fork>();
         let serve = move || requests.into_iter().for_each(Fork::serve);
         std::thread::Builder::new().name("berth-launch".to_owned()).spawn(serve).map_err(SpawnError::Fork)?;
-        Ok(Self { exe, forks, cgroups: Arc::new(Cgroups::none()) })
+        let cgroups = Arc::new(Cgroups::none());
+        Ok(Self { exe, forks, cgroups, policy: Policy::default(), guard: Arc::default() })
     }
 
     /// A launcher whose stage is the running binary: the very file, even if another has taken its path.
@@ -86,23 +75,51 @@ impl ProcessLauncher {
         Self::new(PathBuf::from("/proc/self/exe"))
     }
 
-    /// The same with control groups for what is launched, where the machine grants them.
+    /// The same launcher with control groups for what is launched, where the machine grants them.
     #[must_use]
     pub fn with_cgroups(self, cgroups: Arc<Cgroups>) -> Self {
         Self { cgroups, ..self }
     }
 
     /// Makes the control groups, off the runtime: the kernel may take its time.
-    async fn room(&self, spec: &LaunchSpec) -> Result<Option<Arc<Room>>, SpawnError> {
+    async fn group(&self, spec: &LaunchSpec) -> Result<Option<Arc<cgroup::Room>>, SpawnError> {
         let Some(limits) = spec.cgroup else { return Ok(None) };
         let (cgroups, marker) = (Arc::clone(&self.cgroups), spec.marker.clone());
         let made = tokio::task::spawn_blocking(move || cgroups.room(&marker, &limits)).await;
         made.map_err(|error| SpawnError::Fork(io::Error::other(error)))?.map_err(SpawnError::Group)
     }
 
+    /// The same launcher, which goes without the walls that `policy` says.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The same launcher, whose programs reach outside what `guard` lets pass, and their allow-lists name.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { guard: Arc::new(guard), ..self }
+    }
+
     async fn start(&self, spec: LaunchSpec) -> Result<Child, SpawnError> {
-        let room = self.room(&spec).await?;
-        let json = encode(&spec, room.as_ref().map(|room| room.doors()).unwrap_or_default())?;
+        let mut without = self.policy.known_missing(&spec.room);
+        loop {
+            match self.attempt(&spec, &without).await {
+                Err(SpawnError::MissingWall { wall, why })
+                    if self.policy.allows(wall) && !without.iter().any(|built| built.wall == wall) =>
+                {
+                    without.push(Built { wall, detail: why });
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// One try, without the walls in `without`.
+    async fn attempt(&self, spec: &LaunchSpec, without: &[Built]) -> Result<Child, SpawnError> {
+        let group = self.group(spec).await?;
+        let letter = Letter::new(spec, without, group.as_ref().map(|group| group.doors()).unwrap_or_default())?;
+        let (door, theirs_of_door) = door_of(spec, without)?.unzip();
         let (ours, theirs) = Ends::new().map_err(SpawnError::Pipes)?;
         let mut command = Command::new(&self.exe);
         command.arg("launch").env_clear().envs(spec.marker.env(&spec.name));
@@ -111,19 +128,28 @@ impl ProcessLauncher {
 
         let Forked { child, leader } = self.fork(command).await.map_err(SpawnError::Fork)?;
         let pid = leader.pid();
-        let tree = ProcessTree::new(Arc::clone(&leader), spec.marker, room);
+        let tree = ProcessTree::new(Arc::clone(&leader), spec.marker.clone(), group);
         let exit = self.watch(child, Arc::clone(&leader)).map_err(SpawnError::Pipes)?;
         let Ends { control, stdin: program_stdin, stdout, stderr } = ours;
-        let child = Child { pid, stdin: program_stdin, stdout, stderr, exit, tree };
-        let hand_over = hand_over(control, stdin.into(), &json);
+        let mut child = Child { pid, stdin: program_stdin, stdout, stderr, exit, tree, walls: Vec::new(), door: None };
+        let hand_over = hand_over(control, (stdin.into(), theirs_of_door), &letter);
         let handed = match timeout(STAGE_TIMEOUT, hand_over).await {
             Ok(handed) => handed,
             Err(_) => Err(SpawnError::TimedOut(STAGE_TIMEOUT.as_secs())),
         };
         match handed {
-            Ok(()) => Ok(child),
+            Ok(built) => {
+                child.walls = super::walls::report(&built, without);
+                child.door = door.map(|door| self.open(door, spec)).transpose()?;
+                Ok(child)
+            }
             Err(error) => Err(give_up(child, &leader, error).await),
         }
+    }
+
+    fn open(&self, door: OwnedFd, spec: &LaunchSpec) -> Result<Door, SpawnError> {
+        let endpoints = spec.room.fence()?.map(|fence| fence.endpoints).unwrap_or_default();
+        Door::open(door, endpoints, Arc::clone(&self.guard)).map_err(SpawnError::Pipes)
     }
 
     async fn fork(&self, command: Command) -> io::Result<Forked> {
@@ -146,6 +172,16 @@ impl ProcessLauncher {
             let _ = sender.send(reason);
         });
         Ok(exit)
+    }
+}
+
+/// Both ends of the door that the program of `spec` needs in its own network.
+fn door_of(spec: &LaunchSpec, without: &[Built]) -> Result<Option<(OwnedFd, OwnedFd)>, SpawnError> {
+    let is_fenced =
+        spec.room.asked().any(|wall| wall == Wall::Network) && without.iter().all(|built| built.wall != Wall::Network);
+    match spec.room.fence()? {
+        Some(fence) if is_fenced && fence.needs_door() => door::pair().map(Some).map_err(SpawnError::Pipes),
+        _ => Ok(None),
     }
 }
 
@@ -209,74 +245,6 @@ fn reason(status: ExitStatus) -> ExitReason {
     }
 }
 
-/// Our ends of what connects us with the child.
-struct Ends {
-    control: UnixStream,
-    stdin: pipe::Sender,
-    stdout: pipe::Receiver,
-    stderr: pipe::Receiver,
-}
-
-/// The child's ends; blocking, as programs expect.
-struct Theirs {
-    control: StdUnixStream,
-    stdin: io::PipeReader,
-    stdout: io::PipeWriter,
-    stderr: io::PipeWriter,
-}
-
-impl Ends {
-    fn new() -> io::Result<(Self, Theirs)> {
-        let (control, their_control) = StdUnixStream::pair()?;
-        control.set_nonblocking(true)?;
-        let (their_stdin, stdin) = io::pipe()?;
-        let (stdout, their_stdout) = io::pipe()?;
-        let (stderr, their_stderr) = io::pipe()?;
-        let ours = Self {
-            control: UnixStream::from_std(control)?,
-            stdin: pipe::Sender::from_owned_fd(stdin.into())?,
-            stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
-            stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
-        };
-        let theirs = Theirs { control: their_control, stdin: their_stdin, stdout: their_stdout, stderr: their_stderr };
-        Ok((ours, theirs))
-    }
-}
-
-/// Gives the stage the spec and waits until it has become the program.
-async fn hand_over(mut control: UnixStream, stdin: OwnedFd, json: &[u8]) -> Result<(), SpawnError> {
-    // A stage that fails early closes its end: its own words then say more than the broken pipe.
-    let sent = async {
-        send_stdin(&control, stdin, json.len())?;
-        control.write_all(json).await
-    };
-    let sent = sent.await;
-    let mut answer = Vec::new();
-    let heard = (&mut control).take(MAX_STAGE_TEXT).read_to_end(&mut answer).await;
-    match (answer.strip_prefix(&[READY]), sent, heard) {
-        (Some([]), ..) => Ok(()),
-        (Some(text), ..) => Err(SpawnError::Stage(String::from_utf8_lossy(text).trim_end().to_owned())),
-        (None, ..) if !answer.is_empty() => {
-            Err(SpawnError::Stage(String::from_utf8_lossy(&answer).trim_end().to_owned()))
-        }
-        (None, Err(error), _) | (None, Ok(()), Err(error)) => Err(SpawnError::Handshake(error)),
-        (None, Ok(()), Ok(_)) => Err(SpawnError::Handshake(io::ErrorKind::UnexpectedEof.into())),
-    }
-}
-
-fn send_stdin(control: &UnixStream, stdin: OwnedFd, length: usize) -> io::Result<()> {
-    let length = u32::try_from(length).map_err(io::Error::other)?.to_be_bytes();
-    let descriptors = [stdin.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    // Four bytes into an empty socket: never blocks, never partial.
-    sendmsg(control, &[IoSlice::new(&length)], &mut ancillary, SendFlags::NOSIGNAL)?;
-    // The child must be the only reader of its standard input, or nobody would see it close.
-    drop(stdin);
-    Ok(())
-}
-
 /// Ends a stage that did not become a program; a stage that broke off may have said why on standard error.
 async fn give_up(child: Child, leader: &Leader, error: SpawnError) -> SpawnError {
     let Child { stderr, exit, tree, .. } = child;
@@ -296,46 +264,4 @@ async fn give_up(child: Child, leader: &Leader, error: SpawnError) -> SpawnError
         }
         _ => SpawnError::Handshake(source),
     }
-}
-
-/// The spec as JSON, after the checks that the kernel would make less legibly.
-fn encode(spec: &LaunchSpec, cgroups: Vec<String>) -> Result<Zeroizing<Vec<u8>>, SpawnError> {
-    let reject = |what: String| Err(SpawnError::Spec(what));
-    let (Some(program), Some(cwd)) = (spec.program.to_str(), spec.cwd.to_str()) else {
-        return reject("the program and the working directory must be UTF-8".to_owned());
-    };
-    if !spec.cwd.is_absolute() {
-        return reject(format!("the working directory {cwd} must be absolute"));
-    }
-    let marks = spec.marker.env(&spec.name);
-    let marks = marks.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(value.as_str())));
-    let env = spec.env.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value.expose())));
-    // The marks come last and win: a child cannot be configured to hide.
-    let env: Vec<_> = env.chain(marks).collect();
-    if let Some((name, _)) = env.iter().find(|(name, _)| name.is_empty() || name.contains(['=', '\0'])) {
-        return reject(format!("the environment variable {name:?} has no valid name"));
-    }
-    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
-        return reject(format!("the environment variable {name} holds a NUL byte"));
-    }
-    if spec.args.iter().any(|arg| arg.contains('\0')) || program.contains('\0') || cwd.contains('\0') {
-        return reject("the program, its arguments and its directory must not hold a NUL byte".to_owned());
-    }
-    // Room for everything at once, so that no copy of a secret is left behind by growing.
-    let room = env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() * 6 + 4096;
-    let wire = WireSpec {
-        parent: std::process::id(),
-        cgroups,
-        program: Cow::Borrowed(program),
-        args: Cow::Borrowed(&spec.args),
-        env,
-        cwd: Cow::Borrowed(cwd),
-        open_files: spec.open_files.unwrap_or(DEFAULT_OPEN_FILES),
-    };
-    let mut json = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *json, &wire).map_err(|error| SpawnError::Spec(error.to_string()))?;
-    if json.len() > MAX_SPEC as usize {
-        return reject("arguments and environment together are too long".to_owned());
-    }
-    Ok(json)
 }

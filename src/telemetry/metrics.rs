@@ -40,6 +40,16 @@ pub struct Metrics {
     /// Those that a request woke and that answered.
     pub wakes: AtomicU64,
     wake_sum_us: AtomicU64,
+    /// Connections that instances made to the outside through their allow-lists.
+    pub outside_connections: AtomicU64,
+    /// Those that were refused: not a public address, or too many at a time.
+    pub outside_refused: AtomicU64,
+    /// Those that could not be made.
+    pub outside_failed: AtomicU64,
+    /// Bytes that instances sent on them.
+    pub outside_sent: AtomicU64,
+    /// Bytes that instances received on them.
+    pub outside_received: AtomicU64,
     durations: [AtomicU64; BUCKETS.len()],
     duration_sum_us: AtomicU64,
 }
@@ -97,6 +107,11 @@ impl Metrics {
             ("restarts", "Restarts after a failure", &self.restarts),
             ("sleeps", "Instances and connections put to sleep", &self.sleeps),
             ("orphans", "Processes that outlived their instance and were ended", &self.orphans),
+            ("outside_connections", "Connections of instances through their allow-lists", &self.outside_connections),
+            ("outside_refused", "Connections to the outside that were refused", &self.outside_refused),
+            ("outside_failed", "Connections to the outside that could not be made", &self.outside_failed),
+            ("outside_sent_bytes", "Bytes that instances sent to the outside", &self.outside_sent),
+            ("outside_received_bytes", "Bytes that instances received from the outside", &self.outside_received),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, ConstCounter::new(counter.load(Relaxed)));

@@ -16,6 +16,7 @@
 
 mod http;
 mod listing;
+mod network;
 mod options;
 mod server;
 mod sink;

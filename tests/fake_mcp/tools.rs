@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    myself,
+    myself, network,
     server::{Server, lock},
     sink::Sink,
     wire,
@@ -23,6 +23,7 @@ use crate::{
 
 /// Name, arguments with their types, description.
 pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 36] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -62,6 +63,9 @@ pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
     ),
     ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
+    ("connect", "host:string port:integer text:string", "Connects, sends the text, answers with what comes back."),
+    ("bind", "port:integer", "Listens on that port of the loopback interface for a moment."),
+    ("datagram", "host:string port:integer text:string", "Sends the text in a datagram."),
 ];
 
 /// Numbers, escapes and an order of members that nobody would choose.
@@ -78,6 +82,8 @@ struct Arguments {
     path: Option<String>,
     method: Option<String>,
     level: Option<String>,
+    host: Option<String>,
+    port: u16,
     params: Option<Box<RawValue>>,
     bytes: usize,
     ms: u64,
@@ -250,6 +256,8 @@ fn slow(server: &Server, name: &str, call: Call) {
             "the signal had no effect".to_owned()
         }
         "flood_stderr" => flood(arguments.bytes),
+        "bind" => network::bind(arguments.port),
+        "connect" | "datagram" => reach(name, arguments),
         "endless" => endless(&call.sink),
         "garbage" => {
             call.sink.note(b"this line is not JSON {".to_vec());
@@ -319,6 +327,12 @@ fn slow(server: &Server, name: &str, call: Call) {
     let mut out = Vec::new();
     wire::text(&mut out, &call.id, &text);
     call.sink.answer(out);
+}
+
+fn reach(name: &str, arguments: &Arguments) -> String {
+    let reach = if name == "connect" { network::connect } else { network::datagram };
+    let text = arguments.text.as_deref().unwrap_or_default();
+    reach(arguments.host.as_deref().unwrap_or("127.0.0.1"), arguments.port, text)
 }
 
 /// Lines that no client can make sense of.

@@ -4,6 +4,7 @@ mod launching;
 mod logging;
 mod measuring;
 mod stopping;
+mod walls;
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ use berth::{
         ids::{Generation, InstanceId},
         secret::Secret,
     },
-    process::{Child, LaunchSpec, Launcher, Marker, ProcessLauncher, SpawnError},
+    process::{Child, LaunchSpec, Launcher, Marker, ProcessLauncher, Room, SpawnError},
 };
 use tokio::{io::AsyncReadExt, time::timeout};
 
@@ -43,6 +44,8 @@ fn spec(program: &str, args: &[&str]) -> LaunchSpec {
         open_files: None,
         cgroup: None,
         marker: marker(),
+        room: Room::bare(),
+        cgroup: None,
     }
 }
 

@@ -5,5 +5,6 @@ mod crashes;
 mod host;
 mod leftovers;
 mod lifecycle;
+mod network;
 mod sleeping;
 mod survival;

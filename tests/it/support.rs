@@ -14,6 +14,7 @@ pub(crate) mod user;
 use std::{
     fs::{self, File},
     io::Write,
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -93,9 +94,19 @@ pub(crate) struct Builder {
     services: Vec<Service>,
     env: Vec<(String, String)>,
     schema: Option<Schema>,
+    ordinary: bool,
 }
 
+/// Nobody in particular; not root.
+const ORDINARY: u32 = 40_001;
+
 impl Builder {
+    /// Runs Berth as an ordinary user, also where the tests are root.
+    pub(crate) fn as_ordinary_user(mut self) -> Self {
+        self.ordinary = rustix::process::geteuid().is_root();
+        self
+    }
+
     /// A setting by its environment name.
     pub(crate) fn env(mut self, name: &str, value: impl Into<Setting>) -> Self {
         self.env.push((name.to_owned(), value.into().0));
@@ -137,9 +148,13 @@ impl Builder {
             env.push(("BERTH_DATABASE_URL".to_owned(), schema.url.clone()));
         }
         env.extend(self.env);
+        if self.ordinary {
+            chown(root.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+        }
         let mut app = TestApp {
             root,
             env,
+            ordinary: self.ordinary,
             ports,
             server: None,
             url: String::new(),
@@ -155,6 +170,7 @@ impl Builder {
 pub(crate) struct TestApp {
     root: TempDir,
     env: Vec<(String, String)>,
+    ordinary: bool,
     ports: PortSlot,
     server: Option<Child>,
     /// Base URL, without a slash at the end.
@@ -211,7 +227,12 @@ impl TestApp {
 
     /// `berth …` with this data directory.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+        let berth = env!("CARGO_BIN_EXE_berth");
+        let mut command = Command::new(if self.ordinary { "setpriv" } else { berth });
+        if self.ordinary {
+            let (user, group) = (format!("--reuid={ORDINARY}"), format!("--regid={ORDINARY}"));
+            command.args([user.as_str(), &group, "--clear-groups", berth]);
+        }
         command.args(args).current_dir(self.root.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("BERTH_DATA_DIR", self.data()).env("BERTH_SERVICES_DIR", self.root.path().join("services"));

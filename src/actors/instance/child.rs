@@ -6,8 +6,9 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     actors::ports::PortLease,
+    domain::walls::WallReport,
     mcp::stdio::Pipe,
-    process::{ProcessTree, StderrTail, logs::LogFile},
+    process::{Door, ProcessTree, StderrTail, logs::LogFile},
 };
 
 /// Everything that ends with the process. Dropping it kills the process tree and frees the port.
@@ -24,6 +25,10 @@ pub(in crate::actors) struct Running {
     /// The standard input of a child that does not speak there; many servers end when it closes.
     pub(super) stdin: Option<tokio::net::unix::pipe::Sender>,
     pub(super) port: Option<PortLease>,
+    /// The walls around it.
+    pub(super) walls: Arc<[WallReport]>,
+    /// The way into its own network and out of it, where it has one.
+    pub(super) door: Option<Door>,
     pub(super) tasks: Vec<JoinHandle<()>>,
 }
 
@@ -59,6 +64,7 @@ impl Running {
             log::info!("process {} had to be killed", self.pid);
         }
         self.fail_callers("the instance was stopped");
+        self.door = None;
         for task in self.tasks.drain(..) {
             task.abort();
         }

@@ -1,7 +1,7 @@
 //! What the tasks of an instance report. Reports of an earlier start are dropped, and with them
 //! whatever they carry: a process that came too late is killed by that.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{AsyncContext, Context, Handler};
 
@@ -63,12 +63,14 @@ impl InstanceActor {
         self.fingerprint = Some(fingerprint);
         self.instance.port = port.or(self.instance.port);
         let pid = running.as_ref().map(|running| running.pid);
+        let walls = running.as_ref().map(|running| Arc::clone(&running.walls));
         self.running = running;
         self.begin_counting();
         self.advance(Event::Spawned);
         self.publish(|status| {
             status.pid = pid;
             status.port = port;
+            status.walls = walls.unwrap_or_default();
         });
     }
 

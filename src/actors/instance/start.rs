@@ -14,6 +14,7 @@ use super::{
     conversation::{Opening, Speaks},
     home::Home,
     housekeeping::open_log,
+    network,
 };
 use crate::{
     actors::{
@@ -23,6 +24,7 @@ use crate::{
         eras::Version,
         messages::{Happened, What},
         ports::PortLease,
+        rooms,
     },
     catalog::{Program, Service},
     db::credentials,
@@ -40,7 +42,7 @@ use crate::{
         stdio::{Pipe, StdioLimits},
         upstream::Upstream,
     },
-    process::{Child, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
+    process::{Child, Door, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
     vault::Vault,
 };
 
@@ -147,7 +149,7 @@ impl StartJob {
         let values = Values::new(&self.instance, service, &self.home, None, inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
-        let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
+        let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service), via: None });
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
         let opened = self.opening(timeout).knock(&upstream, timeout).await;
@@ -167,8 +169,9 @@ impl StartJob {
             Transport::Http => Some(self.lease_port()?),
         };
         let Inputs { own_env, credential } = inputs;
-        let values = Values::new(&self.instance, service, &self.home, port.as_ref().map(PortLease::port), credential);
-        let spec = self.spec(service, program, &values, &own_env);
+        let number = port.as_ref().map(PortLease::port);
+        let values = Values::new(&self.instance, service, &self.home, number, credential);
+        let spec = self.spec(service, program, &values, &own_env, number)?;
         let timeout = service.manifest.health.start_timeout();
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.
@@ -224,9 +227,13 @@ impl StartJob {
         program: &Program,
         values: &Values,
         own_env: &BTreeMap<String, String>,
-    ) -> LaunchSpec {
-        let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
-        LaunchSpec {
+        port: Option<u16>,
+    ) -> Result<LaunchSpec, ExitReason> {
+        let config = &self.runtime.config;
+        let limits = config.limits(self.instance.limits, service.manifest.limits);
+        let whose = (&self.runtime.paths, config.uids);
+        let room = rooms::room_of(&self.instance, service, program, &self.dirs, (port, limits), whose);
+        Ok(LaunchSpec {
             name: self.home.name.clone(),
             program: program.program.clone(),
             args: values.arguments(service, program),
@@ -234,8 +241,9 @@ impl StartJob {
             cwd: self.dirs.work.clone(),
             open_files: limits.open_files,
             cgroup: Some(limits),
+            room: room.map_err(failed)?,
             marker: Marker { host: self.runtime.host.clone(), instance: self.home.mark, generation: self.generation },
-        }
+        })
     }
 
     /// Starts the tasks that live with the child.
@@ -247,7 +255,7 @@ impl StartJob {
         values: &Values,
         (version, era): (Version, Era),
     ) -> (Running, Speaks) {
-        let Child { pid, stdin, stdout, stderr, exit, tree } = child;
+        let Child { pid, stdin, stdout, stderr, exit, tree, walls, mut door } = child;
         let tree = Arc::new(tree);
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
@@ -278,10 +286,15 @@ impl StartJob {
                     origin: format!("http://127.0.0.1:{}", port.port()),
                     path,
                     headers: values.headers(service),
+                    via: door.as_ref().map(|door| network::way_in(door, port.port())),
                 };
                 (Speaks::Http(self.http(target)), Some(stdin), None)
             }
         };
+        if let Some(passages) = door.as_mut().and_then(Door::passages) {
+            let metrics = Arc::clone(&self.runtime.metrics);
+            tasks.push(actix_rt::spawn(network::keep_account(passages, log.clone(), metrics)));
+        }
         let watch = super::watching::Watch {
             exit,
             reading,
@@ -296,7 +309,8 @@ impl StartJob {
             Speaks::Stdio { pipe, .. } => Some(Arc::clone(pipe)),
             Speaks::Http(_) => None,
         };
-        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, tasks }, speaks)
+        let walls = walls.into();
+        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, walls, door, tasks }, speaks)
     }
 
     fn stdio_limits(&self) -> StdioLimits {

@@ -27,7 +27,7 @@ fn of_json(line: &Value) -> Option<Finding> {
     Some(finding(text("what")?.to_owned(), text("how")?, text("detail")?))
 }
 
-fn finding(what: String, how: &str, detail: &str) -> Finding {
+pub(super) fn finding(what: String, how: &str, detail: &str) -> Finding {
     let detail = format!("{how}: {detail}");
     if how == How::NotAvailable.as_str() { Finding::warning(what, detail) } else { Finding::good(what, detail) }
 }

@@ -1,9 +1,15 @@
 //! What types cannot say about a manifest. Every refusal names the field and what would be right.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
-use super::{CredentialKind, Launch, Manifest, Transport};
-use crate::domain::instance::Mode;
+use super::{CredentialKind, Launch, Manifest, Network, Transport};
+use crate::domain::{
+    instance::Mode,
+    network::{Endpoint, EndpointError, MAX_ENDPOINTS},
+    walls::Level,
+};
 
 /// What is wrong with a manifest, beyond its types.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -33,7 +39,17 @@ impl Manifest {
         self.validate_credential()?;
         self.validate_env()?;
         self.validate_config()?;
-        self.validate_health()
+        self.validate_sandbox()?;
+        self.validate_health()?;
+        self.validate_network()
+    }
+
+    fn validate_sandbox(&self) -> Result<(), ManifestError> {
+        if self.sandbox == Level::Strict && self.network == Network::Open {
+            let reason = "must be none, loopback or an allow_list when `sandbox` is strict; open is the default";
+            return Err(ManifestError::new("network", reason));
+        }
+        Ok(())
     }
 
     fn validate_texts(&self) -> Result<(), ManifestError> {
@@ -163,6 +179,28 @@ impl Manifest {
             _ => Ok(()),
         }
     }
+
+    fn validate_network(&self) -> Result<(), ManifestError> {
+        let Network::AllowList(entries) = &self.network else { return Ok(()) };
+        let field = "network.allow_list";
+        if matches!(self.launch, Launch::Remote { .. }) {
+            return Err(ManifestError::new(field, "has no meaning for a server that runs elsewhere"));
+        }
+        if entries.is_empty() || entries.len() > MAX_ENDPOINTS {
+            let reason = format!("must have 1 to {MAX_ENDPOINTS} entries; `network = \"none\"` closes it altogether");
+            return Err(ManifestError::new(field, reason));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!("{field}[{index}]");
+            let endpoint: Endpoint =
+                entry.parse().map_err(|error: EndpointError| ManifestError::new(&at, error.to_string()))?;
+            if !seen.insert(endpoint) {
+                return Err(ManifestError::new(&at, format!("{entry:?} is there twice")));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn relative_path(field: &str, path: &str) -> Result<(), ManifestError> {
@@ -263,6 +301,7 @@ mod tests {
     #[test]
     fn a_minimal_manifest_is_enough() {
         assert_eq!(refusal(&[]), "accepted");
+        assert_eq!(refusal(&[("network", serde_json::json!({"allow_list": ["api.example.com:443"]}))]), "accepted");
     }
 
     #[test]
@@ -290,6 +329,14 @@ mod tests {
             (vec![("health", json!({"retries": 0}))], "`health.retries`"),
             (vec![("health", json!({"endpoint": "/x"}))], "`health.endpoint`"),
             (vec![("modes", json!(["shared"]))], "`shared`"),
+            (vec![("network", json!("closed"))], "unknown variant `closed`"),
+            (vec![("network", json!({"allow_list": []}))], "`network.allow_list`: must have 1 to 64"),
+            (
+                vec![("network", json!({"allow_list": ["*.a.example:443"]}))],
+                "`network.allow_list[0]`: \"*.a.example:443\" has a wildcard",
+            ),
+            (vec![("network", json!({"allow_list": ["a.example:443", "A.example:443"]}))], "`network.allow_list[1]`"),
+            (vec![("network", json!({"allow_list": ["a.example"]}))], "must be host:port"),
             (vec![("config", json!([{"name": "a"}, {"name": "a"}]))], "`config[1].name`"),
         ];
         for (changes, expected) in cases {

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use super::door;
+
 thread_local! {
     static CLIENT: RefCell<Option<(u64, awc::Client)>> = const { RefCell::new(None) };
 }
@@ -19,8 +21,13 @@ const LINGER: Duration = Duration::from_secs(2);
 
 fn build() -> awc::Client {
     // No limit: the permits of each instance bound what is in flight.
-    let connector =
-        awc::Connector::new().limit(0).conn_keep_alive(Duration::from_secs(30)).timeout(Duration::from_secs(5));
+    let connector = awc::Connector::new();
+    let plain = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
+    let connector = connector
+        .connector(door::Connector { plain })
+        .limit(0)
+        .conn_keep_alive(Duration::from_secs(30))
+        .timeout(Duration::from_secs(5));
     awc::Client::builder().connector(connector).no_default_headers().disable_redirects().disable_timeout().finish()
 }
 

@@ -63,14 +63,12 @@ pub struct PassRequest {
 /// When the method is not one, or the child cannot be reached within `timeout`.
 pub async fn pass(target: &HttpTarget, request: PassRequest, timeout: Duration) -> Result<Relay, UpstreamError> {
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unreachable(&error))?;
-    let mut out = client::local().request(method, format!("{}{}", target.origin, request.path));
+    let mut out = client::local().request(method, format!("{}{}", target.dialled(), request.path));
     for (name, value) in request.headers.iter().filter(|(name, _)| passes(name)) {
         out = out.append_header((name.as_str(), value.as_slice()));
     }
-    for (name, value) in &target.headers {
-        out = out.insert_header((name.as_str(), value.expose()));
-    }
-    let response = out.timeout(timeout).send_body(request.body).await.map_err(|error| unreachable(&error))?;
+    let response =
+        target.dress(out).timeout(timeout).send_body(request.body).await.map_err(|error| unreachable(&error))?;
     Ok(relay(response))
 }
 

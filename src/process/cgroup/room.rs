@@ -101,8 +101,8 @@ impl Room {
     }
 
     /// The files that a process writes "0" into to enter.
-    pub(crate) fn doors(&self) -> Vec<String> {
-        self.dirs.iter().map(|dir| dir.door.to_string_lossy().into_owned()).collect()
+    pub(crate) fn doors(&self) -> Vec<PathBuf> {
+        self.dirs.iter().map(|dir| dir.door.clone()).collect()
     }
 
     /// The processes in any of the groups.

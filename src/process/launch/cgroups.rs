@@ -1,13 +1,13 @@
-//! Enters the control groups of the instance: the first thing that the stage does, so that nothing
-//! it or the program does later is outside of them.
+//! Entering the control groups that the parent has made.
 
-use std::{fs::File, io, io::Write};
+use std::{fs, path::PathBuf};
 
-/// Writes "0", which is this process, to each of `groups`: paths of `cgroup.procs` (v2) or `tasks` (v1).
-pub(super) fn enter(groups: &[String]) -> io::Result<()> {
-    for path in groups {
-        let entered = File::options().write(true).open(path).and_then(|mut file| file.write_all(b"0"));
-        entered.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
-    }
-    Ok(())
+use super::failure::{Failure, step};
+
+/// Enters each: `0` written to its `cgroup.procs` means the writer. First of all, so that nothing that
+/// the room costs is counted as Berth's own.
+pub(super) fn enter(files: &[PathBuf]) -> Result<(), Failure> {
+    files.iter().try_for_each(|file| {
+        fs::write(file, "0").map_err(step(format!("cannot enter the control group {}:", file.display())))
+    })
 }

@@ -1,5 +1,7 @@
 //! What is shown of an instance: its record joined with what its actor publishes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
         limits::{Limits, Usage},
         names::ServiceName,
         time::Timestamp,
+        walls::WallReport,
     },
     web::state::AppState,
 };
@@ -47,6 +50,8 @@ pub struct InstanceView {
     /// Only while it is debugged.
     #[serde(skip_serializing_if = "Option::is_none")]
     debug_until: Option<Timestamp>,
+    /// The walls around its process, as they were built.
+    walls: Arc<[WallReport]>,
 }
 
 /// One limit, and by what it holds.
@@ -101,6 +106,7 @@ impl InstanceView {
             last_error: status.last_error,
             progress: status.progress,
             debug_until: status.debug_until.filter(|until| *until > Timestamp::now()),
+            walls: status.walls,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     auth::{Principal, policy::Action},
     catalog::{Origin, Service},
     db::{instances, services, users::Role},
-    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp},
+    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp, walls::Level},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -56,6 +56,10 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
     let manifest = body.into_inner();
+    if !is_admin && manifest.sandbox == Level::Off {
+        let detail = "field `sandbox`: only administrators may add services without walls; say standard or strict";
+        return Err(ApiError::new(ErrorCode::Forbidden, detail));
+    }
     let by = actor(&caller.0);
     let owner_id = by.filter(|_| !is_admin);
     let service = state.catalog.add_runtime(manifest.clone(), owner_id)?;

@@ -1,0 +1,53 @@
+//! The room that an instance's processes run in, from its service, its directories and its owner.
+
+use crate::{
+    catalog::{Program, Service},
+    domain::{instance::Instance, limits::Limits, uids::UidRange, walls::Level},
+    process::{DEFAULT_TMP_BYTES, Identity, InstanceDirs, Room, View, runs_as_root},
+};
+
+use super::paths::Paths;
+
+/// Who the instances of the user with the ordinal `number` run as; `None`: as Berth, which is not root.
+///
+/// # Errors
+/// The range has no id left for that user.
+pub fn identity_of(uids: UidRange, number: u32) -> Result<Option<Identity>, String> {
+    if !runs_as_root() {
+        return Ok(None);
+    }
+    let uid = uids.of(number).ok_or_else(|| format!("no user id is left in {uids} for user {number}; widen `uids`"))?;
+    Ok(Some(Identity { uid, gid: uid }))
+}
+
+/// The room of one start of `instance`.
+///
+/// # Errors
+/// The setting `uids` has no id left for its owner.
+pub(super) fn room_of(
+    instance: &Instance,
+    service: &Service,
+    program: &Program,
+    dirs: &InstanceDirs,
+    (port, limits): (Option<u16>, Limits),
+    (paths, uids): (&Paths, UidRange),
+) -> Result<Room, String> {
+    let manifest = &service.manifest;
+    let identity = if manifest.sandbox == Level::Off { None } else { identity_of(uids, instance.user_number)? };
+    Ok(Room {
+        level: manifest.sandbox,
+        identity,
+        view: View {
+            read_only: program.read_only.clone(),
+            writable: vec![dirs.work.clone(), dirs.home.clone()],
+            // Whatever a folder above shows of it: the database, the master key, logs and other instances.
+            hidden: vec![paths.data().to_path_buf()],
+            tmp: Some(dirs.tmp.clone()),
+            tmp_bytes: DEFAULT_TMP_BYTES,
+        },
+        network: manifest.network.clone(),
+        port,
+        file_bytes: limits.disk_bytes,
+        processes: limits.processes,
+    })
+}

@@ -1,0 +1,127 @@
+//! The guarded dialer: the one way from behind the walls to the outside.
+//!
+//! A name is resolved here, and only an address that is on the public internet, or that the operator
+//! allows, is then dialled: what was checked is what is connected to. The machine's own addresses count
+//! as private, whatever they are.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::domain::network::{Endpoint, PrivateTargets, reserved};
+
+/// For resolving and connecting together.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Dials endpoints of allow-lists.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    allowed: PrivateTargets,
+}
+
+/// Why an endpoint was not reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// It is not on the public internet.
+    #[error("it is {what} ({address}); an operator may allow it by the setting `allow_private_targets`")]
+    Private { address: IpAddr, what: &'static str },
+    #[error("its name cannot be resolved: {0}")]
+    Unresolved(io::Error),
+    #[error("it cannot be reached: {0}")]
+    Unreachable(io::Error),
+    #[error("it did not answer within {} s", PATIENCE.as_secs())]
+    TimedOut,
+}
+
+impl Guard {
+    /// A guard that lets pass what is public, and `allowed`.
+    #[must_use]
+    pub const fn new(allowed: PrivateTargets) -> Self {
+        Self { allowed }
+    }
+
+    pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
+        timeout(PATIENCE, self.dial(endpoint)).await.unwrap_or(Err(Refusal::TimedOut))
+    }
+
+    async fn dial(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
+        let mut refusal = Refusal::Unresolved(io::Error::other("it has no address"));
+        for address in resolve(endpoint).await.map_err(Refusal::Unresolved)? {
+            if let Err(private) = self.check(endpoint, address.ip()) {
+                refusal = private;
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => refusal = Refusal::Unreachable(error),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn check(&self, endpoint: &Endpoint, address: IpAddr) -> Result<(), Refusal> {
+        let what = reserved(address).or_else(|| is_ours(address).then_some("an address of this machine"));
+        match what {
+            Some(what) if !self.allowed.allow(endpoint, address) => Err(Refusal::Private { address, what }),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
+    if endpoint.is_this_machine() {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(loopback.map(|address| SocketAddr::new(address, endpoint.port())).to_vec());
+    }
+    Ok(tokio::net::lookup_host((endpoint.host(), endpoint.port())).await?.collect())
+}
+
+/// Whether `address` belongs to this machine: only then would a datagram to it be sent from it. None is sent.
+fn is_ours(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    };
+    source().is_ok_and(|source: SocketAddr| source.ip() == address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn own_addresses_are_known() {
+        assert!(is_ours(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_ours(Ipv4Addr::new(8, 8, 8, 8).into()));
+    }
+
+    #[tokio::test]
+    async fn what_is_private_needs_to_be_allowed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let name = format!("stand-in.localhost:{port}");
+        let refused = Guard::default().connect(&endpoint(&name)).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Private { .. }), "{refused}");
+        for allowed in [name.as_str(), "127.0.0.0/8"] {
+            Guard::new(allowed.parse().unwrap()).connect(&endpoint(&name)).await.unwrap();
+        }
+        let other: PrivateTargets = format!("other.localhost:{port}").parse().unwrap();
+        assert!(Guard::new(other).connect(&endpoint(&name)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_there_is_not_resolved() {
+        let refused = Guard::default().connect(&endpoint("nothing.invalid:80")).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Unresolved(_)), "{refused}");
+    }
+}
