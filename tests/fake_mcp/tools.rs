@@ -22,8 +22,7 @@ use crate::{
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 35] = [
-pub(crate) const TOOLS: [(&str, &str, &str); 36] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 38] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),

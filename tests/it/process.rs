@@ -45,7 +45,6 @@ fn spec(program: &str, args: &[&str]) -> LaunchSpec {
         cgroup: None,
         marker: marker(),
         room: Room::bare(),
-        cgroup: None,
     }
 }
 
