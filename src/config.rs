@@ -116,6 +116,7 @@ pub const SETTINGS: &[&str] = &[
     "max_parked",
     "default_memory_bytes",
     "default_processes",
+    "cgroups",
     "instance_quota",
     "calls_per_second",
     "login_attempts",
@@ -155,6 +156,7 @@ mod tests {
             ("ports", "9-3", "`ports`"),
             ("stop_grace_seconds", "0", "`stop_grace_seconds`: must be 1 to 600"),
             ("log_format", "xml", "`log_format`"),
+            ("cgroups", "on", "`cgroups`: must be `auto` or `off`"),
             ("public_url", "ftp://x", "`public_url`"),
         ];
         for (key, value, expected) in cases {

@@ -15,3 +15,4 @@ pub mod restart;
 pub mod secret;
 pub mod template;
 pub mod time;
+pub mod usage;

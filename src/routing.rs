@@ -30,6 +30,7 @@ use crate::{
         limits::Usage,
         names::ServiceName,
         time::Timestamp,
+        usage::{Recent, Sampled},
     },
     mcp::{error::Unavailable, session::Sessions, upstream::Upstream},
 };
@@ -62,7 +63,7 @@ pub struct Route {
     status: watch::Receiver<Status>,
     in_flight: Arc<Semaphore>,
     last_used: AtomicI64,
-    usage: Mutex<Option<Usage>>,
+    usage: Mutex<Recent>,
 }
 
 /// What clients have open, of one instance or of many.
@@ -158,12 +159,18 @@ impl Route {
     /// The last sample of what it uses; `None` before the first.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        *self.usage.lock()
+        self.usage.lock().last().map(|sampled| sampled.usage)
+    }
+
+    /// The last samples, oldest first.
+    #[must_use]
+    pub fn recent_usage(&self) -> Vec<Sampled> {
+        self.usage.lock().all()
     }
 
     /// Publishes a sample.
     pub fn set_usage(&self, usage: Usage) {
-        *self.usage.lock() = Some(usage);
+        self.usage.lock().push(Sampled { at: Timestamp::now(), usage });
     }
 
     /// What is true of the instance now.

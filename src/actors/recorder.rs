@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::sessions::{Changes, InstanceJournal, SessionChange};
 use crate::{
-    db::{Connection, Db, OptionalExtension, QueryResult, events, instances},
-    domain::{ids::InstanceId, instance::Status, time::Timestamp},
+    db::{Connection, Db, OptionalExtension, QueryResult, events, instances, usage_hours},
+    domain::{ids::InstanceId, instance::Status, time::Timestamp, usage::UsageHour},
     mcp::session::{Journal, SessionId},
 };
 
@@ -23,6 +23,7 @@ const MAX_EVENTS: usize = 10_000;
 enum Entry {
     State { id: InstanceId, change: Box<instances::StateChange> },
     Event { id: InstanceId, at: Timestamp, kind: &'static str, detail: serde_json::Value },
+    Usage { id: InstanceId, part: UsageHour },
     Session { id: SessionId, change: SessionChange },
     Flush(oneshot::Sender<()>),
 }
@@ -37,6 +38,7 @@ pub struct Recorder {
 struct Batch {
     states: HashMap<InstanceId, instances::StateChange>,
     events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
+    usage: HashMap<(InstanceId, Timestamp), UsageHour>,
     sessions: Changes,
     flushes: Vec<oneshot::Sender<()>>,
 }
@@ -73,6 +75,11 @@ impl Recorder {
     /// Records that something happened to an instance.
     pub(super) fn event(&self, id: InstanceId, kind: &'static str, detail: serde_json::Value) {
         let _ = self.entries.send(Entry::Event { id, at: Timestamp::now(), kind, detail });
+    }
+
+    /// Records what an instance used in a part of an hour.
+    pub(super) fn usage(&self, id: InstanceId, part: UsageHour) {
+        let _ = self.entries.send(Entry::Usage { id, part });
     }
 
     /// Keeps the client sessions of an instance.
@@ -123,6 +130,10 @@ impl Batch {
                 self.events.push((id, at, kind, detail));
             }
             Entry::Event { .. } => {}
+            Entry::Usage { id, part } => {
+                let sum = self.usage.entry((id, part.hour)).or_insert_with(|| UsageHour::of(part.hour));
+                sum.merge(&part);
+            }
             Entry::Session { id, change } => self.sessions.take(id, change),
             Entry::Flush(done) => self.flushes.push(done),
         }
@@ -131,14 +142,17 @@ impl Batch {
     async fn write(&mut self, db: &Db) -> Result<(), crate::db::DbError> {
         let states = self.states.clone();
         let events = self.events.clone();
+        let usage = self.usage.clone();
         let sessions = self.sessions.begin_write();
         db.write(move |conn| {
             write_all(conn, &states, &events)?;
+            write_usage(conn, &usage)?;
             sessions.write(conn)
         })
         .await?;
         self.states.clear();
         self.events.clear();
+        self.usage.clear();
         self.sessions.clear();
         Ok(())
     }
@@ -163,6 +177,16 @@ fn write_all(
         known.insert(*id, exists);
         if exists {
             events::append(conn, *id, *at, kind, detail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same: an instance that is gone needs no history.
+fn write_usage(conn: &mut Connection, parts: &HashMap<(InstanceId, Timestamp), UsageHour>) -> QueryResult<()> {
+    for ((id, _), part) in parts {
+        if instances::by_id(conn, *id).optional()?.is_some() {
+            usage_hours::add(conn, *id, part)?;
         }
     }
     Ok(())

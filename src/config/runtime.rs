@@ -46,8 +46,29 @@ pub struct RuntimeConfig {
     pub default_memory_bytes: u64,
     /// `default_processes`: likewise. Default 256; 0 is no limit.
     pub default_processes: u32,
+    /// `cgroups`: `auto` uses control groups where this machine grants them, `off` never. Default `auto`.
+    pub cgroups: bool,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
+}
+
+/// Whether something is used that may be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    Auto,
+    Off,
+}
+
+impl std::str::FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err("must be `auto` or `off`"),
+        }
+    }
 }
 
 impl RuntimeConfig {
@@ -76,6 +97,7 @@ impl RuntimeConfig {
             default_memory_bytes: read_between(source, "default_memory_bytes", 512 << 20, 0, 1 << 50)?,
             default_processes: u32::try_from(read_between(source, "default_processes", 256, 0, 1 << 20)?)
                 .unwrap_or(u32::MAX),
+            cgroups: read(source, "cgroups", Switch::Auto)? == Switch::Auto,
             restart: RestartPolicy::default(),
         })
     }

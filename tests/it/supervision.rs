@@ -1,6 +1,7 @@
 //! Processes and their ends; what Berth does when things around it fail.
 
 mod crashes;
+mod groups;
 mod host;
 mod leftovers;
 mod lifecycle;

@@ -19,6 +19,8 @@ use crate::{
         crash::ExitReason,
         instance::Instance,
         limits::{ByKernel, Limits, Strikes, Usage, size},
+        time::Timestamp,
+        usage::UsageHour,
     },
     process::{
         Samples, directory_bytes,
@@ -36,6 +38,9 @@ const MAINTAIN: Duration = Duration::from_secs(600);
 /// Samples between two walks over the directories.
 const DISK_EVERY: u32 = 6;
 
+/// Samples between two writes of the hour's sum.
+const WRITE_EVERY: u64 = 30;
+
 /// Logs and samples of one instance.
 pub(super) struct Housekeeping {
     error_path: PathBuf,
@@ -48,6 +53,10 @@ pub(super) struct Housekeeping {
     /// Processes that the kernel had ended for want of memory by the last sample.
     oom_kills: u64,
     sampled_at: Option<Instant>,
+    /// What was used and is not written yet.
+    hour: Option<UsageHour>,
+    /// Requests at the last sample.
+    requests: u64,
     samples: u32,
     disk: (u64, u64),
 }
@@ -71,6 +80,8 @@ impl Housekeeping {
             cpu: None,
             oom_kills: 0,
             sampled_at: None,
+            hour: None,
+            requests: 0,
             samples: 0,
             disk: (0, 0),
         }
@@ -157,11 +168,13 @@ impl InstanceActor {
         let keeping = &mut self.housekeeping;
         let elapsed = keeping.sampled_at.map_or(Duration::ZERO, |at| at.elapsed());
         let Some(sample) = samples.of(&running.tree, running.pid, keeping.cpu, elapsed) else { return };
+        let spent = sample.cpu.saturating_sub(keeping.cpu.unwrap_or_default());
         keeping.cpu = Some(sample.cpu);
         keeping.sampled_at = Some(Instant::now());
         let (disk_bytes, log_bytes) = keeping.disk;
         let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
         self.route.set_usage(usage);
+        self.add_to_hour(&usage, spent);
         if self.housekeeping.samples.is_multiple_of(DISK_EVERY) {
             self.measure(context);
         }
@@ -181,6 +194,23 @@ impl InstanceActor {
         self.housekeeping.strikes = Strikes::default();
         let how = if over.at_once { "more than twice" } else { "three samples in a row" };
         self.fell(context, ExitReason::LimitExceeded { detail: format!("{} ({how})", over.detail) });
+    }
+
+    fn add_to_hour(&mut self, usage: &Usage, spent: Duration) {
+        let now = UsageHour::of(Timestamp::now());
+        if self.housekeeping.hour.is_some_and(|hour| hour.hour != now.hour || hour.samples >= WRITE_EVERY) {
+            self.write_usage();
+        }
+        let requests = self.route.access.requests();
+        let new = requests.saturating_sub(std::mem::replace(&mut self.housekeeping.requests, requests));
+        self.housekeeping.hour.get_or_insert(now).add(usage, spent, new);
+    }
+
+    /// Hands over what was used since the last time.
+    pub(super) fn write_usage(&mut self) {
+        if let Some(part) = self.housekeeping.hour.take() {
+            self.runtime.recorder.usage(self.instance.id, part);
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -91,8 +91,8 @@ impl Base {
     /// As people read it.
     pub(super) const fn kind(&self) -> &'static str {
         match self.version {
-            Version::V1 => "cgroup v1",
-            Version::V2 => "cgroup v2",
+            Version::V1 => "v1",
+            Version::V2 => "v2",
         }
     }
 }

@@ -40,7 +40,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/api/v1/mcps/{id}/clone", "A second instance like this one", "201"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs", "The last lines; ?stream=error or access, &tail=100", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs/stream", "New lines as server-sent events", "200"),
-    (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses, and how its limits are enforced", "200"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses and used, and how its limits are enforced", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200"),
     (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values", "200"),
     (HttpMethod::Post, "/api/v1/credentials", "Store a credential: {service, label?, value}", "201"),
