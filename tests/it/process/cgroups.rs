@@ -86,8 +86,8 @@ async fn a_storm_of_hidden_processes_dies_with_its_group() {
 async fn the_kernel_ends_what_takes_too_much_memory_and_says_so() {
     for ground in Ground::all(|cgroups| cgroups.limits_memory()) {
         let limits = Limits { memory_bytes: Some(32 << 20), ..Limits::default() };
-        // One line without an end: it has to be held.
-        let child = ground.launch("exec tail /dev/zero", limits).await;
+        // One block larger than the limit.
+        let child = ground.launch("exec dd if=/dev/zero of=/dev/null bs=200M count=1", limits).await;
         assert_eq!(child.tree.memory_limit(), Some(32 << 20));
         assert_eq!(child.exit.await.unwrap(), ExitReason::Signal { signal: 9 });
         assert!(child.tree.oom_kills() >= 1);
