@@ -64,7 +64,7 @@ make_root() {
     put "$2" berth
     cp "$(command -v busybox)" "$root/bin/busybox"
     local applet
-    for applet in $(busybox --list); do ln -sf busybox "$root/bin/$applet"; done
+    for applet in $(busybox --list | grep -vx busybox); do ln -sf busybox "$root/bin/$applet"; done
     cat >"$root/init" <<'INIT'
 #!/bin/sh
 mount -t proc proc /proc

@@ -149,7 +149,7 @@ fn take_v2(
 
 /// Lets the children of `dir` have `controller`.
 fn hand_down(dir: &Path, controller: Controller, notes: &mut Vec<String>) -> bool {
-    let enabled = put(dir, "cgroup.subtree_control", format!("+{}", controller.name()));
+    let enabled = put(dir, "cgroup.subtree_control", format_args!("+{}", controller.name()));
     let Err(error) = enabled else { return true };
     if error.source.kind() == std::io::ErrorKind::ResourceBusy {
         notes.push(format!(
