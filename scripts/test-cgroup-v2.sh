@@ -32,7 +32,7 @@ ensure_programs() {
 ensure_kernel() {
     kernel=$(find "$CACHE" -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -n 1)
     [ -z "$kernel" ] || return 0
-    have apt-get && have dpkg || skip "missing: a kernel for the virtual machine (Debian's linux-image-cloud-amd64)"
+    { have apt-get && have dpkg; } || skip "missing: a kernel for the virtual machine (Debian's linux-image-cloud-amd64)"
     mkdir -p "$CACHE"
     local name try
     for try in 1 2 3; do
@@ -100,7 +100,7 @@ binaries=$(cargo build --locked --tests --bins --message-format=json 2>/dev/null
     sed -n 's/.*"name":"\(it\|berth\)".*"executable":"\([^"]*\)".*/\1 \2/p')
 it=$(awk '$1 == "it" { print $2 }' <<<"$binaries" | tail -n 1)
 berth=$ROOT/target/debug/berth
-[ -x "$it" ] && [ -x "$berth" ] || die "the test binary cannot be found; run cargo build --tests"
+{ [ -x "$it" ] && [ -x "$berth" ]; } || die "the test binary cannot be found; run cargo build --tests"
 
 ensure_programs
 ensure_kernel

@@ -17,6 +17,7 @@ fn limited(name: &str, limits: Value) -> Service {
 }
 
 /// Whether the kernel holds `instance` to its limit of `what`.
+#[expect(clippy::print_stderr, reason = "what is not tested must not look tested")]
 fn by_kernel(instance: &Instance, what: &str) -> bool {
     let lines = instance.view["limits_enforced"].as_array().unwrap();
     let line = lines.iter().find(|line| line["what"] == what).unwrap();
