@@ -152,6 +152,13 @@ fi
 if have shellcheck; then step "shellcheck" shell_check; else skip "shellcheck: it is not installed"; fi
 step "Build" cargo build --locked --all-targets
 step "Rust tests" rust_tests
+cgroup_v2_tests() {
+    local status=0
+    scripts/test-cgroup-v2.sh || status=$?
+    [ "$status" != 77 ] || { skip "cgroup v2: the virtual machine cannot be had, see above" && return 0; }
+    return "$status"
+}
+step "Control groups of v2" cgroup_v2_tests
 step "Documentation tests" cargo test --quiet --doc
 for manifest in mcp-servers/*/package.json; do
     [ -f "$manifest" ] || continue

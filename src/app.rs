@@ -34,7 +34,7 @@ use crate::{
     auth::{Authenticator, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
-    db::{Db, logins, services, settings},
+    db::{Db, logins, services, settings, usage_hours},
     domain::{
         time::Timestamp,
         walls::{State, WallReport},
@@ -56,6 +56,8 @@ use crate::{
 const ARBITERS: usize = 2;
 /// How long calls in flight may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long hours of usage are kept: 90 days.
+const KEEP_USAGE_MS: i64 = 90 * 86_400_000;
 /// The setting by which a wrong master key is known.
 pub const VAULT_CHECK: &str = "vault.check";
 /// The setting that holds the data directory's own id.
@@ -172,7 +174,7 @@ pub async fn serve(config: Config) -> Result<Ended> {
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;
     // Under v2 this process moves: before it has children.
-    let cgroups = Arc::new(Cgroups::take(&stores.host, Allow::All));
+    let cgroups = Arc::new(take_cgroups(&config, &stores.host));
     let state = compose(config, stores, bound, Arc::clone(&cgroups))?;
     // Every instance has its route before the first request is taken: a client that comes back after
     // a restart must wait for its instance, not be told that there is none.
@@ -265,6 +267,10 @@ fn launcher(config: &Config, walls: &[WallReport]) -> Result<ProcessLauncher> {
     Ok(launcher.with_guard(guard).with_policy(Policy::new(config.runtime.allow_missing_walls.clone(), walls.to_vec())))
 }
 
+fn take_cgroups(config: &Config, host: &str) -> Cgroups {
+    Cgroups::take(host, if config.runtime.cgroups { Allow::All } else { Allow::Nothing })
+}
+
 fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).with_context(|| {
         format!("cannot listen on {address}; is another program (or another Berth) using it? choose one with --listen")
@@ -320,6 +326,11 @@ async fn upkeep(state: Data<AppState>) {
             let purged = state.db.write(|conn| logins::purge_expired(conn, Timestamp::now())).await;
             if let Err(error) = purged {
                 log::warn!("expired sign-ins could not be removed: {error}");
+            }
+            let oldest = Timestamp(Timestamp::now().0 - KEEP_USAGE_MS);
+            let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;
+            if let Err(error) = purged {
+                log::warn!("old hours of usage could not be removed: {error}");
             }
         }
         count += 1;

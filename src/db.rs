@@ -28,6 +28,7 @@ pub mod logins;
 pub mod services;
 pub mod settings;
 pub mod tokens;
+pub mod usage_hours;
 pub mod users;
 
 use std::{sync::Arc, time::Duration};

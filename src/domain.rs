@@ -19,4 +19,5 @@ pub mod secret;
 pub mod template;
 pub mod time;
 pub mod uids;
+pub mod usage;
 pub mod walls;

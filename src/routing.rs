@@ -34,6 +34,7 @@ use crate::{
         limits::Usage,
         names::ServiceName,
         time::Timestamp,
+        usage::{Recent, Sampled},
     },
     mcp::{
         error::Unavailable,
@@ -83,7 +84,7 @@ pub struct Route {
     doorbell: Doorbell,
     connections: Option<Arc<Connections>>,
     last_used: AtomicI64,
-    usage: Mutex<Option<Usage>>,
+    usage: Mutex<Recent>,
 }
 
 /// What clients have open, of one instance or of many.
@@ -272,15 +273,21 @@ impl Route {
         }
     }
 
-    /// The last sample of what it uses; `None` before the first.
+    /// What it uses, by the last sample; `None` before the first and while nothing runs.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        *self.usage.lock()
+        self.usage.lock().now()
+    }
+
+    /// The last samples, oldest first.
+    #[must_use]
+    pub fn recent_usage(&self) -> Vec<Sampled> {
+        self.usage.lock().all()
     }
 
     /// Publishes a sample; `None` when there is nothing left to sample.
     pub fn set_usage(&self, usage: impl Into<Option<Usage>>) {
-        *self.usage.lock() = usage.into();
+        self.usage.lock().push(Timestamp::now(), usage.into());
     }
 
     /// What is true of the instance now.

@@ -145,6 +145,14 @@ impl HouseActor {
     fn go_down(&mut self, context: &mut Context<Self>, event: Event) {
         if self.advance(event) {
             self.put_all_to_rest(context);
+            self.write_usage();
+        }
+    }
+
+    /// Hands over what was used since the last time.
+    fn write_usage(&mut self) {
+        if let Some(part) = self.housekeeping.take_hour() {
+            self.runtime.recorder.usage(self.instance.id, part);
         }
     }
 

@@ -186,6 +186,7 @@ impl InstanceActor {
     /// Takes the instance off the data plane and ends its process; the rest happens in a task.
     fn end_process(&mut self, context: &mut Context<Self>) {
         self.generation = self.generation.next();
+        self.write_usage();
         self.route.set_link(Link::Down);
         if let Some(timer) = self.pending_restart.take() {
             context.cancel_future(timer);

@@ -15,9 +15,9 @@ use crate::{
     db::{
         Connection, Db, OptionalExtension, QueryResult,
         connections::{self, ConnectionRecord},
-        events, instances,
+        events, instances, usage_hours,
     },
-    domain::{ids::InstanceId, instance::Status, time::Timestamp},
+    domain::{ids::InstanceId, instance::Status, time::Timestamp, usage::UsageHour},
     mcp::session::{Journal, SessionId},
 };
 
@@ -34,6 +34,10 @@ enum Entry {
         at: Timestamp,
         kind: &'static str,
         detail: serde_json::Value,
+    },
+    Usage {
+        id: InstanceId,
+        part: UsageHour,
     },
     Session {
         id: SessionId,
@@ -57,6 +61,7 @@ pub struct Recorder {
 struct Batch {
     states: HashMap<InstanceId, instances::StateChange>,
     events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
+    usage: HashMap<(InstanceId, Timestamp), UsageHour>,
     sessions: Changes,
     connections: HashMap<String, Option<ConnectionRecord>>,
     flushes: Vec<oneshot::Sender<()>>,
@@ -94,6 +99,11 @@ impl Recorder {
     /// Records that something happened to an instance.
     pub(super) fn event(&self, id: InstanceId, kind: &'static str, detail: serde_json::Value) {
         let _ = self.entries.send(Entry::Event { id, at: Timestamp::now(), kind, detail });
+    }
+
+    /// Records what an instance used in a part of an hour.
+    pub(super) fn usage(&self, id: InstanceId, part: UsageHour) {
+        let _ = self.entries.send(Entry::Usage { id, part });
     }
 
     /// Keeps the client sessions of an instance.
@@ -154,6 +164,10 @@ impl Batch {
                 self.events.push((id, at, kind, detail));
             }
             Entry::Event { .. } => {}
+            Entry::Usage { id, part } => {
+                let sum = self.usage.entry((id, part.hour)).or_insert_with(|| UsageHour::of(part.hour));
+                sum.merge(&part);
+            }
             Entry::Session { id, change } => self.sessions.take(id, change),
             Entry::Connection { id, record } => {
                 self.connections.insert(id, record);
@@ -165,10 +179,12 @@ impl Batch {
     async fn write(&mut self, db: &Db) -> Result<(), crate::db::DbError> {
         let states = self.states.clone();
         let events = self.events.clone();
+        let usage = self.usage.clone();
         let sessions = self.sessions.begin_write();
         let connections = self.connections.clone();
         db.write(move |conn| {
             write_all(conn, &states, &events)?;
+            write_usage(conn, &usage)?;
             for (id, record) in &connections {
                 match record {
                     Some(record) => connections::put(conn, record).map(drop)?,
@@ -180,6 +196,7 @@ impl Batch {
         .await?;
         self.states.clear();
         self.events.clear();
+        self.usage.clear();
         self.sessions.clear();
         self.connections.clear();
         Ok(())
@@ -205,6 +222,16 @@ fn write_all(
         known.insert(*id, exists);
         if exists {
             events::append(conn, *id, *at, kind, detail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same: an instance that is gone needs no history.
+fn write_usage(conn: &mut Connection, parts: &HashMap<(InstanceId, Timestamp), UsageHour>) -> QueryResult<()> {
+    for ((id, _), part) in parts {
+        if instances::by_id(conn, *id).optional()?.is_some() {
+            usage_hours::add(conn, *id, part)?;
         }
     }
     Ok(())

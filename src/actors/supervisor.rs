@@ -180,9 +180,10 @@ impl Handler<Boot> for SupervisorActor {
         for connection in connections {
             seats.entry(connection.instance_id).or_default().push(connection);
         }
-        let this = context.address();
+        let (this, metrics) = (context.address(), Arc::clone(&self.runtime.metrics));
         Box::pin(async move {
             let swept = tokio::task::spawn_blocking(move || sweep_stale(&host)).await;
+            metrics.orphans.store(reaper::orphans_total(), Ordering::Relaxed);
             let report = BootReport { instances: instances.len(), stale: swept.unwrap_or(0) };
             for instance in instances {
                 // Waits for our own mailbox, from a task of its own: the report is true when it is given.

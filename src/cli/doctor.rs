@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
     let remote = remote.ok().flatten();
     findings.push(services(context));
     findings.extend(tools());
-    findings.extend(limits::findings(remote.as_ref()));
+    findings.extend(limits::findings(context, remote.as_ref()));
     if let Some(host) = &host {
         findings.extend(leftovers::findings(host, remote.as_ref()));
     }

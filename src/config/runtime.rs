@@ -67,8 +67,29 @@ pub struct RuntimeConfig {
     /// `allow_private_targets`: what allow-lists may reach although it is not on the public internet:
     /// `host:port` pairs and networks, comma-separated. Default none.
     pub private_targets: PrivateTargets,
+    /// `cgroups`: `auto` uses control groups where this machine grants them, `off` never. Default `auto`.
+    pub cgroups: bool,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
+}
+
+/// Whether something is used that may be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    Auto,
+    Off,
+}
+
+impl std::str::FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err("must be `auto` or `off`"),
+        }
+    }
 }
 
 impl RuntimeConfig {
@@ -100,6 +121,7 @@ impl RuntimeConfig {
             default_memory_bytes: read_between(source, "default_memory_bytes", 512 << 20, 0, 1 << 50)?,
             default_processes: u32::try_from(read_between(source, "default_processes", 256, 0, 1 << 20)?)
                 .unwrap_or(u32::MAX),
+            cgroups: read(source, "cgroups", Switch::Auto)? == Switch::Auto,
             max_connections: size("max_connections", 8, 1, 100_000)?,
             connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
             spares: read(source, "spares", 1)?,

@@ -163,6 +163,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    usage_hours (instance_id, hour) {
+        instance_id -> Text,
+        hour -> BigInt,
+        samples -> BigInt,
+        memory_sum -> BigInt,
+        memory_max -> BigInt,
+        cpu_ms -> BigInt,
+        processes_max -> BigInt,
+        requests -> BigInt,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));

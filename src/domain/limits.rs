@@ -114,7 +114,7 @@ pub fn size(bytes: u64) -> String {
     let Some((shift, unit)) = UNITS.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
         return format!("{bytes} bytes");
     };
-    let (whole, tenth) = (bytes >> shift, (bytes & ((1 << shift) - 1)) * 10 >> shift);
+    let (whole, tenth) = (bytes >> shift, ((bytes & ((1 << shift) - 1)) * 10) >> shift);
     if tenth == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenth} {unit}") }
 }
 

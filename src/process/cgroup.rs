@@ -78,8 +78,10 @@ impl Cgroups {
             Allow::OnlyV2 => it.version == Version::V2,
             Allow::Nothing => false,
         });
-        if hierarchies.is_empty() {
-            notes.push("no hierarchy of control groups is mounted".to_owned());
+        match allow {
+            Allow::Nothing => notes.push("they are switched off (`cgroups`)".to_owned()),
+            _ if hierarchies.is_empty() => notes.push("no hierarchy of control groups is mounted".to_owned()),
+            _ => {}
         }
         // v2 last: a hybrid host needs it only for what v1 lacks, and entering it is dear (see `Base::door`).
         hierarchies.sort_by_key(|it| it.version == Version::V2);
@@ -151,6 +153,18 @@ impl Cgroups {
     #[must_use]
     pub fn limits_cpu(&self) -> bool {
         self.with(Controller::Cpu).is_some()
+    }
+
+    /// Whether the kernel bounds the processes of rooms.
+    #[must_use]
+    pub fn limits_processes(&self) -> bool {
+        self.with(Controller::Pids).is_some()
+    }
+
+    /// Whether whole rooms can be killed at once.
+    #[must_use]
+    pub fn kills(&self) -> bool {
+        self.with(Controller::Freezer).is_some()
     }
 
     /// The kind of groups that limit memory, CPU and processes here, and that hold a tree still while it

@@ -43,12 +43,14 @@ pub struct AccessBuffer {
 struct Lines {
     text: String,
     dropped: u64,
+    requests: u64,
 }
 
 impl AccessBuffer {
     /// Adds a line: time, user, verb, target, session, status, microseconds.
     pub fn record(&self, entry: &AccessEntry<'_>) {
         let mut lines = self.lines.lock();
+        lines.requests += 1;
         if lines.text.len() > CAPACITY {
             lines.dropped += 1;
             return;
@@ -65,6 +67,11 @@ impl AccessBuffer {
             entry.status,
             entry.took.as_micros()
         );
+    }
+
+    /// Requests that were answered since this run knows the instance.
+    pub fn requests(&self) -> u64 {
+        self.lines.lock().requests
     }
 
     /// Takes what has gathered; `None` when there is nothing.

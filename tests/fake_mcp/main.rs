@@ -78,9 +78,6 @@ fn misbehave_at_start(options: &Options) {
         eprintln!("left {child} behind");
         std::process::exit(0);
     }
-    if options.alloc_at_start > 0 {
-        std::mem::forget(vec![1_u8; options.alloc_at_start]);
-    }
     if let Some(code) = options.exit {
         eprintln!("exiting with {code} as told");
         std::process::exit(code);

@@ -1,5 +1,6 @@
 //! Real processes, started through the real binary's launch stage.
 
+mod cgroups;
 mod launching;
 mod logging;
 mod measuring;
@@ -91,6 +92,11 @@ async fn first_line(child: &mut Child) -> String {
     };
     timeout(PATIENCE, read).await.unwrap();
     String::from_utf8(line).unwrap()
+}
+
+/// The same, when it is a pid.
+async fn pid_line(child: &mut Child) -> u32 {
+    first_line(child).await.parse().unwrap()
 }
 
 /// Whether the process lives; a zombie does not.

@@ -2,6 +2,7 @@
 
 mod connections;
 mod crashes;
+mod groups;
 mod host;
 mod leftovers;
 mod lifecycle;

@@ -1,5 +1,7 @@
 //! What the house is told to do: each command reaches all its connections.
 
+use std::time::Duration;
+
 use actix::{ActorContext, Context, Handler};
 use tokio::sync::oneshot;
 
@@ -88,8 +90,9 @@ impl HouseActor {
         }
     }
 
-    /// What all connections use is what the instance uses, as of the sample before.
-    fn sum_up(&self) {
+    /// What all connections use is what the instance uses, as of the sample before. Their CPU time they
+    /// have written down themselves.
+    fn sum_up(&mut self) {
         let awake = self.tenants.values().filter(|tenant| tenant.is_awake());
         let sum = awake.filter_map(|tenant| tenant.seat.route.usage()).reduce(|sum, one| Usage {
             memory_bytes: sum.memory_bytes + one.memory_bytes,
@@ -100,6 +103,11 @@ impl HouseActor {
             log_bytes: sum.log_bytes + one.log_bytes,
         });
         self.route.set_usage(sum);
+        let requests = self.route.access.requests();
+        let due = sum.and_then(|sum| self.housekeeping.add_to_hour(&sum, Duration::ZERO, requests));
+        if let Some(part) = due {
+            self.runtime.recorder.usage(self.instance.id, part);
+        }
     }
 
     fn delete(&mut self, context: &mut Context<Self>, done: oneshot::Sender<()>) {
@@ -127,6 +135,7 @@ impl HouseActor {
         let spares: Vec<_> = self.spares().into_iter().filter_map(|id| self.evict(id)).collect();
         // The state that the database shows stays: it is what the next boot starts from.
         self.put_all_to_rest(context);
+        self.write_usage();
         self.ticket.leave();
         let resting: Vec<_> = self.tenants.values_mut().filter_map(|tenant| tenant.resting.take()).collect();
         let lines = self.housekeeping.take_lines(&self.route);

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         ids::InstanceId,
         instance::{Instance, Status},
+        usage::UsageHour,
     },
     mcp::session::SessionId,
     process::InstanceDirs,
@@ -66,6 +67,16 @@ impl Chronicle {
     pub(super) fn state(&self, status: &Status, last_good: Option<std::collections::BTreeMap<String, String>>) {
         if let Self::Instance(recorder, id) = self {
             recorder.state(*id, status, last_good);
+        }
+    }
+
+    /// A part of an hour. Of a connection only the CPU time: the rest is counted for all of them at once.
+    pub(super) fn usage(&self, part: UsageHour) {
+        match self {
+            Self::Instance(recorder, id) => recorder.usage(*id, part),
+            Self::Connection(recorder, id, _) => {
+                recorder.usage(*id, UsageHour { cpu_ms: part.cpu_ms, ..UsageHour::of(part.hour) });
+            }
         }
     }
 

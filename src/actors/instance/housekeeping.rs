@@ -18,6 +18,8 @@ use crate::{
     domain::{
         crash::ExitReason,
         limits::{ByKernel, Limits, Strikes, Usage, size},
+        time::Timestamp,
+        usage::UsageHour,
     },
     process::{
         Samples, directory_bytes,
@@ -35,6 +37,9 @@ const MAINTAIN: Duration = Duration::from_secs(600);
 /// Samples between two walks over the directories.
 const DISK_EVERY: u32 = 6;
 
+/// Samples between two writes of the hour's sum.
+const WRITE_EVERY: u64 = 30;
+
 /// Logs and samples of one instance.
 pub(in crate::actors) struct Housekeeping {
     error_path: PathBuf,
@@ -47,6 +52,10 @@ pub(in crate::actors) struct Housekeeping {
     /// Processes that the kernel had ended for want of memory by the last sample.
     oom_kills: u64,
     sampled_at: Option<Instant>,
+    /// What was used and is not written yet.
+    hour: Option<UsageHour>,
+    /// Requests at the last sample.
+    requests: u64,
     samples: u32,
     disk: (u64, u64),
 }
@@ -69,6 +78,8 @@ impl Housekeeping {
             cpu: None,
             oom_kills: 0,
             sampled_at: None,
+            hour: None,
+            requests: 0,
             samples: 0,
             disk: (0, 0),
         }
@@ -88,6 +99,20 @@ impl Housekeeping {
     pub(in crate::actors) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
         let lines = route.access.take()?;
         open(&self.access_log, &self.access_path, self.rotation).map(|log| (log, lines))
+    }
+
+    /// Adds a sample, with the requests there have ever been; gives what is due to be written.
+    pub(in crate::actors) fn add_to_hour(&mut self, usage: &Usage, spent: Duration, requests: u64) -> Option<UsageHour> {
+        let now = UsageHour::of(Timestamp::now());
+        let due = self.hour.take_if(|hour| hour.hour != now.hour || hour.samples >= WRITE_EVERY);
+        let new = requests.saturating_sub(std::mem::replace(&mut self.requests, requests));
+        self.hour.get_or_insert(now).add(usage, spent, new);
+        due
+    }
+
+    /// What was used and is not written yet.
+    pub(in crate::actors) const fn take_hour(&mut self) -> Option<UsageHour> {
+        self.hour.take()
     }
 
     pub(super) const fn measured(&mut self, disk_bytes: u64, log_bytes: u64) {
@@ -155,11 +180,15 @@ impl InstanceActor {
         let keeping = &mut self.housekeeping;
         let elapsed = keeping.sampled_at.map_or(Duration::ZERO, |at| at.elapsed());
         let Some(sample) = samples.of(&running.tree, running.pid, keeping.cpu, elapsed) else { return };
+        let spent = sample.cpu.saturating_sub(keeping.cpu.unwrap_or_default());
         keeping.cpu = Some(sample.cpu);
         keeping.sampled_at = Some(Instant::now());
         let (disk_bytes, log_bytes) = keeping.disk;
         let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
         self.route.set_usage(usage);
+        if let Some(part) = self.housekeeping.add_to_hour(&usage, spent, self.route.access.requests()) {
+            self.chronicle.usage(part);
+        }
         if self.housekeeping.samples.is_multiple_of(DISK_EVERY) {
             self.measure(context);
         }
@@ -179,6 +208,13 @@ impl InstanceActor {
         self.housekeeping.strikes = Strikes::default();
         let how = if over.at_once { "more than twice" } else { "three samples in a row" };
         self.fell(context, ExitReason::LimitExceeded { detail: format!("{} ({how})", over.detail) });
+    }
+
+    /// Hands over what was used since the last time.
+    pub(super) fn write_usage(&mut self) {
+        if let Some(part) = self.housekeeping.take_hour() {
+            self.chronicle.usage(part);
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -91,8 +91,8 @@ impl Base {
     /// As people read it.
     pub(super) const fn kind(&self) -> &'static str {
         match self.version {
-            Version::V1 => "cgroup v1",
-            Version::V2 => "cgroup v2",
+            Version::V1 => "v1",
+            Version::V2 => "v2",
         }
     }
 }
@@ -149,7 +149,7 @@ fn take_v2(
 
 /// Lets the children of `dir` have `controller`.
 fn hand_down(dir: &Path, controller: Controller, notes: &mut Vec<String>) -> bool {
-    let enabled = put(dir, "cgroup.subtree_control", format!("+{}", controller.name()));
+    let enabled = put(dir, "cgroup.subtree_control", format_args!("+{}", controller.name()));
     let Err(error) = enabled else { return true };
     if error.source.kind() == std::io::ErrorKind::ResourceBusy {
         notes.push(format!(

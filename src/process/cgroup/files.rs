@@ -1,6 +1,7 @@
 //! Reading and writing the files of control groups, with errors that name the file.
 
 use std::{
+    fmt::Display,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -28,7 +29,7 @@ impl GroupError {
 }
 
 /// Writes `value` into `file` of the group `dir`, which must have that file.
-pub(super) fn put(dir: &Path, file: &str, value: impl ToString) -> Result<(), GroupError> {
+pub(super) fn put(dir: &Path, file: &str, value: impl Display + Copy) -> Result<(), GroupError> {
     let path = dir.join(file);
     let opened = fs::File::options().write(true).open(&path);
     // In one write: the kernel takes each write as a whole value.

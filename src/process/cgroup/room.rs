@@ -183,7 +183,7 @@ fn limit_memory(Dir { version, path, .. }: &Dir, bytes: u64) -> Result<(), Group
 fn limit_cpu(Dir { version, path, .. }: &Dir, percent: u32) -> Result<(), GroupError> {
     let quota = (u64::from(percent) * CPU_PERIOD_US / 100).max(LEAST_QUOTA_US);
     match version {
-        Version::V2 => put(path, "cpu.max", format!("{quota} {CPU_PERIOD_US}")),
+        Version::V2 => put(path, "cpu.max", format_args!("{quota} {CPU_PERIOD_US}")),
         Version::V1 => {
             put(path, "cpu.cfs_period_us", CPU_PERIOD_US)?;
             match put(path, "cpu.cfs_quota_us", quota) {

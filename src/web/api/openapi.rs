@@ -49,7 +49,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Get, "/api/v1/mcps/{id}/diagnose", "What is wrong with it, why, and what to do next", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs", "The last lines; ?stream=error, access or debug, &tail=100", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs/stream", "New lines as server-sent events", "200"),
-    (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses, and how its limits are enforced", "200"),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses and used, and how its limits are enforced", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200"),
     (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values", "200"),
     (HttpMethod::Post, "/api/v1/credentials", "Store a credential: {service, label?, value}", "201"),

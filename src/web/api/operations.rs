@@ -17,13 +17,14 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    db::{events as event_rows, instances as rows, instances::InstanceChanges, users},
+    db::{events as event_rows, instances as rows, instances::InstanceChanges, usage_hours, users},
     domain::{
         ids::{CredentialId, InstanceId},
         instance::{Desired, Instance, Mode},
         limits::Limits,
         secret::Secret,
         time::Timestamp,
+        usage::UsageHour,
     },
     web::{
         api::{List, Page},
@@ -212,11 +213,13 @@ pub async fn events(
     Ok(HttpResponse::Ok().json(List { items: items.collect(), next }))
 }
 
-/// What an instance uses now, and what of its limits is in force how.
+/// What an instance uses now, has used in the last minutes and hours, and what of its limits is in force how.
 pub async fn stats(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
     let instance = find(&caller.0, &state, path.into_inner(), false).await?;
     let route = state.routes.get(instance.id);
     let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
+    let id = instance.id;
+    let hours = state.db.read(move |conn| usage_hours::list(conn, id, HOURS)).await?;
     let enforcement = state
         .enforcement
         .iter()
@@ -226,8 +229,25 @@ pub async fn stats(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
         "limits": state.config.runtime.limits(instance.limits, manifest),
         "sessions": route.as_ref().map_or(0, |route| route.sessions.len()),
         "last_used": route.as_ref().map(|route| route.last_used()),
+        "recent": route.as_ref().map(|route| route.recent_usage()).unwrap_or_default(),
+        "hours": hours.iter().map(hour_view).collect::<Vec<_>>(),
         "enforcement": enforcement.collect::<Vec<_>>(),
     })))
+}
+
+/// Hours of history in one answer: a week.
+const HOURS: u32 = 168;
+
+fn hour_view(hour: &UsageHour) -> serde_json::Value {
+    json!({
+        "hour": hour.hour,
+        "samples": hour.samples,
+        "memory_avg_bytes": hour.memory_avg(),
+        "memory_max_bytes": hour.memory_max,
+        "cpu_seconds": Duration::from_millis(hour.cpu_ms).as_secs_f64(),
+        "processes_max": hour.processes_max,
+        "requests": hour.requests,
+    })
 }
 
 fn open_env(state: &AppState, instance: &Instance) -> Result<BTreeMap<String, String>, ApiError> {

@@ -15,14 +15,10 @@ use berth::{
     },
 };
 
-use super::{eventually, first_line, launch, launcher, lives, marker, shell, spec};
+use super::{eventually, first_line, launch, launcher, lives, marker, pid_line, shell, spec};
 
 /// Leaves the group and the session and loses its parent, ignoring SIGTERM; says its pid.
 const STUBBORN_ORPHAN: &str = "(setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' &); ";
-
-async fn pid_line(child: &mut Child) -> u32 {
-    first_line(child).await.parse().unwrap()
-}
 
 async fn stop(child: Child, grace_ms: u64) -> (StopOutcome, Duration, ExitReason) {
     let Child { tree, exit, .. } = child;
