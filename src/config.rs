@@ -156,7 +156,7 @@ mod tests {
             ("ports", "9-3", "`ports`"),
             ("stop_grace_seconds", "0", "`stop_grace_seconds`: must be 1 to 600"),
             ("log_format", "xml", "`log_format`"),
-            ("cgroups", "on", "`cgroups`: must be `auto` or `off`"),
+            ("cgroups", "on", "`cgroups`: \"on\": must be `auto` or `off`"),
             ("public_url", "ftp://x", "`public_url`"),
         ];
         for (key, value, expected) in cases {
