@@ -110,7 +110,7 @@ title "Running $TESTS with cgroup v2 alone ($(basename "$kernel"))"
 # panic=-1: what goes wrong ends the machine, and with it the test.
 timeout 120 qemu-system-x86_64 -M pc -m 1024 -smp 1 -nographic -no-reboot -kernel "$kernel" \
     -initrd "$work/initrd.gz" -append 'console=ttyS0 quiet panic=-1' </dev/null | tr -d '\r' | tee "$work/console"
-for expected in "RESULT delegated passed" "RESULT root passed" "by cgroup: v2" "other processes are in it"; do
+for expected in "RESULT delegated passed" "RESULT root passed" "by cgroup: v2" "other processes are in it" "Delegate=yes"; do
     grep -qF "$expected" "$work/console" || die "the machine did not say: $expected"
 done
 say "control groups of v2 work"

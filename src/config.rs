@@ -164,7 +164,7 @@ mod tests {
             ("stop_grace_seconds", "0", "`stop_grace_seconds`: must be 1 to 600"),
             ("allow_private_targets", "everything", "`allow_private_targets`"),
             ("log_format", "xml", "`log_format`"),
-            ("cgroups", "on", "`cgroups`: must be `auto` or `off`"),
+            ("cgroups", "on", "`cgroups`: \"on\": must be `auto` or `off`"),
             ("public_url", "ftp://x", "`public_url`"),
         ];
         for (key, value, expected) in cases {

@@ -49,6 +49,7 @@ use crate::domain::limits::Limits;
 pub struct Cgroups {
     bases: Vec<Base>,
     notes: Vec<String>,
+    allow: Allow,
     janitor: Arc<Janitor>,
     live: Mutex<HashMap<u64, Weak<Room>>>,
     next: AtomicU64,
@@ -94,7 +95,7 @@ impl Cgroups {
             }
         }
         notes.dedup();
-        Self { bases, notes, janitor: Arc::default(), live: Mutex::default(), next: AtomicU64::new(1) }
+        Self { bases, notes, allow, janitor: Arc::default(), live: Mutex::default(), next: AtomicU64::new(1) }
     }
 
     /// None at all: everything holds by sampling.
@@ -174,6 +175,12 @@ impl Cgroups {
             .map(|it| self.with(it).map(Base::kind))
     }
 
+    /// Whether they are not wanted, whatever the machine grants.
+    #[must_use]
+    pub fn are_switched_off(&self) -> bool {
+        self.allow == Allow::Nothing
+    }
+
     /// Why what is missing is missing, one sentence each.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -184,12 +191,26 @@ impl Cgroups {
         self.bases.iter().find(|base| base.has(controller))
     }
 
-    /// Waits for groups that are being removed, and removes the bases. Blocking, for 2 s at most.
+    /// Removes all groups, waiting for those that still empty, and the bases. Call it when everything has
+    /// been stopped. Blocking, for 2 s at most.
     pub fn close(&self) {
+        // A room may have owners yet: a task that was aborted and has not been dropped, for one.
+        self.live.lock().values().filter_map(Weak::upgrade).for_each(|room| room.remove());
         self.janitor.finish();
+        self.remove_bases();
+    }
+
+    fn remove_bases(&self) {
         for base in &self.bases {
             files::remove(&base.dir);
         }
+    }
+}
+
+impl Drop for Cgroups {
+    /// Those in which something is left stay, for the next start to sweep.
+    fn drop(&mut self) {
+        self.remove_bases();
     }
 }
 

@@ -94,6 +94,9 @@ const fn line(what: &'static str, how: How, detail: String) -> Enforcement {
 /// Why there is no control group, and what to do about it.
 fn why_not(cgroups: &Cgroups) -> String {
     let Some(note) = cgroups.notes().first() else { return String::new() };
+    if cgroups.are_switched_off() {
+        return format!("; no control group: {note}");
+    }
     format!(
         "; no control group: {note} (start Berth as a systemd service with Delegate=yes, \
          or with `systemd-run --user --scope -p Delegate=yes`)"
@@ -137,6 +140,6 @@ mod tests {
         assert!(probed.iter().all(|line| !line.detail.is_empty()));
         let memory = probed.iter().find(|line| line.what == "memory").unwrap();
         assert_eq!(memory.how, How::BySampling);
-        assert!(memory.detail.contains("Delegate=yes"), "{}", memory.detail);
+        assert!(memory.detail.contains("switched off"), "{}", memory.detail);
     }
 }

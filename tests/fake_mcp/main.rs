@@ -38,6 +38,11 @@ fn main() {
     };
     if options.escape {
         let child = tools::leave_behind(true, false).expect("a copy of this program starts");
+        // Until then a signal to the group of its parent would reach it.
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child).expect("a pid"));
+        while rustix::process::getsid(pid).ok() != pid {
+            std::thread::yield_now();
+        }
         println!("{child}");
         return;
     }

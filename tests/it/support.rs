@@ -20,7 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use berth::db::Db;
+use berth::{
+    db::{Db, settings},
+    process::cgroup::{StaleGroup, end_groups, find_groups},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -335,7 +338,18 @@ impl TestApp {
         if let Some(status) = self.terminate() {
             assert_eq!(status.code(), Some(0), "berth must end with 0");
             assert_eq!(procs::marked(self.root.path()), Vec::<String>::new(), "processes are left");
+            assert_eq!(self.groups(), [], "control groups are left");
         }
+    }
+
+    /// This data directory's own id, by which its processes and groups are known.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.db().read_blocking(|conn| settings::get(conn, "host.id")).ok().flatten()
+    }
+
+    /// The control groups of its instances.
+    pub(crate) fn groups(&self) -> Vec<StaleGroup> {
+        self.host().map(|host| find_groups(&host)).unwrap_or_default()
     }
 
     fn terminate(&mut self) -> Option<ExitStatus> {
@@ -389,10 +403,13 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.stop();
+            // A test may end with a Berth that it has killed.
+            let _ = end_groups(&self.groups());
             return;
         }
         self.terminate();
         procs::kill_marked(self.root.path());
+        let _ = end_groups(&self.groups());
         let log = fs::read_to_string(self.root.path().join("berth.log")).unwrap_or_default();
         let from = log.len().saturating_sub(6000);
         eprintln!("--- the end of berth's log:\n{}", log.get(from..).unwrap_or(&log));

@@ -142,6 +142,13 @@ impl Room {
         }
     }
 
+    /// Has the groups removed as soon as they are empty.
+    pub(super) fn remove(&self) {
+        for dir in &self.dirs {
+            self.janitor.remove(dir.path.clone());
+        }
+    }
+
     /// The processes as one of the groups lists them: v2 does so for less than v1.
     fn listed(&self) -> Vec<u32> {
         let dir = self.dirs.iter().find(|dir| dir.version == Version::V2).or_else(|| self.dirs.first());
@@ -151,9 +158,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        for dir in self.dirs.drain(..) {
-            self.janitor.remove(dir.path);
-        }
+        self.remove();
     }
 }
 

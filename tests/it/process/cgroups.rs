@@ -186,7 +186,6 @@ async fn a_launch_that_fails_leaves_no_group() {
 /// Says what a sample of two hundred instances costs: `--run-ignored only --no-capture`.
 #[tokio::test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stderr, reason = "it is the point")]
 async fn what_sampling_two_hundred_instances_costs() {
     const ROUNDS: u32 = 50;
     for ground in Ground::all(|cgroups| cgroups.counts_all()) {

@@ -3,10 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use berth::{
-    db::settings,
-    process::cgroup::{StaleGroup, find_groups},
-};
+use berth::process::cgroup::{StaleGroup, find_groups};
 use serde_json::{Value, json};
 
 use crate::support::{Instance, McpClient, TestApp, User, mcp::error_of, services::Service, wait_for};
@@ -28,13 +25,9 @@ fn by_kernel(instance: &Instance, what: &str) -> bool {
     is_so
 }
 
-fn host(app: &TestApp) -> String {
-    app.db().read_blocking(|conn| settings::get(conn, "host.id")).unwrap().unwrap()
-}
-
 fn groups_of(app: &TestApp, instance: &Instance) -> Vec<StaleGroup> {
     let id = instance.id.parse().unwrap();
-    find_groups(&host(app)).into_iter().filter(|group| group.instance == Some(id)).collect()
+    app.groups().into_iter().filter(|group| group.instance == Some(id)).collect()
 }
 
 /// A process without environment, session, parent or pipes of its instance.
@@ -155,7 +148,7 @@ fn without_groups_such_a_process_lives_on_and_the_page_says_what_holds() {
     let lines = instance.view["limits_enforced"].as_array().unwrap();
     let memory = lines.iter().find(|line| line["what"] == "memory").unwrap();
     assert_eq!(memory["how"], "by sampling");
-    assert!(memory["detail"].as_str().unwrap().contains("Delegate=yes"), "{memory}");
+    assert!(memory["detail"].as_str().unwrap().contains("switched off"), "{memory}");
     let hidden = escape(&ann.connect(&instance));
     ann.delete(&instance.id);
     let lived = lives(hidden);
@@ -180,7 +173,7 @@ fn groups_go_with_their_instance() {
     ann.delete(&instance.id);
     wait_for("no group", || groups_of(&app, &instance).is_empty().then_some(()));
     assert!(!groups_of(&app, &other).is_empty());
-    let host = host(&app);
+    let host = app.host().unwrap();
     drop(app);
     assert_eq!(find_groups(&host), []);
 }
