@@ -54,6 +54,13 @@ pub(super) struct ToInstance {
     pub(super) command: InstanceCommand,
 }
 
+/// The actor of an instance whose mode has changed has ended: start one of the other kind.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ChangeMode {
+    pub(super) id: InstanceId,
+}
+
 /// Take an instance off the route table and end it; answers whether it was known.
 #[derive(Message)]
 #[rtype(result = "bool")]

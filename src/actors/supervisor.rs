@@ -14,7 +14,7 @@ use super::{
     Runtime,
     house::{HouseActor, HouseParts, Kept},
     instance::{Chronicle, Home, InstanceActor, Parts},
-    messages::{AddInstance, Boot, InstanceCommand, InstanceGone, RemoveInstance, Shutdown, ToInstance},
+    messages::{AddInstance, Boot, ChangeMode, InstanceCommand, InstanceGone, RemoveInstance, Shutdown, ToInstance},
     recorder,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         lifecycle::State,
         time::Timestamp,
     },
-    mcp::session::{Record, Sessions},
+    mcp::session::{Record, SessionId, Sessions},
     process::{Table, reaper, sweep},
     routing::{Connections, Route},
 };
@@ -45,6 +45,10 @@ pub struct BootReport {
 struct Entry {
     actor: Recipient<InstanceCommand>,
     instance: Instance,
+    /// Which kind of actor it is.
+    mode: Mode,
+    /// What it was told while its actor gives way to one of the other kind.
+    waiting: Option<Vec<InstanceCommand>>,
     /// Times that its actor was replaced after a panic.
     replaced: u32,
 }
@@ -79,7 +83,8 @@ impl SupervisorActor {
             Left::Sessions(sessions) => self.start_instance(&arbiter, &instance, sessions, (supervisor, generation)),
             Left::Connections(kept) => self.start_house(&arbiter, &instance, kept, (supervisor, generation)),
         };
-        self.instances.insert(instance.id, Entry { actor, instance, replaced });
+        let mode = instance.mode;
+        self.instances.insert(instance.id, Entry { actor, instance, mode, waiting: None, replaced });
     }
 
     fn start_instance(
@@ -208,7 +213,11 @@ impl Handler<AddInstance> for SupervisorActor {
         if !self.instances.contains_key(&instance.id) {
             let left = match instance.mode {
                 Mode::Session => Left::Connections(seats_left(&self.runtime, &instance, connections, &sessions)),
-                Mode::Dedicated | Mode::Shared => Left::Sessions(restore(&self.runtime, &instance, &sessions)),
+                Mode::Dedicated | Mode::Shared => {
+                    let gone = connections.into_iter().map(|connection| connection.id);
+                    gone.for_each(|id| self.runtime.recorder.forget_connection(id));
+                    Left::Sessions(restore(&self.runtime, &instance, &sessions))
+                }
             };
             self.take_on(context, instance, left, 0);
         }
@@ -256,8 +265,9 @@ fn restore(runtime: &Runtime, instance: &Instance, sessions: &[ClientSession]) -
 impl Handler<ToInstance> for SupervisorActor {
     type Result = bool;
 
-    fn handle(&mut self, ToInstance { id, command }: ToInstance, _: &mut Context<Self>) -> bool {
+    fn handle(&mut self, ToInstance { id, command }: ToInstance, context: &mut Context<Self>) -> bool {
         let Some(entry) = self.instances.get_mut(&id) else { return false };
+        let starts = matches!(command, InstanceCommand::Start | InstanceCommand::Restart);
         // What a replacement after a panic would start from.
         match &command {
             InstanceCommand::Reconfigure { instance } => entry.instance = (**instance).clone(),
@@ -268,8 +278,67 @@ impl Handler<ToInstance> for SupervisorActor {
             InstanceCommand::Stop => entry.instance.desired = crate::domain::instance::Desired::Stopped,
             _ => {}
         }
-        entry.actor.do_send(command);
+        match &mut entry.waiting {
+            Some(waiting) => waiting.push(command),
+            None if starts && entry.mode != entry.instance.mode => give_way(context, id, entry),
+            None => entry.actor.do_send(command),
+        }
         true
+    }
+}
+
+/// Ends the actor of an instance whose mode has changed; one of the other kind follows.
+fn give_way(context: &Context<SupervisorActor>, id: InstanceId, entry: &mut Entry) {
+    let (graceful, stopped) = oneshot::channel();
+    entry.actor.do_send(InstanceCommand::ShutDown { graceful });
+    entry.waiting = Some(Vec::new());
+    let this = context.address();
+    actix_rt::spawn(async move {
+        let _ = stopped.await;
+        this.do_send(ChangeMode { id });
+    });
+}
+
+impl Handler<ChangeMode> for SupervisorActor {
+    type Result = ();
+
+    /// Clients of the other mode are forgotten: what they had was another process's.
+    fn handle(&mut self, ChangeMode { id }: ChangeMode, context: &mut Context<Self>) {
+        let Some(entry) = self.instances.remove(&id) else { return };
+        if let Some(route) = self.runtime.routes.get(id) {
+            forget_clients(&self.runtime, route);
+        }
+        let instance = Instance { state: State::Pending, ..entry.instance };
+        let left = match instance.mode {
+            Mode::Session => Left::Connections(Vec::new()),
+            Mode::Dedicated | Mode::Shared => Left::Sessions(restore(&self.runtime, &instance, &[])),
+        };
+        self.take_on(context, instance, left, entry.replaced);
+        let waiting = entry.waiting.unwrap_or_default();
+        let is_doomed = waiting.iter().any(|command| matches!(command, InstanceCommand::Delete { .. }));
+        if let Some(successor) = self.instances.get(&id) {
+            waiting.into_iter().for_each(|command| successor.actor.do_send(command));
+        }
+        if is_doomed {
+            self.runtime.routes.remove(id);
+            self.instances.remove(&id);
+        }
+    }
+}
+
+/// Ends the sessions and connections of an instance, whose actor is gone.
+fn forget_clients(runtime: &Runtime, route: Arc<Route>) {
+    if let Some(connections) = route.connections() {
+        connections.all().iter().for_each(|seat| runtime.recorder.forget_connection(seat.id.to_string()));
+        let folder = runtime.paths.connections(route.id);
+        actix_rt::spawn(async move {
+            // They go with the instance at the latest.
+            let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
+        });
+    }
+    for seat in route.with_connections() {
+        let views = seat.sessions.views();
+        views.iter().filter_map(|view| SessionId::read(&view.id)).for_each(|id| seat.sessions.close(id));
     }
 }
 
@@ -280,7 +349,15 @@ impl Handler<RemoveInstance> for SupervisorActor {
         // First the route, then the process: nobody is sent to a process that is being ended.
         self.runtime.routes.remove(id);
         let Some(entry) = self.instances.remove(&id) else { return false };
-        entry.actor.do_send(InstanceCommand::Delete { done });
+        let delete = InstanceCommand::Delete { done };
+        match entry.waiting {
+            // Its successor does it, and is known for no longer than that.
+            Some(mut waiting) => {
+                waiting.push(delete);
+                self.instances.insert(id, Entry { waiting: Some(waiting), ..entry });
+            }
+            None => entry.actor.do_send(delete),
+        }
         true
     }
 }

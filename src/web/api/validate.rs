@@ -164,7 +164,8 @@ pub fn limits(wanted: Limits, service: Limits, is_admin: bool) -> Result<(), Api
 /// # Errors
 /// When the service does not allow it, or Berth cannot serve it yet.
 pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError> {
-    let served = |mode: &Mode| *mode != Mode::Shared;
+    let is_remote = matches!(manifest.launch, Launch::Remote { .. });
+    let served = |mode: &Mode| *mode == Mode::Dedicated || *mode == Mode::Session && !is_remote;
     let mode = wanted.or_else(|| manifest.modes.iter().copied().find(served)).unwrap_or_default();
     if !manifest.modes.contains(&mode) {
         let allowed: Vec<&str> = manifest.modes.iter().map(|mode| mode.as_str()).collect();
@@ -173,7 +174,7 @@ pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError>
     if mode == Mode::Shared {
         return Err(ApiError::invalid(format!("`mode`: {mode} is not served by this version; use another")));
     }
-    if mode == Mode::Session && matches!(manifest.launch, Launch::Remote { .. }) {
+    if mode == Mode::Session && is_remote {
         return Err(ApiError::invalid("`mode`: a remote service has no process for each connection; use dedicated"));
     }
     Ok(mode)
@@ -243,8 +244,21 @@ mod tests {
 
     #[test]
     fn modes_are_those_of_the_service_and_of_this_version() {
-        assert_eq!(mode(&manifest(), None).unwrap(), Mode::Dedicated);
-        assert!(mode(&manifest(), Some(Mode::Session)).is_err());
-        assert!(mode(&manifest(), Some(Mode::Shared)).is_err());
+        let with = |modes: &[Mode]| Manifest { modes: modes.to_vec(), ..manifest() };
+        let cases = [
+            (manifest(), None, Some(Mode::Session)),
+            (manifest(), Some(Mode::Dedicated), Some(Mode::Dedicated)),
+            (manifest(), Some(Mode::Shared), None),
+            (with(&[Mode::Shared, Mode::Dedicated]), None, Some(Mode::Dedicated)),
+            (with(&[Mode::Shared]), Some(Mode::Shared), None),
+            (with(&[Mode::Dedicated]), Some(Mode::Session), None),
+        ];
+        for (manifest, wanted, expected) in cases {
+            assert_eq!(mode(&manifest, wanted).ok(), expected, "{wanted:?} of {:?}", manifest.modes);
+        }
+        let url = "https://example.org/mcp".parse().unwrap();
+        let far = Manifest { launch: Launch::Remote { url, headers: BTreeMap::new() }, ..manifest() };
+        assert!(mode(&far, Some(Mode::Session)).is_err());
+        assert_eq!(mode(&far, None).ok(), Some(Mode::Dedicated));
     }
 }

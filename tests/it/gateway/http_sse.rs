@@ -7,6 +7,7 @@ use crate::support::{
     http::{Http, Reply},
     mcp::{call, initialize, text_of},
     raw::RawStream,
+    services::Service,
     wait_for,
 };
 
@@ -170,4 +171,27 @@ fn a_slow_client_gets_every_answer() {
     let mut ids: Vec<u64> = (0..CALLS).map(|_| old.message()["id"].as_u64().unwrap()).collect();
     ids.sort_unstable();
     assert_eq!(ids, (0..CALLS).collect::<Vec<_>>());
+}
+
+#[test]
+fn in_session_mode_each_stream_has_a_process() {
+    let service = Service::stdio("each", &["session={SESSION_ID}"]).with("modes", json!(["session"]));
+    let app = TestApp::builder().service(service).start();
+    let ann = app.user("ann");
+    let instance = ann.create("each");
+    let mut pids = std::collections::BTreeSet::new();
+    let clients = [(); 2].map(|()| {
+        let mut old = Old::open(&ann, &instance);
+        old.post(&call(&json!(1), "whoami", &json!({}))).expect(202);
+        let me: Value = serde_json::from_str(&text_of(&old.message())).unwrap();
+        let id = old.endpoint.split('=').next_back().unwrap();
+        assert!(me.to_string().contains(&format!("session={id}")), "{id} is not in {me}");
+        pids.insert(me["pid"].as_u64().unwrap());
+        old
+    });
+    assert_eq!(pids.len(), 2);
+    let open = || ann.http.get("/api/v1/sessions").expect(200).json()["items"].as_array().unwrap().len();
+    assert_eq!(open(), 2);
+    drop(clients);
+    wait_for("the connections to end", || (open() == 0).then_some(()));
 }

@@ -205,7 +205,7 @@ fn what_is_ended_is_gone() {
     let before = descriptors(app.pid()).len();
     let known = folders(&app, &instance);
     assert_eq!(known.len(), 1, "the spare's: {known:?}");
-    for number in 0..40 {
+    for number in 0..200 {
         let client = ann.connect(&instance);
         let pid = pid(&client);
         assert!(number > 0 || pid == first);
@@ -282,8 +282,36 @@ fn one_that_fails_says_why() {
     let body = serde_json::to_vec(&initialize(&json!(7), "2025-11-25")).unwrap();
     let said = ann.http.send("POST", &instance.url, &[("content-type", "application/json")], Some(&body)).expect(503);
     assert!(said.text().contains("exited with code 9"), "{}", said.text());
-    assert_eq!(folders(&app, &instance).len(), 0);
+    wait_for("the files of the spare to go", || folders(&app, &instance).is_empty().then_some(()));
     for (service, mode) in [("far", "session"), ("fake", "session"), ("fake", "shared")] {
         ann.http.post("/api/v1/mcps", &json!({ "service": service, "mode": mode })).expect(400);
     }
+}
+
+#[test]
+fn the_mode_may_change_at_the_next_start() {
+    let app = app(&[]);
+    let ann = app.user("ann");
+    let instance = ann.create("each");
+    assert_eq!(instance.view["mode"], "dedicated", "the first that the service names");
+    let path = format!("/api/v1/mcps/{}", instance.id);
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for mode in ["session", "dedicated"] {
+        let before = ann.connect(&instance);
+        ann.http.patch(&path, &json!({ "mode": mode })).expect(200);
+        assert_eq!(before.echo("as before"), "as before");
+        ann.act(&instance.id, "restart");
+        wait_for("the other mode", || (before.post(&ping).status == 404).then_some(()));
+        ann.wait(&instance.id, "running");
+        let (one, other) = (ann.connect(&instance), ann.connect(&instance));
+        assert_eq!(pid(&one) != pid(&other), mode == "session");
+        assert_eq!(folders(&app, &instance).is_empty(), mode == "dedicated");
+    }
+    // Deleted while one gives way to the other.
+    ann.http.patch(&path, &json!({ "mode": "session" })).expect(200);
+    ann.act(&instance.id, "restart");
+    ann.delete(&instance.id);
+    ann.http.get(&path).expect(404);
+    wait_for("all to end", || (processes(&app) == 0).then_some(()));
+    assert!(!app.data().join("instances").join(&instance.id).exists());
 }
