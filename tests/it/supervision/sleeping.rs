@@ -192,10 +192,11 @@ fn what_is_used_stays_awake() {
         }
     }
     drop((stream, followed, never));
-    for number in [0, 3, 4] {
+    for number in [3, 4] {
         asleep(&app, &ann, &instances[number]);
     }
-    for number in [1, 2] {
+    // That a plain stream has ended shows only when something is written to it.
+    for number in [0, 1, 2] {
         ann.delete(&instances[number].id);
     }
     drop(call);
