@@ -36,7 +36,7 @@ impl How {
 /// One line of what is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Enforcement {
-    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `core_dumps`, `whole_tree_stop`, or a wall.
+    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `core_dumps`, `ports_of_open_services`, `whole_tree_stop`, or a wall.
     pub what: &'static str,
     /// By what it holds.
     pub how: How,
@@ -75,6 +75,12 @@ pub fn probe() -> Vec<Enforcement> {
         open_files(),
         line("disk", How::BySampling, "blocks below the instance's directories"),
         line("core_dumps", How::ByRlimit, "off"),
+        line(
+            "ports_of_open_services",
+            How::NotAvailable,
+            "an HTTP service with `network = \"open\"` can be connected to by other open services and users of this host; \
+             with any other `network` by Berth alone",
+        ),
         tree,
     ]
 }
@@ -96,7 +102,16 @@ mod tests {
     #[test]
     fn says_something_of_every_limit_once() {
         let probed = probe();
-        for what in ["memory", "cpu", "processes", "open_files", "disk", "core_dumps", "whole_tree_stop"] {
+        for what in [
+            "memory",
+            "cpu",
+            "processes",
+            "open_files",
+            "disk",
+            "core_dumps",
+            "ports_of_open_services",
+            "whole_tree_stop",
+        ] {
             assert_eq!(probed.iter().filter(|line| line.what == what).count(), 1, "{what}");
         }
         assert!(probed.iter().all(|line| !line.detail.is_empty()));
