@@ -133,7 +133,7 @@ fn an_allow_list_is_all_that_is_reached() {
 fn an_ordinary_user_builds_the_same_networks() {
     let stand_in = StandIn::start();
     let app = Builder::default()
-        .as_ordinary_user()
+        .by_ordinary_user()
         .service(listed(&stand_in))
         .service(Service::http("closed", &[]).with("network", json!("none")))
         .set("allow_private_targets", stand_in.endpoint().as_str())
