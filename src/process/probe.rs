@@ -39,7 +39,8 @@ impl How {
 /// One line of what is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Enforcement {
-    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `log`, `core_dumps`, `whole_tree_stop`, or a wall.
+    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `log`, `core_dumps`, `ports_of_open_services`,
+    /// `whole_tree_stop`, or a wall.
     pub what: &'static str,
     /// By what it holds.
     pub how: How,
@@ -58,6 +59,10 @@ pub fn walls_in_force(probed: &[WallReport]) -> Vec<Enforcement> {
     };
     asked.map(line).collect()
 }
+
+/// Who else than Berth reaches the port of an HTTP child.
+const OPEN_PORTS: &str = "an HTTP service with `network = \"open\"` can be connected to by other open services \
+                          and users of this host; with any other `network` by Berth alone";
 
 /// What is in force on this machine with `cgroups`, in the order of display. Cheap; call it once at start.
 #[must_use]
@@ -83,6 +88,7 @@ pub fn probe(cgroups: &Cgroups) -> Vec<Enforcement> {
         line("disk", How::BySampling, "blocks below the instance's directories".to_owned()),
         line("log", How::BySampling, "blocks of the instance's logs, which are rotated by size".to_owned()),
         line("core_dumps", How::ByRlimit, "off".to_owned()),
+        line("ports_of_open_services", How::NotAvailable, OPEN_PORTS.to_owned()),
         tree(freezer),
     ]
 }
@@ -134,7 +140,17 @@ mod tests {
     #[test]
     fn says_something_of_every_limit_once() {
         let probed = probe(&Cgroups::none());
-        for what in ["memory", "cpu", "processes", "open_files", "disk", "log", "core_dumps", "whole_tree_stop"] {
+        for what in [
+            "memory",
+            "cpu",
+            "processes",
+            "open_files",
+            "disk",
+            "log",
+            "core_dumps",
+            "ports_of_open_services",
+            "whole_tree_stop",
+        ] {
             assert_eq!(probed.iter().filter(|line| line.what == what).count(), 1, "{what}");
         }
         assert!(probed.iter().all(|line| !line.detail.is_empty()));

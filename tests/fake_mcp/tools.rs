@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, getgid, getpgrp, getpid, getsid, getuid, kill_process};
+use rustix::process::{Signal, getgid, getpgrp, getpid, getuid, kill_process};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
@@ -204,7 +204,7 @@ fn whoami() -> String {
         "env": env,
         "pid": getpid().as_raw_nonzero(),
         "pgid": getpgrp().as_raw_nonzero(),
-        "sid": getsid(None).map(|sid| sid.as_raw_nonzero().get()).unwrap_or_default(),
+        "sid": session(),
         "uid": getuid().as_raw(),
         "gid": getgid().as_raw(),
         "cwd": std::env::current_dir().unwrap_or_default(),
@@ -212,6 +212,12 @@ fn whoami() -> String {
         "fds": fds,
     })
     .to_string()
+}
+
+/// The session's number; zero where its leader is out of sight.
+fn session() -> Option<u32> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// Runs any other tool in a thread.

@@ -105,7 +105,7 @@ const ORDINARY: u32 = 40_001;
 
 impl Builder {
     /// Runs Berth as an ordinary user, also where the tests are root.
-    pub(crate) fn as_ordinary_user(mut self) -> Self {
+    pub(crate) fn by_ordinary_user(mut self) -> Self {
         self.ordinary = rustix::process::geteuid().is_root();
         self
     }

@@ -72,7 +72,7 @@ pub(in crate::process) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(super) fn send(socket: impl AsFd, message: Message, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = descriptor.as_ref().map(std::slice::from_ref).unwrap_or_default();
+    let descriptors = descriptor.as_slice();
     if !descriptors.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     }

@@ -21,7 +21,7 @@ use nix::sys::{
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
-    process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, set_dumpable_behavior, waitpid},
+    process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, kill_process_group, set_dumpable_behavior, wait},
 };
 
 use super::{
@@ -147,7 +147,9 @@ impl Init<'_> {
             }
             while let Ok(Some(signal)) = signals.read_signal() {
                 // A sender outside of the room has no number in it.
-                self.stopping |= signal.ssi_signo == Signal::SIGTERM as u32 && signal.ssi_pid == 0;
+                if signal.ssi_signo == Signal::SIGTERM as u32 && signal.ssi_pid == 0 {
+                    self.pass_on();
+                }
             }
         }
     }
@@ -172,10 +174,17 @@ impl Init<'_> {
         Ok(if ready.get(1) == Some(&true) { Outer::Gone } else { Outer::There })
     }
 
+    /// The first request to stop goes on to the program's group; who sends a second names the program.
+    fn pass_on(&mut self) {
+        if !std::mem::replace(&mut self.stopping, true) {
+            let _ = kill_process_group(self.program, rustix::process::Signal::TERM);
+        }
+    }
+
     /// Collects everybody who has ended; says when the room is at its end.
     fn collect(&mut self) -> Option<End> {
         loop {
-            match waitpid(None, WaitOptions::NOHANG) {
+            match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if pid == self.program => self.ended = End::of(status).or(self.ended),
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 Ok(None) => return self.ended.filter(|_| !self.stopping),

@@ -1,8 +1,8 @@
 //! The outer stage: the process that Berth knows as the leader. It waits for the room's init and ends
 //! as the program has ended, by the same code or the same signal.
 //!
-//! It ignores nothing and handles nothing: every signal is blocked, so that the one to its group stops
-//! the program and not it. Its end, however it comes, is the end of the init, and with that of the room.
+//! It ignores nothing and handles nothing: every signal is blocked, so that the one to its group reaches
+//! the init, which passes it on, and does not end it. Its end, however it comes, is the end of the init, and with that of the room.
 
 use std::{
     io::{self, Read},
@@ -17,7 +17,7 @@ use nix::{
 };
 use rustix::{
     fs::{Mode, OFlags},
-    process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid},
+    process::{Pid, Signal, WaitOptions, waitpid},
 };
 
 use super::{
@@ -93,11 +93,9 @@ fn end_as(end: End) -> ExitCode {
         End::Code(code) => return ExitCode::from(code),
         End::Signal(signal) => signal,
     };
-    // Returns for signals that it does not know, such as those of real time: their default is to end, too.
     let _ = signal_hook::low_level::emulate_default_handler(signal);
+    // Returns for signals that it does not know, such as those of real time: their default is to end, too.
     let _ = SigSet::empty().thread_set_mask();
-    if let Some(signal) = Signal::from_named_raw(signal) {
-        let _ = kill_process(getpid(), signal);
-    }
+    let _ = signal_hook::low_level::raise(signal);
     ExitCode::from(128_u8.saturating_add(u8::try_from(signal).unwrap_or(0)))
 }

@@ -15,7 +15,8 @@ use crate::process::wire::{Built, WireOrder, WireSpec};
 pub(super) fn start(parent: &mut Control) -> Result<Pid, Failure> {
     with_spec(parent, |_, spec| {
         init::unblock_signals().map_err(step("cannot unblock signals:"))?;
-        let child = command(spec).spawn().map_err(|why| failure(spec, why))?;
+        // The group that it was born into is out of its sight: its number would read as zero.
+        let child = command(spec).process_group(0).spawn().map_err(|why| failure(spec, why))?;
         Ok(Pid::from_child(&child))
     })
 }

@@ -10,8 +10,10 @@ fn wait_until_gone(app: &TestApp, pid: u32) {
     wait_for("the end of a process", || (!procs::is_marked(pid, app.root())).then_some(()));
 }
 
-fn fork(client: &McpClient, setsid: bool, hold: bool) -> u32 {
-    client.text("fork", &json!({ "setsid": setsid, "hold": hold })).parse().unwrap()
+/// Has the instance leave a process behind; its number on the host.
+fn fork(instance: &Instance, client: &McpClient, setsid: bool, hold: bool) -> u32 {
+    let inner = client.text("fork", &json!({ "setsid": setsid, "hold": hold })).parse().unwrap();
+    procs::on_host(instance.pid(), inner)
 }
 
 #[test]
@@ -31,8 +33,9 @@ fn the_whole_tree_ends_with_its_instance() {
     for end in ["toggle", "restart", "delete"] {
         let (instance, other) = (ann.create("fake"), ann.create("fake"));
         let (client, neighbour) = (ann.connect(&instance), ann.connect(&other));
-        let left: Vec<u32> = [(false, false), (true, false), (true, true)].map(|(s, h)| fork(&client, s, h)).into();
-        let foreign = fork(&neighbour, true, true);
+        let left: Vec<u32> =
+            [(false, false), (true, false), (true, true)].map(|(s, h)| fork(&instance, &client, s, h)).into();
+        let foreign = fork(&other, &neighbour, true, true);
         assert!(left.iter().all(|pid| procs::is_marked(*pid, app.root())), "they live until then");
         if end == "delete" {
             ann.delete(&instance.id);
@@ -52,7 +55,7 @@ fn what_a_child_forked_is_asked_to_end_before_it_is_killed() {
     let ann = app.user("ann");
     for (setsid, hold) in [(true, false), (true, true), (false, false), (false, true)] {
         let instance = ann.create("fake");
-        fork(&ann.connect(&instance), setsid, hold);
+        fork(&instance, &ann.connect(&instance), setsid, hold);
         ann.delete(&instance.id);
         let log = fs::read_to_string(app.root().join("berth.log")).unwrap();
         assert!(!log.contains("had to be killed"), "setsid {setsid}, hold {hold}");
@@ -65,7 +68,7 @@ fn a_crash_takes_the_tree_along() {
     let ann = app.user("ann");
     let instance = ann.create("fake");
     let client = ann.connect(&instance);
-    let left = fork(&client, true, true);
+    let left = fork(&instance, &client, true, true);
     procs::kill(instance.pid());
     wait_until_gone(&app, left);
     ann.wait_for_successor(&instance);

@@ -116,6 +116,9 @@ fn an_allow_list_is_all_that_is_reached() {
         let own = host.ends_with(".localhost") && got == "error: ConnectionRefused";
         assert!(own || got == outcome || host == "::1" && got.starts_with("error"), "{host}:{port}: {got}");
     }
+    let held = client.whoami()["fds"].clone();
+    let sockets = held.as_object().unwrap().values().filter(|what| what.as_str().unwrap().starts_with("socket:"));
+    assert_eq!(sockets.count(), 0, "it holds an end of its door: {held}");
     let datagram = |host: &str, port: u16| client.text("datagram", &json!({ "host": host, "port": port, "text": "x" }));
     datagram("127.0.0.1", datagrams.local_addr().unwrap().port());
     assert_eq!(datagram("1.1.1.1", 53), "error: NetworkUnreachable");
@@ -130,7 +133,7 @@ fn an_allow_list_is_all_that_is_reached() {
 fn an_ordinary_user_builds_the_same_networks() {
     let stand_in = StandIn::start();
     let app = Builder::default()
-        .as_ordinary_user()
+        .by_ordinary_user()
         .service(listed(&stand_in))
         .service(Service::http("closed", &[]).with("network", json!("none")))
         .set("allow_private_targets", stand_in.endpoint().as_str())

@@ -25,8 +25,8 @@ fn after_a_sudden_end_everything_comes_back_and_nothing_is_left() {
         let stopped = ann.create("fake");
         ann.act(&stopped.id, "toggle");
         ann.wait(&stopped.id, "stopped");
-        let orphan: u32 =
-            ann.connect(&before[0]).text("fork", &json!({ "setsid": true, "hold": false })).parse().unwrap();
+        let inner = ann.connect(&before[0]).text("fork", &json!({ "setsid": true, "hold": false })).parse().unwrap();
+        let orphan = procs::on_host(before[0].pid(), inner);
         app.kill();
         app.start_again();
         for instance in &before {

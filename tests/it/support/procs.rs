@@ -28,11 +28,27 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Whether `pid` lives and names `root` in its environment. A zombie has none.
+/// Whether `pid`, or one that descends from it, lives and names `root` in its environment. A zombie has
+/// none; a leader that only waits for its room has not all of it.
 pub(crate) fn is_marked(pid: u32, root: &Path) -> bool {
     let needle = root.to_str().unwrap().as_bytes();
     let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     memchr::memmem::find(&environ, needle).is_some()
+        || (memchr::memmem::find(&environ, b"BERTH_HOST=").is_some()
+            && children.split_whitespace().any(|child| is_marked(child.parse().unwrap(), root)))
+}
+
+/// The number on the host of the process that is `inner` in the room of the leader `leader`.
+pub(crate) fn on_host(leader: u32, inner: u32) -> u32 {
+    let room = fs::read_link(format!("/proc/{leader}/ns/pid_for_children")).unwrap();
+    let is_inner = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        numbers.split_whitespace().next_back() == Some(inner.to_string().as_str())
+            && fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|namespace| namespace == room)
+    };
+    pids().find(is_inner).unwrap_or_else(|| panic!("{inner} is not in the room of {leader}"))
 }
 
 fn describe(pid: u32) -> String {
