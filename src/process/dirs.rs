@@ -69,7 +69,7 @@ fn private(path: &Path) -> io::Result<()> {
             return Err(named(io::Error::new(io::ErrorKind::NotADirectory, "is a link, not a directory; remove it")));
         }
     };
-    removal::open_up(directory).map_err(named)
+    removal::open_up(&directory).map_err(named)
 }
 
 fn remove_tree(path: &Path) -> io::Result<()> {

@@ -93,7 +93,7 @@ fn open(at: impl AsFd + Copy, name: impl Arg + Copy) -> rustix::io::Result<Owned
     if !rustix::process::geteuid().is_root() {
         let pinned = File::from(pin(at, name)?);
         if pinned.metadata().is_ok_and(|about| about.is_dir() && about.permissions().mode() & 0o700 != 0o700) {
-            open_up(pinned).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::ACCESS))?;
+            open_up(&pinned).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::ACCESS))?;
         }
     }
     openat(at, name, flags, Mode::empty())
@@ -105,7 +105,7 @@ pub(super) fn pin(at: impl AsFd, name: impl Arg) -> rustix::io::Result<OwnedFd> 
 }
 
 /// Gives its owner, and nobody else, every right to a directory that [`pin`] holds.
-pub(super) fn open_up(directory: File) -> io::Result<()> {
+pub(super) fn open_up(directory: &File) -> io::Result<()> {
     // The very file that is held: a change by its name could reach what has taken its place.
     fs::set_permissions(format!("/proc/self/fd/{}", directory.as_raw_fd()), Permissions::from_mode(0o700))
 }
