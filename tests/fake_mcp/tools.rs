@@ -15,14 +15,14 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    myself,
+    hostile, myself,
     server::{Server, lock},
     sink::Sink,
     wire,
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 33] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 34] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -59,6 +59,7 @@ pub(crate) const TOOLS: [(&str, &str, &str); 33] = [
         "Sends a request to the client and answers with what came back; `stay`: unless it is an error.",
     ),
     ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
+    ("attack", "kind:string", "Tries what no child may do, and says what came of it; see `hostile`."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
 ];
 
@@ -90,6 +91,8 @@ struct Arguments {
 /// A slow call, moved into its thread.
 struct Call {
     id: String,
+    /// As they came, for tools that know more of them than [`Arguments`].
+    raw: String,
     arguments: Arguments,
     token: Option<String>,
     sink: Sink,
@@ -218,6 +221,7 @@ pub(crate) fn start_slow(
 ) {
     let call = Call {
         id: id.to_owned(),
+        raw: arguments.to_owned(),
         arguments: serde_json::from_str(arguments).unwrap_or_default(),
         token: token.map(str::to_owned),
         sink: sink.clone(),
@@ -227,7 +231,7 @@ pub(crate) fn start_slow(
     thread::Builder::new().stack_size(256 * 1024).spawn(body).expect("a thread");
 }
 
-fn slow(server: &Server, name: &str, call: Call) {
+fn slow(server: &Arc<Server>, name: &str, call: Call) {
     let arguments = &call.arguments;
     let text = match name {
         "sleep" => {
@@ -257,6 +261,7 @@ fn slow(server: &Server, name: &str, call: Call) {
             Ok(pid) => pid.to_string(),
             Err(error) => format!("error: {error}"),
         },
+        "attack" => hostile::run(server, &call.raw),
         "progress" => progress(&call),
         "log" => {
             log(
