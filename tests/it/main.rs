@@ -7,6 +7,7 @@ mod cli;
 mod db;
 mod fuzz_corpus;
 mod gateway;
+mod hostile;
 mod layering;
 mod process;
 mod soak;

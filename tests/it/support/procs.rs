@@ -35,6 +35,22 @@ pub(crate) fn is_marked(pid: u32, root: &Path) -> bool {
     memchr::memmem::find(&environ, needle).is_some()
 }
 
+/// Processes that have `words` among their arguments.
+pub(crate) fn with_argument(words: &str) -> Vec<u32> {
+    let has = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == words.as_bytes())
+    };
+    pids().filter(has).collect()
+}
+
+/// A size of `/proc/PID/status` (`VmRSS`, `VmHWM`), in bytes.
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 fn describe(pid: u32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     format!("{pid} {}", String::from_utf8_lossy(&line).replace('\0', " "))

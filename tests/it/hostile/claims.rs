@@ -1,0 +1,1 @@
+//! What Berth says of its walls and limits, held against what a child experiences.
