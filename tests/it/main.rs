@@ -11,5 +11,6 @@ mod hostile;
 mod layering;
 mod process;
 mod soak;
+mod soak_rooms;
 mod supervision;
 mod support;

@@ -42,10 +42,8 @@ fn get(attack: &Attack) -> Outcome {
     stream.set_read_timeout(Some(PATIENCE))?;
     let token =
         if attack.token.is_empty() { String::new() } else { format!("Authorization: Bearer {}\r\n", attack.token) };
-    let head = format!(
-        "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{token}Connection: close\r\n\r\n",
-        attack.path, attack.port
-    );
+    let head =
+        format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{token}Connection: close\r\n\r\n", attack.path, attack.port);
     stream.write_all(head.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

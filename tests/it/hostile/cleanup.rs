@@ -37,7 +37,11 @@ fn a_daemon_ends_with_its_instance() {
                 user.wait(&eve.instance.id, "running");
                 continue;
             }
-            let now = Party { instance: user.show(&eve.instance.id), client: user.connect(&eve.instance), user: user.clone() };
+            let now = Party {
+                instance: user.show(&eve.instance.id),
+                client: user.connect(&eve.instance),
+                user: user.clone(),
+            };
             let words = daemon(&now, end);
             match end {
                 "delete" => user.delete(&eve.instance.id),

@@ -61,7 +61,8 @@ fn nothing_of_berths_environment_reaches_a_child() {
 #[test]
 fn no_child_finds_secrets_by_looking_around() {
     let app = start();
-    let (ann, eve, bare) = (keyed(&app.user("ann")), Party::of(&app.user("eve"), WALLED), Party::of(&app.admin(), BARE));
+    let (ann, eve, bare) =
+        (keyed(&app.user("ann")), Party::of(&app.user("eve"), WALLED), Party::of(&app.admin(), BARE));
     assert_eq!(ann.client.whoami()["env"]["API_KEY"], CREDENTIAL);
     for secret in [CANARY, MASTER_KEY, CREDENTIAL] {
         let scan = json!({ "kind": "scan", "text": secret });

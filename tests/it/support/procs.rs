@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process,
 };
 
@@ -42,6 +42,36 @@ pub(crate) fn with_argument(words: &str) -> Vec<u32> {
         line.split(|byte| *byte == 0).any(|argument| argument == words.as_bytes())
     };
     pids().filter(has).collect()
+}
+
+/// Processes that run this program.
+pub(crate) fn running(program: &Path) -> Vec<String> {
+    let is_it = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
+    pids().filter(is_it).map(describe).collect()
+}
+
+/// The control groups of a process, as directories of this host.
+pub(crate) fn cgroups(pid: u32) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let folder = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?.trim_start_matches('/'));
+        let is_mount = |fields: &Vec<&str>| match controllers {
+            "" => fields[2] == "cgroup2",
+            named => {
+                fields[2] == "cgroup" && named.split(',').all(|one| fields[3].split(',').any(|other| one == other))
+            }
+        };
+        let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(is_mount)?;
+        Some(Path::new(mount[1]).join(path))
+    };
+    groups.lines().filter_map(folder).collect()
+}
+
+/// Whether a control group was made for a child: others are the host's, or the test's own.
+pub(crate) fn is_a_rooms(group: &Path) -> bool {
+    !cgroups(process::id()).iter().any(|own| own.starts_with(group))
 }
 
 /// A size of `/proc/PID/status` (`VmRSS`, `VmHWM`), in bytes.
