@@ -2,7 +2,8 @@
 //! what came of it: `{"ok": what was seen}`, or `{"error": "EACCES", "words": …}`.
 //!
 //! Nothing here is clever about walls: each attempt is what a program would do on a host without any,
-//! so that it works there. `apart` makes it in a copy of this program, with a single thread, whose
+//! so that it works there. For the same reason none does harm where it succeeds: on a machine of
+//! a developer, with a wall missing, it is root that tries. `apart` makes it in a copy of this program, with a single thread, whose
 //! loss or change of identity leaves the server as it was.
 
 mod files;

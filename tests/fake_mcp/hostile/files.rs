@@ -22,6 +22,8 @@ pub(super) fn attempt(attack: &Attack) -> Option<Outcome> {
         "read" => read(path),
         "list" => list(path),
         "write" => fs::write(path, &attack.text).map(|()| json!("written")),
+        "append" => append(path),
+        "plant" => plant(path),
         "make_directory" => fs::create_dir_all(path).map(|()| json!("made")),
         "symlink" => symlink(&attack.target, path).map(|()| json!("linked")),
         "hardlink" => fs::hard_link(&attack.target, path).map(|()| json!("linked")),
@@ -43,6 +45,19 @@ pub(super) fn list(path: &Path) -> Outcome {
     let mut names = names.collect::<io::Result<Vec<String>>>()?;
     names.sort_unstable();
     Ok(json!(names))
+}
+
+/// Whether an existing file could be written to. Nothing is: on a host without walls it may be the host's.
+fn append(path: &Path) -> Outcome {
+    File::options().append(true).open(path)?;
+    Ok(json!("open for writing"))
+}
+
+/// A new file in a directory, taken away again for the same reason.
+fn plant(path: &Path) -> Outcome {
+    File::create_new(path)?;
+    fs::remove_file(path)?;
+    Ok(json!("planted"))
 }
 
 /// What one may do to one's own directory, so that whoever removes it must cope.

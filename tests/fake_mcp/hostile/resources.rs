@@ -33,9 +33,18 @@ fn balloon(server: &Server, bytes: u64) -> Value {
     json!(held)
 }
 
-/// One large file. It stays, however far it came.
+/// One large file. In a directory of one's own (a relative path) it stays, however far it came.
 fn fill(path: &str, bytes: u64) -> Outcome {
-    let (mut file, chunk) = (File::create(path)?, vec![b'x'; STEP]);
+    let mut file = File::create_new(path)?;
+    let outcome = write_to(&mut file, bytes);
+    if path.starts_with('/') {
+        std::fs::remove_file(path)?;
+    }
+    outcome
+}
+
+fn write_to(file: &mut File, bytes: u64) -> Outcome {
+    let chunk = vec![b'x'; STEP];
     let mut written = 0;
     while written < bytes {
         match file.write(&chunk) {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::scene::{BARE, Party, Scene, WALLED, find};
+use crate::support::wait_for;
 
 #[test]
 fn an_instances_files_are_its_own() {
@@ -12,7 +13,7 @@ fn an_instances_files_are_its_own() {
     scene.walls_stop(&json!({ "kind": "read", "path": secret }));
     scene.walls_stop(&json!({ "kind": "list", "path": folder }));
     scene.walls_stop(&json!({ "kind": "write", "path": folder.join("planted.txt"), "text": "Eve was here" }));
-    scene.eve.cannot(&json!({ "kind": "write", "path": secret, "text": "nothing" }));
+    scene.walls_stop(&json!({ "kind": "append", "path": secret }));
     scene.eve.cannot(&json!({ "kind": "hardlink", "target": secret, "path": "mine.txt" }));
     assert_eq!(scene.ann.client.text("read", &json!({ "path": "secret.txt" })), "what Ann knows");
     // A link to it is only a name.
@@ -27,12 +28,13 @@ fn home_and_log_of_another_instance_are_closed() {
     let own = scene.app.data().join("instances").join(&scene.ann.instance.id);
     scene.walls_stop(&json!({ "kind": "list", "path": own }));
     scene.ann.client.text("flood_stderr", &json!({ "bytes": 100 }));
-    let log = crate::support::wait_for("Ann's log", || find(&scene.app.data().join("logs/users/user_1"), "error.log"));
+    let log = wait_for("Ann's log", || find(&scene.app.data().join("logs/users/user_1"), "error.log"));
     scene.walls_stop(&json!({ "kind": "read", "path": log }));
     scene.walls_stop(&json!({ "kind": "list", "path": log.parent().unwrap() }));
-    scene.eve.cannot(&json!({ "kind": "write", "path": log, "text": "" }));
-    let mine = scene.app.data().join("logs/users/user_2");
-    scene.eve.cannot(&json!({ "kind": "write", "path": mine.join("x"), "text": "" }));
+    scene.walls_stop(&json!({ "kind": "append", "path": log }));
+    // Not even where its own log is: Berth writes that.
+    let mine = wait_for("Eve's log", || find(&scene.app.data().join("logs/users/user_2"), "access.log"));
+    scene.walls_stop(&json!({ "kind": "plant", "path": mine.with_file_name("planted") }));
 }
 
 #[test]
@@ -46,8 +48,8 @@ fn what_berth_keeps_is_closed() {
     }
     scene.walls_stop(&json!({ "kind": "list", "path": data }));
     scene.walls_stop(&json!({ "kind": "list", "path": data.join("instances") }));
-    scene.eve.cannot(&json!({ "kind": "write", "path": data.join("planted"), "text": "" }));
-    scene.eve.cannot(&json!({ "kind": "write", "path": data.join("berth.db"), "text": "" }));
+    scene.walls_stop(&json!({ "kind": "plant", "path": data.join("planted") }));
+    scene.walls_stop(&json!({ "kind": "append", "path": data.join("berth.db") }));
     let log = scene.app.root().join("berth.log");
     scene.walls_stop(&json!({ "kind": "read", "path": log }));
 }
@@ -71,11 +73,13 @@ fn the_program_itself_cannot_be_changed() {
     let scene = Scene::set();
     let program = env!("CARGO_BIN_EXE_fake-mcp");
     let folder = std::path::Path::new(program).parent().unwrap();
-    scene.eve.cannot(&json!({ "kind": "write", "path": program, "text": "" }));
-    scene.eve.cannot(&json!({ "kind": "write", "path": folder.join("planted"), "text": "" }));
-    for path in ["/etc/planted", "/usr/lib/planted", "/planted", "/etc/hostname"] {
-        scene.eve.cannot(&json!({ "kind": "write", "path": path, "text": "x" }));
+    scene.eve.cannot(&json!({ "kind": "append", "path": program }));
+    let name = format!("planted-{}", scene.eve.instance.id);
+    scene.eve.cannot(&json!({ "kind": "plant", "path": folder.join(&name) }));
+    for folder in ["/", "/etc", "/usr/lib", "/dev", "/proc", "/sys"] {
+        scene.eve.cannot(&json!({ "kind": "plant", "path": format!("{folder}/{name}") }));
     }
+    scene.eve.cannot(&json!({ "kind": "append", "path": "/etc/passwd" }));
 }
 
 #[test]
@@ -91,7 +95,8 @@ fn temporary_directories_and_shared_memory_are_not_shared() {
         // It need not be writable at all; if it is, it is nobody else's.
         bob.tries(&write);
         scene.eve.cannot(&read);
-        assert!(!std::path::Path::new(&path).exists(), "{path} is on the host");
+        let is_on_the_host = std::fs::remove_file(&path).is_ok();
+        assert!(!is_on_the_host, "{path} is on the host");
         also_unwalled.does(&write);
         scene.unwalled.does(&read);
         scene.eve.cannot(&read);

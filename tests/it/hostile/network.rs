@@ -54,8 +54,7 @@ fn the_control_api_wants_a_token() {
         let refused = outcome["error"].is_string() || outcome["ok"]["status"] == 401;
         assert!(refused, "{what}: {outcome}");
     };
-    for path in ["/api/v1/mcps", "/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/credentials", "/metrics"]
-    {
+    for path in ["/api/v1/mcps", "/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/credentials"] {
         for token in ["", "bth_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "null"] {
             let get = json!({ "kind": "get", "port": port, "path": path, "token": token });
             closed(scene.eve.tries(&get), path);

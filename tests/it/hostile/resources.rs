@@ -64,7 +64,6 @@ fn a_memory_balloon_bursts_alone() {
     let card = now.view["last_error"].to_string();
     assert!(card.contains("64 MiB") || card.contains(&(64 * MIB).to_string()), "{card}");
     ann.is_well();
-    assert_eq!(procs::marked(app.root()).iter().filter(|line| line.contains("berth")).count(), 0, "no stray stage");
 }
 
 #[test]
@@ -88,13 +87,15 @@ fn temporary_space_has_an_end() {
     let app = limited(&json!({ "disk_bytes": 16 * MIB, "memory_bytes": 256 * MIB })).start();
     let (ann, eve) = ann_and_eve(&app);
     for folder in ["/tmp", "/var/tmp", "/dev/shm", "/run", "/dev"] {
-        let fill = json!({ "kind": "fill", "path": format!("{folder}/full"), "bytes": 1024 * MIB });
+        let path = format!("{folder}/large-{}", eve.instance.id);
+        let fill = json!({ "kind": "fill", "path": path, "bytes": 512 * MIB });
         let answer = eve.client.call("attack", &fill);
         // Refused, full, or the end of its process: never all that was wanted.
         let words = answer["result"]["content"][0]["text"].as_str().unwrap_or(r#"{"error":"ended"}"#);
         let outcome: Value = serde_json::from_str(words).unwrap();
         assert!(outcome["error"].is_string() || outcome["ok"]["stopped_by"].is_string(), "{folder}: {outcome}");
-        assert!(!std::path::Path::new(&format!("{folder}/full")).exists(), "{folder} is the host's");
+        let is_on_the_host = std::fs::remove_file(&path).is_ok();
+        assert!(!is_on_the_host, "{folder} is the host's");
     }
     ann.is_well();
 }

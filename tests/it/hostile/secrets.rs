@@ -41,9 +41,12 @@ fn nothing_of_berths_environment_reaches_a_child() {
         for secret in [CANARY, MASTER_KEY] {
             assert!(!me.to_string().contains(secret), "{me}");
         }
-        let names: Vec<&String> = me["env"].as_object().unwrap().keys().collect();
-        let strange = names.iter().find(|name| name.starts_with("BERTH_") && !name.contains("INSTANCE"));
-        assert_eq!(strange, None, "{names:?}");
+        let mut names = me["env"].as_object().unwrap().keys();
+        let setting = names.find(|name| {
+            let name = name.strip_prefix("BERTH_").unwrap_or_default().to_lowercase();
+            berth::config::SETTINGS.contains(&name.as_str())
+        });
+        assert_eq!(setting, None, "a setting of Berth's");
     }
     // And as the host sees it: every process of ours but Berth itself.
     for line in procs::marked(app.root()) {
@@ -66,7 +69,8 @@ fn no_child_finds_secrets_by_looking_around() {
     assert_eq!(ann.client.whoami()["env"]["API_KEY"], CREDENTIAL);
     for secret in [CANARY, MASTER_KEY, CREDENTIAL] {
         let scan = json!({ "kind": "scan", "text": secret });
-        assert_eq!(eve.does(&scan), json!([]), "{secret}");
+        // Without the places: they are long where the wall is missing.
+        assert_eq!(eve.does(&scan).as_array().map(Vec::len), Some(0), "{secret} is seen");
         if rustix::process::geteuid().is_root() {
             assert_ne!(bare.does(&scan), json!([]), "{secret} is there to be found");
         }
