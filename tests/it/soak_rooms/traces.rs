@@ -46,7 +46,7 @@ impl Traces {
             ports: (first..first + procs::PORTS)
                 .filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_err())
                 .collect(),
-            descriptors: procs::descriptors(app.pid()),
+            descriptors: descriptors(app),
         }
     }
 
@@ -69,6 +69,17 @@ impl Traces {
             && self.ports.is_empty()
             && self.descriptors.len() <= before.descriptors.len()
     }
+}
+
+/// Berth's, without the connections that this program's clients keep.
+fn descriptors(app: &TestApp) -> Vec<String> {
+    let port: u16 = app.url.rsplit(':').next().unwrap().parse().unwrap();
+    let is_a_clients = |line: &String| {
+        let mut fields = line.split(' ').skip(1);
+        let is_local = fields.next().is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
+        is_local && fields.nth(1) == Some("01")
+    };
+    procs::descriptors(app.pid()).into_iter().filter(|line| !is_a_clients(line)).collect()
 }
 
 fn children(folder: &Path) -> Vec<PathBuf> {
