@@ -42,7 +42,7 @@ use crate::{
         lifecycle::Health,
         time::Timestamp,
     },
-    process::Launcher,
+    process::{Cgroups, Launcher},
     routing::RouteTable,
     telemetry::Metrics,
     vault::Vault,
@@ -63,6 +63,8 @@ pub struct Runtime {
     pub installer: Installer,
     /// Starts processes.
     pub launcher: Arc<dyn Launcher>,
+    /// Control groups, as far as this machine grants them; the launcher uses the same.
+    pub cgroups: Arc<Cgroups>,
     /// Where calls find instances.
     pub routes: Arc<RouteTable>,
     /// Ports of HTTP children.

@@ -37,7 +37,7 @@ use crate::{
     db::{Db, logins, services, settings},
     domain::time::Timestamp,
     mcp::http::install_crypto_provider,
-    process::{ProcessLauncher, reaper},
+    process::{self, Cgroups, ProcessLauncher, cgroup::Allow, reaper},
     routing::RouteTable,
     telemetry::Metrics,
     vault::Vault,
@@ -50,6 +50,8 @@ const ARBITERS: usize = 2;
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// The setting by which a wrong master key is known.
 pub const VAULT_CHECK: &str = "vault.check";
+/// The setting that holds the data directory's own id.
+pub const HOST_ID: &str = "host.id";
 
 /// The parts that commands without a server need, too.
 pub struct Stores {
@@ -83,7 +85,7 @@ pub fn open_stores(config: &Config) -> Result<Stores> {
         .verify_check(&check)
         .context("this is not the master key that the stored credentials were sealed with; nothing was changed")?;
     let id = uuid::Uuid::new_v4().simple().to_string();
-    let host = db.write_blocking(|conn| settings::put_if_absent(conn, "host.id", &id))?;
+    let host = db.write_blocking(|conn| settings::put_if_absent(conn, HOST_ID, &id))?;
     Ok(Stores { db, vault: Arc::new(vault), host })
 }
 
@@ -161,7 +163,9 @@ pub async fn serve(config: Config) -> Result<Ended> {
     reaper::become_subreaper().context("cannot become the subreaper of instances")?;
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;
-    let state = compose(config, stores, bound)?;
+    // Under v2 this process moves: before it has children.
+    let cgroups = Arc::new(Cgroups::take(&stores.host, Allow::All));
+    let state = compose(config, stores, bound, Arc::clone(&cgroups))?;
     // Every instance has its route before the first request is taken: a client that comes back after
     // a restart must wait for its instance, not be told that there is none.
     let report = state.supervisor.boot().await.context("instances could not be brought back")?;
@@ -177,10 +181,11 @@ pub async fn serve(config: Config) -> Result<Ended> {
     upkeep.abort();
     serving.await??;
     drop(control);
+    tokio::task::spawn_blocking(move || cgroups.close()).await?;
     Ok(Ended { graceful, again })
 }
 
-fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<AppState>> {
+fn compose(config: Config, stores: Stores, bound: SocketAddr, cgroups: Arc<Cgroups>) -> Result<Data<AppState>> {
     let Stores { db, vault, host } = stores;
     let (catalog, problems) = load_catalog(&config, &db)?;
     for problem in problems {
@@ -189,12 +194,18 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<App
     let (routes, metrics) = (Arc::new(RouteTable::default()), Arc::new(Metrics::default()));
     let paths = Paths::new(config.storage.data_dir.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let launcher = ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?;
+    let enforcement = process::probe(&cgroups);
+    for line in &enforcement {
+        log::info!("{}: {}, {}", line.what, line.how.as_str(), line.detail);
+    }
     let runtime = Runtime {
         db: db.clone(),
         vault: Arc::clone(&vault),
         catalog: catalog.clone(),
         installer: Installer::new(config.storage.data_dir.join("cache")),
-        launcher: Arc::new(ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?),
+        launcher: Arc::new(launcher.with_cgroups(Arc::clone(&cgroups))),
+        cgroups: Arc::clone(&cgroups),
         routes: Arc::clone(&routes),
         ports: PortRegistry::new(config.runtime.ports),
         recorder: Recorder::start(db.clone()),
@@ -225,6 +236,8 @@ fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<App
         paths,
         public_url,
         allowed,
+        cgroups,
+        enforcement,
     }))
 }
 

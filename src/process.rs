@@ -11,6 +11,8 @@
 //!   process is ever signalled by its number alone: either it is our unreaped child, or its start
 //!   time is compared while a pidfd pins it.
 //! - [`ProcessTree`] owns the tree: dropping it kills the tree.
+//! - Where the machine grants control groups ([`cgroup`]), every process of an instance is in one from
+//!   its first instruction on, and cannot leave it by forking.
 //! - Children die with Berth, even by `kill -9` (`PDEATHSIG` for leaders, [`sweep`] at the next
 //!   start for whatever they had started).
 //! - The table of live leaders ([`reaper`]) is the one piece of process-wide state, because
@@ -19,6 +21,7 @@
 //! Needs Linux 5.3 (pidfd). No actors and no HTTP here.
 
 mod budget;
+pub mod cgroup;
 mod dirs;
 pub mod launch;
 pub mod logs;
@@ -38,15 +41,16 @@ use std::{io, path::PathBuf};
 use futures_util::future::BoxFuture;
 use tokio::{net::unix::pipe, sync::oneshot};
 
-use crate::domain::{crash::ExitReason, secret::Secret};
+use crate::domain::{crash::ExitReason, limits::Limits, secret::Secret};
 
 pub use self::{
+    cgroup::Cgroups,
     dirs::InstanceDirs,
     marker::Marker,
     probe::{Enforcement, How, probe},
-    sample::{Sample, directory_bytes, usage_of},
+    sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,
-    table::Table,
+    table::{Table, running_for},
     tail::{PumpReport, StderrTail, pump},
     tree::{ProcessTree, StopOutcome},
 };
@@ -74,6 +78,8 @@ pub struct LaunchSpec {
     pub cwd: PathBuf,
     /// Open files per process; `None` is 4096. Never more than the hard limit that Berth has.
     pub open_files: Option<u32>,
+    /// The limits of its control groups; `None` is no group at all.
+    pub cgroup: Option<Limits>,
     /// Whose process it is.
     pub marker: Marker,
 }
@@ -107,6 +113,9 @@ pub enum SpawnError {
     /// The launch stage could not be started.
     #[error("cannot start the launch stage")]
     Fork(#[source] io::Error),
+    /// Its control groups could not be made, or a limit could not be set.
+    #[error("its limits cannot be set: {0}")]
+    Group(#[source] cgroup::GroupError),
     /// Talking to the launch stage failed.
     #[error("the launch stage broke off")]
     Handshake(#[source] io::Error),

@@ -16,7 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::{
     access::{AccessBuffer, AccessEntry},
@@ -61,6 +61,8 @@ pub struct Route {
     link: ArcSwap<Link>,
     status: watch::Receiver<Status>,
     in_flight: Arc<Semaphore>,
+    places: usize,
+    wanted: Notify,
     last_used: AtomicI64,
     usage: Mutex<Option<Usage>>,
 }
@@ -118,6 +120,8 @@ impl Route {
             link: ArcSwap::from_pointee(Link::Down),
             status,
             in_flight: Arc::new(Semaphore::new(max_in_flight)),
+            places: max_in_flight,
+            wanted: Notify::new(),
             last_used: AtomicI64::new(Timestamp::now().0),
             usage: Mutex::default(),
         })
@@ -131,6 +135,42 @@ impl Route {
             Link::Down => self.sessions.detach(),
         }
         self.link.store(Arc::new(link));
+    }
+
+    /// Takes the child off because nobody uses it; `false`, and the child stays, when somebody does. Only
+    /// the instance's actor does this.
+    pub fn retire(&self) -> bool {
+        let used = self.last_used();
+        if self.is_used() {
+            return false;
+        }
+        let link = self.link.swap(Arc::new(Link::Down));
+        // Who comes now notes that before looking for the child: one of both sees the other.
+        if self.last_used() == used && !self.is_used_by(&link) {
+            self.sessions.detach();
+            return true;
+        }
+        self.link.store(link);
+        false
+    }
+
+    /// Whether a client has anything open: a call, a stream, a question.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.is_used_by(&self.link.load())
+    }
+
+    fn is_used_by(&self, link: &Link) -> bool {
+        let busy = |upstream: &Upstream| {
+            upstream.held.parked() > 0 || upstream.held.listens() > 0 || upstream.pulse.in_flight() > 0
+        };
+        let held = self.in_flight.available_permits() < self.places;
+        held || self.sessions.in_use() || matches!(link, Link::Up(upstream) if busy(upstream))
+    }
+
+    /// Returns when a request waits for the sleeping child.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// The child, if there is one now.
@@ -161,9 +201,9 @@ impl Route {
         *self.usage.lock()
     }
 
-    /// Publishes a sample.
-    pub fn set_usage(&self, usage: Usage) {
-        *self.usage.lock() = Some(usage);
+    /// Publishes a sample; `None` when there is nothing left to sample.
+    pub fn set_usage(&self, usage: impl Into<Option<Usage>>) {
+        *self.usage.lock() = usage.into();
     }
 
     /// What is true of the instance now.
@@ -178,18 +218,18 @@ impl Route {
         Arc::clone(&self.in_flight).try_acquire_owned().ok()
     }
 
-    /// Notes that the instance is used.
+    /// Notes that the instance is used: before the child is looked for, see [`Route::retire`].
     pub fn touch(&self, now: Timestamp) {
-        self.last_used.store(now.0, Ordering::Relaxed);
+        self.last_used.store(now.0, Ordering::SeqCst);
     }
 
     /// When it was last used.
     #[must_use]
     pub fn last_used(&self) -> Timestamp {
-        Timestamp(self.last_used.load(Ordering::Relaxed))
+        Timestamp(self.last_used.load(Ordering::SeqCst))
     }
 
-    /// The child, waiting up to `patience` while it is on its way up.
+    /// The child, waiting up to `patience` while it is on its way up; one that sleeps is woken.
     ///
     /// # Errors
     /// When it is down and not coming, or does not come in time: the text says what to do.
@@ -207,10 +247,17 @@ impl Route {
 
     async fn wait_for_link(&self) -> Result<Upstream, Unavailable> {
         let mut status = self.status.clone();
+        let failed_before = status.borrow().failed_wakes;
         loop {
             let now = status.borrow_and_update().clone();
             if let Link::Up(upstream) = &**self.link.load() {
                 return Ok(upstream.clone());
+            }
+            if now.state == State::Idle {
+                self.wanted.notify_one();
+            }
+            if now.failed_wakes > failed_before {
+                return Err(unavailable(&Status { state: State::Failed, ..now }));
             }
             // `running` without a link: its process has just ended, and the actor is about to say so.
             if !now.state.will_run() && !now.state.serves() {

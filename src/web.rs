@@ -48,6 +48,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))
+        .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
     for prefix in ["/api/v1", ""] {
         config

@@ -10,6 +10,7 @@ mod conversation;
 mod events;
 mod health;
 mod housekeeping;
+mod idle;
 mod start;
 mod watching;
 
@@ -19,7 +20,7 @@ use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub(super) use self::{child::Running, start::Started};
-use self::{health::HealthRecord, housekeeping::Housekeeping};
+use self::{health::HealthRecord, housekeeping::Housekeeping, idle::IdleClock};
 use super::{Runtime, messages::InstanceGone};
 use crate::{
     domain::{
@@ -53,6 +54,7 @@ pub(super) struct InstanceActor {
     stopping: Option<JoinHandle<bool>>,
     health: HealthRecord,
     housekeeping: Housekeeping,
+    idle: IdleClock,
     expiry: Option<SpawnHandle>,
     pending_restart: Option<SpawnHandle>,
     ticket: Ticket,
@@ -91,6 +93,7 @@ impl InstanceActor {
             dirs: runtime.paths.of(&instance),
             housekeeping: Housekeeping::new(&runtime, &instance),
             health: HealthRecord::default(),
+            idle: IdleClock::default(),
             ticket: Ticket { supervisor, gone: Some(gone) },
             history: RestartHistory::default(),
             running: None,
@@ -157,6 +160,7 @@ impl InstanceActor {
             context.cancel_future(timer);
         }
         self.health.cancel(context);
+        self.idle.cancel(context);
         if let Some(starting) = self.starting.take() {
             // Dropping the start drops its half-made child, which kills the tree.
             starting.abort();
@@ -187,7 +191,11 @@ impl InstanceActor {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
             Verdict::GiveUp => Event::EndedForGood,
         };
-        self.publish(|status| status.last_error = Some(card));
+        let failed_wake = self.idle.take_wake().is_some();
+        self.publish(|status| {
+            status.last_error = Some(card);
+            status.failed_wakes += u32::from(failed_wake);
+        });
         self.go_down(context, event);
         if let Verdict::RestartAfter(delay) = verdict {
             self.runtime.metrics.restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -200,10 +208,12 @@ impl InstanceActor {
     }
 
     fn crash_card(&self, reason: ExitReason, stderr_tail: Vec<String>) -> CrashCard {
+        let (out_of_memory, memory_limit) = self.memory_at_end(&reason);
         CrashCard {
             at: Timestamp::now(),
             reason,
-            out_of_memory: false,
+            out_of_memory,
+            memory_limit,
             stderr_tail,
             changed: super::environment::changed(self.instance.last_good.as_ref(), self.fingerprint.as_ref()),
             restarts: self.history.count().saturating_sub(1),
@@ -242,10 +252,11 @@ impl Actor for InstanceActor {
     fn started(&mut self, context: &mut Context<Self>) {
         housekeeping::schedule(context);
         self.arm_expiry(context);
+        self.await_wake(context);
         let expired = self.instance.expires_at.is_some_and(|at| at <= Timestamp::now());
         let wanted = self.instance.desired == Desired::Running && !expired;
-        // What failed before stays failed: a person must act, not a restart of Berth.
-        if wanted && self.state() != State::Failed {
+        // What failed before stays failed: a person must act, not a restart of Berth. What slept, sleeps.
+        if wanted && !matches!(self.state(), State::Failed | State::Idle) {
             self.publish(|status| status.state = State::Pending);
             self.begin_start(context);
         }

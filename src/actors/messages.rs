@@ -19,7 +19,7 @@ use crate::{
         lifecycle::Health,
         time::Timestamp,
     },
-    process::Table,
+    process::Samples,
 };
 
 // === handle → supervisor ===
@@ -86,7 +86,7 @@ pub(super) enum InstanceCommand {
     /// Go down because Berth does; what is desired stays.
     ShutDown { graceful: oneshot::Sender<bool> },
     /// A sample of all processes was taken.
-    Sample { table: Arc<Table> },
+    Sample { samples: Arc<Samples> },
 }
 
 // === instance → supervisor ===

@@ -24,7 +24,11 @@ use crate::{
         time::Timestamp,
     },
     mcp::session::Sessions,
-    process::{Table, reaper, sweep},
+    process::{
+        Samples,
+        cgroup::{end_groups, find_groups},
+        reaper, sweep,
+    },
     routing::Route,
 };
 
@@ -89,11 +93,12 @@ impl SupervisorActor {
         if actors.is_empty() {
             return;
         }
+        let cgroups = Arc::clone(&self.runtime.cgroups);
         actix_rt::spawn(async move {
-            let Ok(table) = tokio::task::spawn_blocking(Table::read).await else { return };
-            let table = Arc::new(table);
+            let Ok(samples) = tokio::task::spawn_blocking(move || Samples::take(&cgroups)).await else { return };
+            let samples = Arc::new(samples);
             for actor in actors {
-                actor.do_send(InstanceCommand::Sample { table: Arc::clone(&table) });
+                actor.do_send(InstanceCommand::Sample { samples: Arc::clone(&samples) });
             }
         });
     }
@@ -137,9 +142,14 @@ impl Handler<Boot> for SupervisorActor {
     }
 }
 
-/// Ends processes that an earlier run left behind: recognised by our mark, never by pid alone.
+/// Ends processes that an earlier run left behind: recognised by their group's name, or by our mark;
+/// never by pid alone.
 fn sweep_stale(host: &str) -> usize {
-    let mut ended = 0;
+    let groups = find_groups(host);
+    let mut ended = end_groups(&groups);
+    if ended > 0 {
+        log::warn!("ended {ended} processes in {} groups that an earlier run left behind", groups.len());
+    }
     // Twice: one that was just forking may have slipped through the first look.
     for _ in 0..2 {
         let stale = sweep::find_stale(host, &HashSet::new());

@@ -1,13 +1,16 @@
 //! `berth doctor`: what is missing or wrong, and what to do about it. Changes nothing.
 
-use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
+mod leftovers;
+mod limits;
+
+use std::{borrow::Cow, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
 
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{context::Context, output, remote::Remote};
-use crate::{app, catalog::Catalog, db::settings, process, vault::Vault};
+use crate::{app, catalog::Catalog, db::settings, vault::Vault};
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,38 +25,38 @@ enum Verdict {
 
 #[derive(Serialize)]
 struct Finding {
-    what: &'static str,
+    what: Cow<'static, str>,
     verdict: Verdict,
     detail: String,
 }
 
 impl Finding {
-    fn good(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Good, detail: detail.into() }
+    fn good(what: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Good, detail: detail.into() }
     }
 
-    fn warning(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Warning, detail: detail.into() }
+    fn warning(what: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Warning, detail: detail.into() }
     }
 
-    fn bad(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Bad, detail: detail.into() }
+    fn bad(what: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Bad, detail: detail.into() }
     }
 }
 
 pub(super) fn run(context: &Context) -> Result<ExitCode> {
     let mut findings = vec![data_dir(&context.config.storage.data_dir)];
-    findings.extend(stores(context));
-    findings.push(address(context));
+    let (stores, host) = stores(context);
+    findings.extend(stores);
+    let remote = Remote::find(context);
+    findings.push(address(context, &remote));
+    let remote = remote.ok().flatten();
     findings.push(services(context));
     findings.extend(tools());
-    findings.extend(process::probe().into_iter().map(|line| {
-        let detail = format!("{}: {}", line.how.as_str(), line.detail);
-        match line.how {
-            process::How::NotAvailable => Finding::warning(line.what, detail),
-            process::How::ByRlimit | process::How::BySampling => Finding::good(line.what, detail),
-        }
-    }));
+    findings.extend(limits::findings(remote.as_ref()));
+    if let Some(host) = &host {
+        findings.extend(leftovers::findings(host, remote.as_ref()));
+    }
     let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
     context.output.show(&json!({ "ok": is_well, "findings": findings }), || {
         let row = |finding: &Finding| {
@@ -62,7 +65,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
                 Verdict::Warning => "warning",
                 Verdict::Bad => "BAD",
             };
-            vec![sign.to_owned(), finding.what.to_owned(), finding.detail.clone()]
+            vec![sign.to_owned(), finding.what.to_string(), finding.detail.clone()]
         };
         output::table(&["", "WHAT", "FOUND"], &findings.iter().map(row).collect::<Vec<_>>())
     })?;
@@ -85,25 +88,27 @@ fn data_dir(path: &Path) -> Finding {
     }
 }
 
-/// The database and the master key; neither is made here.
-fn stores(context: &Context) -> Vec<Finding> {
+/// The database and the master key, neither of which is made here; and this data directory's own id.
+fn stores(context: &Context) -> (Vec<Finding>, Option<String>) {
     let config = &context.config;
     if config.storage.database_url.is_none() && !config.storage.data_dir.join("berth.db").exists() {
-        return vec![Finding::good("database", "not there yet; the first start makes it")];
+        return (vec![Finding::good("database", "not there yet; the first start makes it")], None);
     }
     let db = match app::open_database(config) {
         Ok(db) => db,
-        Err(error) => return vec![Finding::bad("database", format!("{error:#}"))],
+        Err(error) => return (vec![Finding::bad("database", format!("{error:#}"))], None),
     };
-    let check = match db.read_blocking(|conn| settings::get(conn, app::VAULT_CHECK)) {
-        Ok(check) => check,
+    let read =
+        db.read_blocking(|conn| Ok((settings::get(conn, app::VAULT_CHECK)?, settings::get(conn, app::HOST_ID)?)));
+    let (check, host) = match read {
+        Ok(read) => read,
         Err(error) => {
             let detail = format!("cannot be read ({error}); run `berth migrate` if it is new");
-            return vec![Finding::bad("database", detail)];
+            return (vec![Finding::bad("database", detail)], None);
         }
     };
     let database = Finding::good("database", "answers");
-    vec![database, master_key(context, check.as_deref())]
+    (vec![database, master_key(context, check.as_deref())], host)
 }
 
 fn master_key(context: &Context, check: Option<&str>) -> Finding {
@@ -125,10 +130,10 @@ fn master_key(context: &Context, check: Option<&str>) -> Finding {
     }
 }
 
-fn address(context: &Context) -> Finding {
+fn address(context: &Context, remote: &Result<Option<Remote>>) -> Finding {
     let what = "address";
     let listen = context.config.server.listen;
-    match Remote::find(context) {
+    match remote {
         Ok(Some(remote)) => return Finding::good(what, format!("Berth runs (pid {})", remote.pid())),
         Err(error) => return Finding::bad(what, format!("{error:#}")),
         Ok(None) => {}

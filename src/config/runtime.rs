@@ -6,7 +6,7 @@ use super::{
     ConfigError, Source,
     source::{read, read_between},
 };
-use crate::domain::{ports::PortRange, restart::RestartPolicy};
+use crate::domain::{limits::Limits, ports::PortRange, restart::RestartPolicy};
 
 /// Settings of instances and their processes.
 #[derive(Clone, Debug)]
@@ -41,6 +41,14 @@ pub struct RuntimeConfig {
     pub ask_patience: Duration,
     /// `max_parked`: calls per instance that wait for input of their clients. Default 64.
     pub max_parked: usize,
+    /// `idle_seconds`: an instance without use for this long sleeps until the next request; 0: never.
+    /// Default 1800.
+    pub idle: u32,
+    /// `default_memory_bytes`: of an instance for which neither it nor its service says. Default 512 MiB;
+    /// 0 is no limit.
+    pub default_memory_bytes: u64,
+    /// `default_processes`: likewise. Default 256; 0 is no limit.
+    pub default_processes: u32,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -68,7 +76,22 @@ impl RuntimeConfig {
             session_idle: seconds("session_idle_seconds", 86_400, 31_536_000)?,
             ask_patience: seconds("ask_patience_seconds", 600, 86_400)?,
             max_parked: size("max_parked", 64, 1, 10_000)?,
+            idle: read(source, "idle_seconds", 1800)?,
+            default_memory_bytes: read_between(source, "default_memory_bytes", 512 << 20, 0, 1 << 50)?,
+            default_processes: u32::try_from(read_between(source, "default_processes", 256, 0, 1 << 20)?)
+                .unwrap_or(u32::MAX),
             restart: RestartPolicy::default(),
         })
+    }
+
+    /// The limits in force for an instance: its own, else its service's, else the defaults.
+    #[must_use]
+    pub fn limits(&self, own: Limits, service: Limits) -> Limits {
+        let defaults = Limits {
+            memory_bytes: Some(self.default_memory_bytes).filter(|bytes| *bytes > 0),
+            processes: Some(self.default_processes).filter(|processes| *processes > 0),
+            ..Limits::default()
+        };
+        own.or(service).or(defaults)
     }
 }

@@ -57,6 +57,8 @@ pub struct InstanceChanges {
     pub credential_id: Option<Option<CredentialId>>,
     /// Limits of its own; replaces all.
     pub limits: Option<Limits>,
+    /// Seconds without use after which it sleeps.
+    pub idle_seconds: Option<Option<u32>>,
 }
 
 /// The instance with this id.
@@ -167,6 +169,7 @@ pub fn update(conn: &mut Connection, id: InstanceId, changes: &InstanceChanges) 
         env_sealed: changes.env_sealed.as_ref().map(Option::as_deref),
         credential_id: changes.credential_id.map(|id| id.map(|id| id.to_string())),
         limits: changes.limits.as_ref().map(to_json).transpose()?,
+        idle_seconds: changes.idle_seconds.map(|seconds| seconds.map(i64::from)),
         ..Changeset::default()
     };
     apply(conn, id, &changeset)?;

@@ -88,6 +88,7 @@ diesel::table! {
         restarts -> BigInt,
         last_error -> Nullable<Text>,
         last_good -> Nullable<Text>,
+        idle_seconds -> Nullable<BigInt>,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Timestamp;
+use super::{limits::size, time::Timestamp};
 
 /// How a process, or the attempt to start one, ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct CrashCard {
     pub reason: ExitReason,
     /// Whether the kernel ended it for want of memory, where that is known.
     pub out_of_memory: bool,
+    /// The limit of memory that it had met then, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
     /// The last lines of its standard error, oldest first, cut to a few.
     pub stderr_tail: Vec<String>,
     /// What changed in its configuration since it last started well; empty when nothing did.
@@ -90,10 +93,41 @@ impl CrashCard {
     /// One sentence: the reason and the last line of standard error.
     #[must_use]
     pub fn summary(&self) -> String {
-        let memory = if self.out_of_memory { " (out of memory)" } else { "" };
+        let reason = match (self.out_of_memory, self.memory_limit) {
+            (true, Some(limit)) => format!("out of memory at {} ({})", size(limit), self.reason),
+            (true, None) => format!("out of memory ({})", self.reason),
+            (false, _) => self.reason.to_string(),
+        };
         match self.stderr_tail.last() {
-            Some(line) => format!("{}{memory}; last line of its standard error: {line}", self.reason),
-            None => format!("{}{memory}", self.reason),
+            Some(line) => format!("{reason}; last line of its standard error: {line}"),
+            None => reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_memory_first_and_the_last_line_last() {
+        let card = |out_of_memory, memory_limit, lines: &[&str]| CrashCard {
+            at: Timestamp(0),
+            reason: ExitReason::Signal { signal: 9 },
+            out_of_memory,
+            memory_limit,
+            stderr_tail: lines.iter().map(|line| (*line).to_owned()).collect(),
+            changed: Vec::new(),
+            restarts: 0,
+        };
+        let killed = "killed by signal 9 (SIGKILL)";
+        let cases = [
+            (card(false, Some(1 << 29), &[]), killed.to_owned()),
+            (card(true, Some(1 << 29), &[]), format!("out of memory at 512 MiB ({killed})")),
+            (card(true, None, &["a", "b"]), format!("out of memory ({killed}); last line of its standard error: b")),
+        ];
+        for (card, expected) in cases {
+            assert_eq!(card.summary(), expected);
         }
     }
 }

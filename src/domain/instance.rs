@@ -1,6 +1,6 @@
 //! What an instance is: its record, its process mode, its public view.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,8 @@ pub struct Instance {
     pub credential_id: Option<CredentialId>,
     /// Limits of its own; the manifest's fill the rest.
     pub limits: Limits,
+    /// Seconds without use after which it sleeps; 0: never. The service's or the setting's when absent.
+    pub idle_seconds: Option<u32>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last became ready.
@@ -124,6 +126,13 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// After how long without use it sleeps: its own word, the service's, the setting's. `None`: never.
+    #[must_use]
+    pub fn idle_after(&self, service: Option<u32>, setting: u32) -> Option<Duration> {
+        let seconds = self.idle_seconds.or(service).unwrap_or(setting);
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+
     /// The process title and log name: `mcp-{user}-{service}-{number}`.
     #[must_use]
     pub fn process_name(&self) -> String {
@@ -178,6 +187,8 @@ pub struct Status {
     pub last_error: Option<CrashCard>,
     /// What is being waited for, in words, such as the progress of an install.
     pub progress: Option<String>,
+    /// Starts that failed after a request had woken it, in this run: whoever waited for one is told.
+    pub failed_wakes: u32,
 }
 
 impl Status {
@@ -195,6 +206,7 @@ impl Status {
             restarts: instance.restarts,
             last_error: instance.last_error.clone(),
             progress: None,
+            failed_wakes: 0,
         }
     }
 }

@@ -58,6 +58,12 @@ pub struct Manifest {
     /// What it may reach.
     #[serde(default)]
     pub network: Network,
+    /// Seconds without use after which an instance sleeps; 0: never. The setting's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u32>,
+    /// Connections that session mode keeps started in advance; 0: none. The setting's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares: Option<u32>,
 }
 
 fn default_modes() -> Vec<Mode> {

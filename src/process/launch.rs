@@ -5,6 +5,8 @@
 //! either succeeds or ends it: a program never runs with less confinement than was asked for.
 //! See `wire` for what it reads and answers.
 
+mod cgroups;
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -67,6 +69,7 @@ fn launch(socket: &mut Option<UnixStream>) -> Result<std::convert::Infallible, F
     let control = socket.insert(UnixStream::from(control));
     let json = receive_spec(control, length).map_err(step("cannot read the spec:"))?;
     let spec: WireSpec<'_> = serde_json::from_slice(&json).map_err(step("cannot understand the spec:"))?;
+    cgroups::enter(&spec.cgroups).map_err(step("cannot enter the control group"))?;
     rustix::stdio::dup2_stdin(&stdin).map_err(step("cannot set standard input:"))?;
 
     detach(spec.parent)?;

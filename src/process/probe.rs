@@ -3,12 +3,14 @@
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 use serde::Serialize;
 
-use super::{table, wire::DEFAULT_OPEN_FILES};
+use super::{Cgroups, table, wire::DEFAULT_OPEN_FILES};
 
 /// By what a limit or a guarantee holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
+    /// The kernel, by a control group.
+    ByCgroup,
     /// The kernel refuses: a resource limit, or a flag that survives `exec`.
     ByRlimit,
     /// Looked at every few seconds; three samples over the limit end the instance.
@@ -22,6 +24,7 @@ impl How {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ByCgroup => "by cgroup",
             Self::ByRlimit => "by rlimit",
             Self::BySampling => "by sampling",
             Self::NotAvailable => "not available",
@@ -32,7 +35,7 @@ impl How {
 /// One line of what is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Enforcement {
-    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `core_dumps` or `whole_tree_stop`.
+    /// `memory`, `cpu`, `processes`, `open_files`, `disk`, `log`, `core_dumps` or `whole_tree_stop`.
     pub what: &'static str,
     /// By what it holds.
     pub how: How,
@@ -40,27 +43,59 @@ pub struct Enforcement {
     pub detail: String,
 }
 
-/// What is in force on this machine, in the order of display. Cheap; call it once at start.
+/// What is in force on this machine with `cgroups`, in the order of display. Cheap; call it once at start.
 #[must_use]
-pub fn probe() -> Vec<Enforcement> {
-    let line = |what, how, detail: &str| Enforcement { what, how, detail: detail.to_owned() };
-    let sampled = |what, detail: &str| match table::row(std::process::id()) {
-        Some(_) => line(what, How::BySampling, detail),
-        None => line(what, How::NotAvailable, "/proc cannot be read"),
-    };
-    let tree = match pidfd_open(getpid(), PidfdFlags::empty()) {
-        Ok(_) => line("whole_tree_stop", How::BySampling, "process group, then every process that carries the mark"),
-        Err(_) => line("whole_tree_stop", How::NotAvailable, "needs Linux 5.3 (pidfd): no child can be started"),
+pub fn probe(cgroups: &Cgroups) -> Vec<Enforcement> {
+    let [memory, cpu, processes, freezer] = cgroups.kinds();
+    let held = |what, kind: Option<&str>, by_kernel: &str, by_sampling: &str| match kind {
+        Some(kind) => line(what, How::ByCgroup, format!("{kind}, {by_kernel}")),
+        None if table::row(std::process::id()).is_none() => {
+            line(what, How::NotAvailable, "/proc cannot be read".to_owned())
+        }
+        None => line(what, How::BySampling, format!("{by_sampling}{}", why_not(cgroups))),
     };
     vec![
-        sampled("memory", "resident bytes of the process tree"),
-        sampled("cpu", "percent of one core, of the process tree"),
-        sampled("processes", "processes of the tree"),
+        held("memory", memory, "of the process tree with its file cache", "resident bytes of the process tree"),
+        held("cpu", cpu, "percent of one core, of the process tree", "percent of one core, of the process tree"),
+        held(
+            "processes",
+            processes,
+            "twice as many processes and threads; the number itself by sampling",
+            "processes of the tree",
+        ),
         open_files(),
-        line("disk", How::BySampling, "blocks below the instance's directories"),
-        line("core_dumps", How::ByRlimit, "off"),
-        tree,
+        line("disk", How::BySampling, "blocks below the instance's directories".to_owned()),
+        line("log", How::BySampling, "blocks of the instance's logs, which are rotated by size".to_owned()),
+        line("core_dumps", How::ByRlimit, "off".to_owned()),
+        tree(freezer),
     ]
+}
+
+const fn line(what: &'static str, how: How, detail: String) -> Enforcement {
+    Enforcement { what, how, detail }
+}
+
+/// Why there is no control group, and what to do about it.
+fn why_not(cgroups: &Cgroups) -> String {
+    let Some(note) = cgroups.notes().first() else { return String::new() };
+    format!(
+        "; no control group: {note} (start Berth as a systemd service with Delegate=yes, \
+         or with `systemd-run --user --scope -p Delegate=yes`)"
+    )
+}
+
+fn tree(freezer: Option<&str>) -> Enforcement {
+    let what = "whole_tree_stop";
+    match (pidfd_open(getpid(), PidfdFlags::empty()), freezer) {
+        (Err(_), _) => line(what, How::NotAvailable, "needs Linux 5.3 (pidfd): no child can be started".to_owned()),
+        (Ok(_), Some(kind)) => {
+            let detail = "process group, then all of its control group at once, then every process with the mark";
+            line(what, How::ByCgroup, format!("{kind}, {detail}"))
+        }
+        (Ok(_), None) => {
+            line(what, How::BySampling, "process group, then every process that carries the mark".to_owned())
+        }
+    }
 }
 
 fn open_files() -> Enforcement {
@@ -79,10 +114,13 @@ mod tests {
 
     #[test]
     fn says_something_of_every_limit_once() {
-        let probed = probe();
-        for what in ["memory", "cpu", "processes", "open_files", "disk", "core_dumps", "whole_tree_stop"] {
+        let probed = probe(&Cgroups::none());
+        for what in ["memory", "cpu", "processes", "open_files", "disk", "log", "core_dumps", "whole_tree_stop"] {
             assert_eq!(probed.iter().filter(|line| line.what == what).count(), 1, "{what}");
         }
         assert!(probed.iter().all(|line| !line.detail.is_empty()));
+        let memory = probed.iter().find(|line| line.what == "memory").unwrap();
+        assert_eq!(memory.how, How::BySampling);
+        assert!(memory.detail.contains("Delegate=yes"), "{}", memory.detail);
     }
 }

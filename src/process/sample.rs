@@ -1,8 +1,13 @@
-//! What a process tree uses, from one pass over `/proc` for all instances. Everything here blocks.
+//! What process trees use: from the files of their control groups, else from one pass over `/proc` for
+//! all instances. Everything here blocks.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use super::table::Table;
+use super::{
+    ProcessTree,
+    cgroup::{Cgroups, Reading},
+    table::Table,
+};
 use crate::domain::limits::Usage;
 
 /// Entries that a walk over a directory looks at before it stops: beyond this the sum is a lower bound.
@@ -13,40 +18,82 @@ const MAX_ENTRIES: usize = 1_000_000;
 pub struct Sample {
     /// What it uses. Disk and log bytes are zero: they are walked less often, by [`directory_bytes`].
     pub usage: Usage,
-    /// CPU ticks so far, to be given to the next call.
-    pub ticks: u64,
+    /// CPU time so far, to be given to the next call.
+    pub cpu: Duration,
+}
+
+/// One look at all trees at a moment.
+#[derive(Debug, Default)]
+pub struct Samples {
+    groups: HashMap<u64, Reading>,
+    /// Only where the groups do not say everything.
+    table: Option<Table>,
+}
+
+impl Samples {
+    /// Reads the groups of all rooms; the whole process table only where there are none that count.
+    #[must_use]
+    pub fn take(cgroups: &Cgroups) -> Self {
+        Self { groups: cgroups.read_all(), table: (!cgroups.counts_all()).then(Table::read) }
+    }
+
+    /// What `tree`, led by `leader`, uses; `None` when it was not there yet.
+    ///
+    /// `previous` is the last sample's CPU time, `elapsed` the time since; without one the CPU is 0 %.
+    #[must_use]
+    pub fn of(&self, tree: &ProcessTree, leader: u32, previous: Option<Duration>, elapsed: Duration) -> Option<Sample> {
+        let by_table = self.table.as_ref().map(|table| usage_of(table, leader, previous, elapsed));
+        let Some(reading) = tree.room().and_then(|room| self.groups.get(&room.id())) else { return by_table };
+        let rest = by_table.unwrap_or_default();
+        let cpu = reading.cpu.unwrap_or(rest.cpu);
+        let usage = Usage {
+            memory_bytes: reading.memory_bytes.unwrap_or(rest.usage.memory_bytes),
+            cpu_percent: percent(previous.map_or(Duration::ZERO, |before| cpu.saturating_sub(before)), elapsed),
+            processes: reading.processes,
+            open_files: reading.open_files,
+            ..Usage::default()
+        };
+        Some(Sample { usage, cpu })
+    }
 }
 
 /// Sums over the members of the session that `leader` leads and over its descendants.
 ///
-/// `previous` is the last sample's ticks, `elapsed` the time since; without one the CPU is 0 %.
+/// `previous` is the last sample's CPU time, `elapsed` the time since; without one the CPU is 0 %.
 /// CPU counts processes that ended in between as long as their parent waited for them.
 #[must_use]
-pub fn usage_of(table: &Table, leader: u32, previous: Option<u64>, elapsed: Duration) -> Sample {
+pub fn usage_of(table: &Table, leader: u32, previous: Option<Duration>, elapsed: Duration) -> Sample {
     let members = table.closure([leader]);
     let ticks = members.iter().map(|row| row.ticks).sum::<u64>();
     let resident = members.iter().map(|row| row.resident).sum::<u64>();
-    let open_files = members.iter().map(|row| open_files(row.pid)).sum::<usize>();
-    let spent = previous.map_or(0, |previous| ticks.saturating_sub(previous));
+    let open_files = members.iter().map(|row| open_files(row.pid)).fold(0, u32::saturating_add);
+    let cpu = Duration::from_millis(ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1));
+    let spent = previous.map_or(Duration::ZERO, |previous| cpu.saturating_sub(previous));
     let usage = Usage {
         memory_bytes: resident.saturating_mul(rustix::param::page_size() as u64),
         cpu_percent: percent(spent, elapsed),
         processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
-        open_files: u32::try_from(open_files).unwrap_or(u32::MAX),
+        open_files,
         ..Usage::default()
     };
-    Sample { usage, ticks }
+    Sample { usage, cpu }
 }
 
-/// Ticks in `elapsed` as a percentage of one core.
-fn percent(ticks: u64, elapsed: Duration) -> u32 {
-    let spent_ms = ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1);
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    u32::try_from(spent_ms.saturating_mul(100) / elapsed_ms).unwrap_or(u32::MAX)
+/// CPU time in `elapsed` as a percentage of one core.
+fn percent(spent: Duration, elapsed: Duration) -> u32 {
+    let elapsed_us = elapsed.as_micros().max(1);
+    u32::try_from(spent.as_micros().saturating_mul(100) / elapsed_us).unwrap_or(u32::MAX)
 }
 
-fn open_files(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+/// Open descriptors of a process; zero when it is gone.
+pub(super) fn open_files(pid: u32) -> u32 {
+    let path = format!("/proc/{pid}/fd");
+    // Since Linux 6.2 the size of the directory is their number.
+    let counted = match fs::metadata(&path) {
+        Ok(metadata) if metadata.size() > 0 => metadata.size(),
+        _ => fs::read_dir(path).map_or(0, |entries| entries.count() as u64),
+    };
+    u32::try_from(counted).unwrap_or(u32::MAX)
 }
 
 /// Bytes on disk below `path`, links not followed; zero when it does not exist.
@@ -81,12 +128,23 @@ mod tests {
     #[test]
     fn percent_is_of_one_core() {
         let second = Duration::from_secs(1);
-        let hertz = rustix::param::clock_ticks_per_second();
-        let cases = [(0, second, 0), (hertz, second, 100), (hertz * 2, second, 200), (hertz, second * 4, 25)];
-        for (ticks, elapsed, expected) in cases {
-            assert_eq!(percent(ticks, elapsed), expected, "{ticks} in {elapsed:?}");
+        let cases =
+            [(Duration::ZERO, second, 0), (second, second, 100), (second * 2, second, 200), (second, second * 4, 25)];
+        for (spent, elapsed, expected) in cases {
+            assert_eq!(percent(spent, elapsed), expected, "{spent:?} in {elapsed:?}");
         }
-        assert_eq!(percent(u64::MAX, Duration::ZERO), u32::MAX);
+        assert_eq!(percent(Duration::MAX, Duration::ZERO), u32::MAX);
+    }
+
+    #[test]
+    fn open_files_are_counted() {
+        let before = open_files(std::process::id());
+        let held: Vec<_> = (0..50).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        let after = open_files(std::process::id());
+        // Other tests of this process open and close files, too.
+        assert!(before >= 3 && after >= 50 + 3, "{before} {after}");
+        drop(held);
+        assert_eq!(open_files(u32::MAX), 0);
     }
 
     #[test]

@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Child, LaunchSpec, Launcher, ProcessTree, SpawnError,
+    cgroup::{Cgroups, Room},
     reaper::{self, Leader},
     wire::{DEFAULT_OPEN_FILES, MAX_SPEC, READY, WireSpec},
 };
@@ -49,6 +50,7 @@ const MAX_STAGE_TEXT: u64 = 4096;
 pub struct ProcessLauncher {
     exe: PathBuf,
     forks: mpsc::Sender<Fork>,
+    cgroups: Arc<Cgroups>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl ProcessLauncher {
         let (forks, requests) = mpsc::channel::<Fork>();
         let serve = move || requests.into_iter().for_each(Fork::serve);
         std::thread::Builder::new().name("berth-launch".to_owned()).spawn(serve).map_err(SpawnError::Fork)?;
-        Ok(Self { exe, forks })
+        Ok(Self { exe, forks, cgroups: Arc::new(Cgroups::none()) })
     }
 
     /// A launcher whose stage is the running binary: the very file, even if another has taken its path.
@@ -84,8 +86,23 @@ impl ProcessLauncher {
         Self::new(PathBuf::from("/proc/self/exe"))
     }
 
+    /// The same with control groups for what is launched, where the machine grants them.
+    #[must_use]
+    pub fn with_cgroups(self, cgroups: Arc<Cgroups>) -> Self {
+        Self { cgroups, ..self }
+    }
+
+    /// Makes the control groups, off the runtime: the kernel may take its time.
+    async fn room(&self, spec: &LaunchSpec) -> Result<Option<Arc<Room>>, SpawnError> {
+        let Some(limits) = spec.cgroup else { return Ok(None) };
+        let (cgroups, marker) = (Arc::clone(&self.cgroups), spec.marker.clone());
+        let made = tokio::task::spawn_blocking(move || cgroups.room(&marker, &limits)).await;
+        made.map_err(|error| SpawnError::Fork(io::Error::other(error)))?.map_err(SpawnError::Group)
+    }
+
     async fn start(&self, spec: LaunchSpec) -> Result<Child, SpawnError> {
-        let json = encode(&spec)?;
+        let room = self.room(&spec).await?;
+        let json = encode(&spec, room.as_ref().map(|room| room.doors()).unwrap_or_default())?;
         let (ours, theirs) = Ends::new().map_err(SpawnError::Pipes)?;
         let mut command = Command::new(&self.exe);
         command.arg("launch").env_clear().envs(spec.marker.env(&spec.name));
@@ -94,7 +111,7 @@ impl ProcessLauncher {
 
         let Forked { child, leader } = self.fork(command).await.map_err(SpawnError::Fork)?;
         let pid = leader.pid();
-        let tree = ProcessTree::new(Arc::clone(&leader), spec.marker);
+        let tree = ProcessTree::new(Arc::clone(&leader), spec.marker, room);
         let exit = self.watch(child, Arc::clone(&leader)).map_err(SpawnError::Pipes)?;
         let Ends { control, stdin: program_stdin, stdout, stderr } = ours;
         let child = Child { pid, stdin: program_stdin, stdout, stderr, exit, tree };
@@ -282,7 +299,7 @@ async fn give_up(child: Child, leader: &Leader, error: SpawnError) -> SpawnError
 }
 
 /// The spec as JSON, after the checks that the kernel would make less legibly.
-fn encode(spec: &LaunchSpec) -> Result<Zeroizing<Vec<u8>>, SpawnError> {
+fn encode(spec: &LaunchSpec, cgroups: Vec<String>) -> Result<Zeroizing<Vec<u8>>, SpawnError> {
     let reject = |what: String| Err(SpawnError::Spec(what));
     let (Some(program), Some(cwd)) = (spec.program.to_str(), spec.cwd.to_str()) else {
         return reject("the program and the working directory must be UTF-8".to_owned());
@@ -308,6 +325,7 @@ fn encode(spec: &LaunchSpec) -> Result<Zeroizing<Vec<u8>>, SpawnError> {
     let room = env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() * 6 + 4096;
     let wire = WireSpec {
         parent: std::process::id(),
+        cgroups,
         program: Cow::Borrowed(program),
         args: Cow::Borrowed(&spec.args),
         env,

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Read,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -61,6 +61,15 @@ fn read_into(pid: u32, buffer: &mut Vec<u8>) -> Option<Row> {
 /// The row of one process, while it exists.
 pub(crate) fn row(pid: u32) -> Option<Row> {
     read_into(pid, &mut Vec::with_capacity(512))
+}
+
+/// How long ago the process was started, while it exists.
+#[must_use]
+pub fn running_for(pid: u32) -> Option<Duration> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let up = Duration::try_from_secs_f64(uptime.split(' ').next()?.parse().ok()?).ok()?;
+    let started = row(pid)?.started.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1);
+    Some(up.saturating_sub(Duration::from_millis(started)))
 }
 
 /// Signals exactly this process: its number and its start time must both match.

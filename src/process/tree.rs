@@ -1,11 +1,12 @@
 //! The processes of one start of an instance, and the ladder that ends them.
 //!
-//! Three nets, each catching what escaped the one before: the process group of the leader; whatever
-//! descends from it or from a session it led; whatever carries the instance's mark. What strips its
-//! environment *and* leaves the session *and* loses its parent before a stop begins escapes them all.
+//! Four nets, each catching what escaped the one before: the process group of the leader; whatever
+//! descends from it or from a session it led; whatever carries the instance's mark; whatever is in its
+//! control groups. Without control groups, what strips its environment *and* leaves the session *and*
+//! loses its parent before a stop begins escapes them all.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,6 +18,7 @@ use rustix::process::Signal;
 use tokio::{sync::Semaphore, time::sleep};
 
 use super::{
+    cgroup::Room,
     marker::Marker,
     reaper::{self, Leader},
     table::{Row, Scan, signal_exact},
@@ -56,11 +58,12 @@ pub struct StopOutcome {
 struct Target {
     leader: Arc<Leader>,
     marker: Marker,
+    room: Option<Arc<Room>>,
 }
 
 impl ProcessTree {
-    pub(crate) const fn new(leader: Arc<Leader>, marker: Marker) -> Self {
-        Self { target: Some(Target { leader, marker }), done: AtomicBool::new(false) }
+    pub(crate) const fn new(leader: Arc<Leader>, marker: Marker, room: Option<Arc<Room>>) -> Self {
+        Self { target: Some(Target { leader, marker, room }), done: AtomicBool::new(false) }
     }
 
     /// A tree without processes, for launchers that are not real.
@@ -73,6 +76,25 @@ impl ProcessTree {
     #[must_use]
     pub fn started(&self) -> Option<u64> {
         self.target.as_ref().map(|target| target.leader.started())
+    }
+
+    /// Its control groups, where it has some.
+    #[must_use]
+    pub fn room(&self) -> Option<&Arc<Room>> {
+        self.target.as_ref()?.room.as_ref()
+    }
+
+    /// Times that the kernel has ended a process of the tree for want of memory; known only of a tree
+    /// in a control group.
+    #[must_use]
+    pub fn oom_kills(&self) -> u64 {
+        self.room().map_or(0, |room| room.oom_kills())
+    }
+
+    /// The limit of memory that the kernel holds the tree to.
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.room()?.memory_limit()
     }
 
     /// SIGTERM to the leader's process group.
@@ -164,7 +186,8 @@ impl Target {
         let began = Instant::now();
         loop {
             let members = self.members(known.to_vec()).await;
-            if members.is_empty() {
+            // Asked again: what was born after the table was read is in its group all the same.
+            if members.is_empty() && self.in_room().is_empty() {
                 return;
             }
             if began.elapsed() > SECOND_REQUEST {
@@ -181,7 +204,12 @@ impl Target {
         let marked = scan.marked.iter().filter(|(_, marked)| self.marker.covers(&marked.marker)).map(|(pid, _)| *pid);
         let leader = Some(self.leader.pid()).filter(|pid| is_same(*pid, self.leader.started()));
         let known = known.iter().filter(|row| is_same(row.pid, row.started)).map(|row| row.pid);
-        scan.table.closure(marked.chain(leader).chain(known))
+        // The row is of the scan, and whoever signals it compares its start time.
+        scan.table.closure(marked.chain(leader).chain(known).chain(self.in_room()))
+    }
+
+    fn in_room(&self) -> BTreeSet<u32> {
+        self.room.as_ref().map(|room| room.pids()).unwrap_or_default()
     }
 }
 
@@ -215,8 +243,13 @@ impl Round {
                 reaper::count_orphans(1);
             }
         }
+        // All at once, however fast it forks.
+        let still_there = self.target.room.as_ref().map_or(0, |room| {
+            room.kill();
+            room.pids().len()
+        });
         // Remembered, should one lose its mark or its parent before it dies.
-        let count = members.len();
+        let count = members.len().max(still_there);
         self.known = members;
         count
     }

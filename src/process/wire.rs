@@ -25,6 +25,8 @@ pub(crate) const DEFAULT_OPEN_FILES: u32 = 4096;
 pub(crate) struct WireSpec<'a> {
     /// The process that must still be the stage's parent when it arms its death signal.
     pub(crate) parent: u32,
+    /// Paths of the files by which it enters its control groups, its very first step.
+    pub(crate) cgroups: Vec<String>,
     pub(crate) program: Cow<'a, str>,
     pub(crate) args: Cow<'a, [String]>,
     pub(crate) env: Vec<(Cow<'a, str>, Cow<'a, str>)>,

@@ -35,6 +35,11 @@ pub struct Metrics {
     pub restarts: AtomicU64,
     /// Processes found by the sweep that had outlived their instance.
     pub orphans: AtomicU64,
+    /// Instances and connections put to sleep.
+    pub sleeps: AtomicU64,
+    /// Those that a request woke and that answered.
+    pub wakes: AtomicU64,
+    wake_sum_us: AtomicU64,
     durations: [AtomicU64; BUCKETS.len()],
     duration_sum_us: AtomicU64,
 }
@@ -54,6 +59,8 @@ pub struct Gauges {
     pub in_flight: u64,
     /// Leased ports.
     pub ports: u64,
+    /// Control groups of instances.
+    pub groups: u64,
 }
 
 impl Metrics {
@@ -66,6 +73,12 @@ impl Metrics {
         if let Some(counter) = self.durations.get(bucket) {
             counter.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Counts one that a request has woken: it answers, `took` after it was asked to.
+    pub fn record_wake(&self, took: Duration) {
+        self.wakes.fetch_add(1, Relaxed);
+        self.wake_sum_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The OpenMetrics text.
@@ -82,6 +95,7 @@ impl Metrics {
             ("unauthorized", "Requests without valid credentials", &self.unauthorized),
             ("starts", "Processes started", &self.starts),
             ("restarts", "Restarts after a failure", &self.restarts),
+            ("sleeps", "Instances and connections put to sleep", &self.sleeps),
             ("orphans", "Processes that outlived their instance and were ended", &self.orphans),
         ];
         for (name, help, counter) in counters {
@@ -98,6 +112,7 @@ impl Metrics {
         registry.register("listen_streams", "Listen streams of clients without a session", gauge(gauges.listens));
         registry.register("calls_in_flight", "Calls that children have not answered", gauge(gauges.in_flight));
         registry.register("leased_ports", "Ports leased to HTTP children", gauge(gauges.ports));
+        registry.register("cgroups", "Control groups of instances that exist", gauge(gauges.groups));
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(self.with_durations(&text))
@@ -117,8 +132,12 @@ impl Metrics {
             let _ = writeln!(out, "berth_call_duration_seconds_bucket{{le=\"{le}\"}} {total}");
         }
         let sum = Duration::from_micros(self.duration_sum_us.load(Relaxed)).as_secs_f64();
-        let _ =
-            writeln!(out, "berth_call_duration_seconds_sum {sum}\nberth_call_duration_seconds_count {total}\n# EOF");
+        let _ = writeln!(out, "berth_call_duration_seconds_sum {sum}\nberth_call_duration_seconds_count {total}");
+        out.push_str("# HELP berth_wake_seconds From a request to something asleep until that answered.\n");
+        out.push_str("# TYPE berth_wake_seconds summary\n");
+        let (sum, count) = (self.wake_sum_us.load(Relaxed), self.wakes.load(Relaxed));
+        let sum = Duration::from_micros(sum).as_secs_f64();
+        let _ = writeln!(out, "berth_wake_seconds_sum {sum}\nberth_wake_seconds_count {count}\n# EOF");
         out
     }
 }
@@ -132,6 +151,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record_call(Duration::from_micros(70));
         metrics.record_call(Duration::from_secs(3600));
+        metrics.record_wake(Duration::from_millis(500));
         let gauges = Gauges {
             instances: vec![("running", 2), ("failed", 0)],
             sessions: 3,
@@ -139,16 +159,20 @@ mod tests {
             listens: 4,
             in_flight: 5,
             ports: 1,
+            groups: 6,
         };
         let text = metrics.render(&gauges).unwrap();
         for line in [
             "berth_calls_total 2",
             "berth_orphans_total 0",
+            "berth_wake_seconds_sum 0.5",
+            "berth_wake_seconds_count 1",
             "berth_instances{state=\"running\"} 2",
             "berth_sessions 3",
             "berth_parked_calls 2",
             "berth_listen_streams 4",
             "berth_calls_in_flight 5",
+            "berth_cgroups 6",
             "berth_call_duration_seconds_bucket{le=\"0.0001\"} 1",
             "berth_call_duration_seconds_bucket{le=\"+Inf\"} 2",
         ] {

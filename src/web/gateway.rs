@@ -140,6 +140,7 @@ fn finish(
 
 /// What the front acts on. The call's place among those in flight goes with it.
 fn endpoint(admitted: &mut Admitted, state: &AppState) -> Endpoint {
+    admitted.touch();
     let route = &admitted.route;
     let child = route.upstream().map_or_else(
         || {

@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     config::Config,
     db::Db,
+    process::{Cgroups, Enforcement},
     routing::RouteTable,
     telemetry::Metrics,
     vault::Vault,
@@ -44,6 +45,10 @@ pub struct AppState {
     pub public_url: Url,
     /// Origins and hosts that browsers may use, in lower case.
     pub allowed: super::origin::Allowed,
+    /// Control groups of instances.
+    pub cgroups: Arc<Cgroups>,
+    /// By what limits hold on this machine.
+    pub enforcement: Vec<Enforcement>,
     /// When this run began.
     pub started: Instant,
     /// Set when Berth is about to end: `/health` says so, so that a balancer looks elsewhere.

@@ -40,6 +40,11 @@ fn main() {
         print!("{}", hostile::run(&Arc::default(), attack));
         return;
     }
+    if options.escape {
+        let child = tools::leave_behind(true, false).expect("a copy of this program starts");
+        println!("{child}");
+        return;
+    }
     // A signal handler lives as long as the runtime that serves it.
     let _term_guard = options.ignore_term.then(ignore_term);
     if let Some(seconds) = options.linger {
@@ -70,6 +75,9 @@ fn misbehave_at_start(options: &Options) {
         let child = tools::leave_behind(true, true).expect("a copy of this program starts");
         eprintln!("left {child} behind");
         std::process::exit(0);
+    }
+    if options.alloc_at_start > 0 {
+        std::mem::forget(vec![1_u8; options.alloc_at_start]);
     }
     if let Some(code) = options.exit {
         eprintln!("exiting with {code} as told");

@@ -23,6 +23,7 @@ usage: fake-mcp [--http [--no-session]] [flags]
   --ignore-eof       stay alive when stdin ends
   --fork-and-leave   leave a process in a session of its own behind, holding the pipes, and exit
   --flood-stderr     write to stderr without end
+  --alloc-at-start N hold that many bytes of memory before reading anything
   --name NAME        serverInfo.name";
 
 /// How the server is spoken to.
@@ -68,9 +69,12 @@ pub(crate) struct Options {
     pub(crate) ignore_eof: bool,
     pub(crate) fork_and_leave: bool,
     pub(crate) flood_stderr: bool,
+    pub(crate) alloc_at_start: usize,
     pub(crate) name: Option<String>,
     /// Not for users: the process that `fork` leaves behind, and for how many seconds.
     pub(crate) linger: Option<u64>,
+    /// Not for users: start a `linger` in a session of its own, say its pid and end.
+    pub(crate) escape: bool,
     /// Not for users: with `linger`, begin a new session first.
     pub(crate) setsid: bool,
     /// Not for users: one attack of [`crate::hostile`], made by this process alone.
@@ -102,6 +106,8 @@ impl Options {
             "--ignore-eof" => self.ignore_eof = true,
             "--fork-and-leave" => self.fork_and_leave = true,
             "--flood-stderr" => self.flood_stderr = true,
+            "--escape" => self.escape = true,
+            "--alloc-at-start" => self.alloc_at_start = number(flag, rest.next())?,
             "--setsid" => self.setsid = true,
             "--strict" => self.early = Early::Exits,
             "--deaf" => self.early = Early::Ignored,

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 34] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 36] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -47,6 +47,8 @@ pub(crate) const TOOLS: [(&str, &str, &str); 34] = [
     ("garbage", "", "Writes a line that is not JSON, then answers."),
     ("broken", "", "Writes lines that are JSON, or nearly, but no messages, then answers."),
     ("fork", "setsid:boolean hold:boolean", "Leaves a process behind and answers with its pid."),
+    ("escape", "", "Leaves one behind without environment, session, parent or stdio, and answers with its pid."),
+    ("bomb", "steps:integer", "Starts that many processes that stay; answers how many there are."),
     ("progress", "steps:integer ms:integer", "Reports progress, then answers."),
     ("log", "text:string level:string", "Sends a log notification, info unless told, then answers."),
     ("flood", "bytes:integer steps:integer", "Sends that many log notifications of that size, then answers."),
@@ -262,6 +264,11 @@ fn slow(server: &Arc<Server>, name: &str, call: Call) {
             Err(error) => format!("error: {error}"),
         },
         "attack" => hostile::run(server, &call.raw),
+        "escape" => match escape() {
+            Ok(pid) => pid,
+            Err(error) => format!("error: {error}"),
+        },
+        "bomb" => bomb(arguments.steps).to_string(),
         "progress" => progress(&call),
         "log" => {
             log(
@@ -379,6 +386,18 @@ pub(crate) fn leave_behind(setsid: bool, hold: bool) -> io::Result<u32> {
     }
     let child = command.spawn()?;
     Ok(child.id())
+}
+
+/// What hides as well as it can: a daemon in a session of its own, its parent gone, its environment empty.
+fn escape() -> io::Result<String> {
+    let output = myself().args(["--escape"]).env_clear().stdin(Stdio::null()).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// How many of `steps` could be started.
+fn bomb(steps: u64) -> usize {
+    let start = || myself().args(["--linger", "1000"]).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    (0..steps).map_while(|_| start().ok()).count()
 }
 
 fn progress(call: &Call) -> String {

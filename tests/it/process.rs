@@ -41,6 +41,7 @@ fn spec(program: &str, args: &[&str]) -> LaunchSpec {
         env: vec![("PATH".to_owned(), Secret::new("/usr/bin:/bin".to_owned()))],
         cwd: PathBuf::from("/"),
         open_files: None,
+        cgroup: None,
         marker: marker(),
     }
 }

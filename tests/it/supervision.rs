@@ -4,4 +4,5 @@ mod crashes;
 mod host;
 mod leftovers;
 mod lifecycle;
+mod sleeping;
 mod survival;

@@ -20,11 +20,11 @@ impl Handler<InstanceCommand> for InstanceActor {
             InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
             InstanceCommand::Restart => self.restart(context),
             InstanceCommand::Renew { until } => self.renew(context, until),
-            InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
+            InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),
             InstanceCommand::Check { reply } => self.check_now(context, reply),
             InstanceCommand::Delete { done } => self.delete(context, done),
             InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
-            InstanceCommand::Sample { table } => self.take_sample(context, &table),
+            InstanceCommand::Sample { samples } => self.take_sample(context, &samples),
         }
     }
 }
@@ -47,11 +47,12 @@ impl InstanceActor {
         }
     }
 
-    fn reconfigure(&mut self, instance: crate::domain::instance::Instance) {
+    fn reconfigure(&mut self, context: &mut Context<Self>, instance: crate::domain::instance::Instance) {
         // What was started well last is known here before the database knows it.
         let last_good = self.instance.last_good.take();
         self.instance = instance;
         self.instance.last_good = last_good.or_else(|| self.instance.last_good.take());
+        self.arm_idle(context);
     }
 
     fn delete(&mut self, context: &mut Context<Self>, done: tokio::sync::oneshot::Sender<()>) {

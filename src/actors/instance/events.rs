@@ -63,6 +63,7 @@ impl InstanceActor {
         self.instance.port = port.or(self.instance.port);
         let pid = running.as_ref().map(|running| running.pid);
         self.running = running;
+        self.begin_counting();
         self.advance(Event::Spawned);
         self.publish(|status| {
             status.pid = pid;
@@ -90,5 +91,9 @@ impl InstanceActor {
         self.note("running", serde_json::json!({ "pid": status.pid, "port": status.port }));
         self.health.started(self.status.borrow().restarts > 0);
         self.schedule_probe(context);
+        if let Some(took) = self.idle.take_wake() {
+            self.runtime.metrics.record_wake(took);
+        }
+        self.arm_idle(context);
     }
 }

@@ -18,12 +18,11 @@ use crate::{
     domain::{
         crash::ExitReason,
         instance::Instance,
-        limits::{Strikes, Usage},
+        limits::{ByKernel, Limits, Strikes, Usage, size},
     },
     process::{
-        Table, directory_bytes,
+        Samples, directory_bytes,
         logs::{LogFile, Rotation, archive},
-        usage_of,
     },
     routing::Route,
 };
@@ -44,7 +43,10 @@ pub(super) struct Housekeeping {
     rotation: Rotation,
     access_log: OnceLock<Arc<LogFile>>,
     strikes: Strikes,
-    ticks: Option<u64>,
+    /// CPU time at the last sample of this start.
+    cpu: Option<Duration>,
+    /// Processes that the kernel had ended for want of memory by the last sample.
+    oom_kills: u64,
     sampled_at: Option<Instant>,
     samples: u32,
     disk: (u64, u64),
@@ -66,7 +68,8 @@ impl Housekeeping {
             rotation,
             access_log: OnceLock::new(),
             strikes: Strikes::default(),
-            ticks: None,
+            cpu: None,
+            oom_kills: 0,
             sampled_at: None,
             samples: 0,
             disk: (0, 0),
@@ -149,12 +152,12 @@ pub(super) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
 
 impl InstanceActor {
     /// A sample of all processes was taken: what of it is ours, and is it too much?
-    pub(super) fn take_sample(&mut self, context: &mut Context<Self>, table: &Table) {
+    pub(super) fn take_sample(&mut self, context: &mut Context<Self>, samples: &Samples) {
         let Some(running) = &self.running else { return };
         let keeping = &mut self.housekeeping;
         let elapsed = keeping.sampled_at.map_or(Duration::ZERO, |at| at.elapsed());
-        let sample = usage_of(table, running.pid, keeping.ticks, elapsed);
-        keeping.ticks = Some(sample.ticks);
+        let Some(sample) = samples.of(&running.tree, running.pid, keeping.cpu, elapsed) else { return };
+        keeping.cpu = Some(sample.cpu);
         keeping.sampled_at = Some(Instant::now());
         let (disk_bytes, log_bytes) = keeping.disk;
         let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
@@ -163,15 +166,55 @@ impl InstanceActor {
             self.measure(context);
         }
         self.housekeeping.samples = self.housekeeping.samples.wrapping_add(1);
-        let manifest =
-            self.runtime.catalog.get(&self.instance.service).map(|service| service.manifest.limits).unwrap_or_default();
-        let over = self.instance.limits.or(manifest).exceeded_by(&usage);
-        if self.housekeeping.strikes.record(over.is_some())
-            && let Some(detail) = over
-        {
-            self.housekeeping.strikes = Strikes::default();
-            self.fell(context, ExitReason::LimitExceeded { detail: format!("{detail} (three samples in a row)") });
+        self.note_lost_to_memory();
+        self.judge(context, &usage);
+    }
+
+    /// Ends the instance when `usage` is over a limit that the kernel does not enforce: at the third
+    /// sample in a row, or at once when it is far over.
+    fn judge(&mut self, context: &mut Context<Self>, usage: &Usage) {
+        let cgroups = &self.runtime.cgroups;
+        let kernel = ByKernel { memory: cgroups.limits_memory(), cpu: cgroups.limits_cpu() };
+        let over = self.limits().exceeded_by(usage, kernel);
+        let is_third = self.housekeeping.strikes.record(over.is_some());
+        let Some(over) = over.filter(|over| is_third || over.at_once) else { return };
+        self.housekeeping.strikes = Strikes::default();
+        let how = if over.at_once { "more than twice" } else { "three samples in a row" };
+        self.fell(context, ExitReason::LimitExceeded { detail: format!("{} ({how})", over.detail) });
+    }
+
+    fn limits(&self) -> Limits {
+        let service = self.runtime.catalog.get(&self.instance.service);
+        let service = service.map(|service| service.manifest.limits).unwrap_or_default();
+        self.runtime.config.limits(self.instance.limits, service)
+    }
+
+    /// The kernel may have ended a process of the tree, and the leader lives on.
+    fn note_lost_to_memory(&mut self) {
+        let Some(running) = &self.running else { return };
+        let (kills, limit) = (running.tree.oom_kills(), running.tree.memory_limit());
+        let before = std::mem::replace(&mut self.housekeeping.oom_kills, kills);
+        if kills > before {
+            let limit = limit.map_or_else(|| "the machine's".to_owned(), size);
+            self.note("out_of_memory", serde_json::json!({ "processes": kills - before, "limit": limit }));
         }
+    }
+
+    /// Whether want of memory ended the process, and the limit that it met: the kernel says so itself,
+    /// and it was a moment ago.
+    pub(super) fn memory_at_end(&self, reason: &ExitReason) -> (bool, Option<u64>) {
+        let Some(running) = &self.running else { return (false, None) };
+        let kills = running.tree.oom_kills();
+        let killed = matches!(reason, ExitReason::Signal { signal: 9 });
+        let is_cause = kills > 0 && (killed || kills > self.housekeeping.oom_kills);
+        (is_cause, running.tree.memory_limit().filter(|_| is_cause))
+    }
+
+    /// A new process counts from nothing.
+    pub(super) const fn begin_counting(&mut self) {
+        self.housekeeping.cpu = None;
+        self.housekeeping.sampled_at = None;
+        self.housekeeping.oom_kills = 0;
     }
 
     fn measure(&self, context: &mut Context<Self>) {

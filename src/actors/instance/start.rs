@@ -222,13 +222,15 @@ impl StartJob {
         values: &Values,
         own_env: &BTreeMap<String, String>,
     ) -> LaunchSpec {
+        let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
         LaunchSpec {
             name: self.instance.process_name(),
             program: program.program.clone(),
             args: program.args.iter().map(|arg| values.fill(arg)).collect(),
             env: values.environment(service, &self.dirs, own_env),
             cwd: self.dirs.work.clone(),
-            open_files: self.instance.limits.or(service.manifest.limits).open_files,
+            open_files: limits.open_files,
+            cgroup: Some(limits),
             marker: Marker { host: self.runtime.host.clone(), instance: self.instance.id, generation: self.generation },
         }
     }

@@ -49,6 +49,8 @@ pub struct NewInstance {
     pub credential_id: Option<CredentialId>,
     /// Limits of its own.
     pub limits: Limits,
+    /// Seconds without use after which it sleeps; 0: never.
+    pub idle_seconds: Option<u32>,
     /// When it is made.
     pub created_at: Timestamp,
     /// When it expires; never when absent.
@@ -160,6 +162,7 @@ fn new_row(new: &NewInstance, number: u32) -> QueryResult<InstanceRow> {
         restarts: 0,
         last_error: None,
         last_good: None,
+        idle_seconds: new.idle_seconds.map(i64::from),
     })
 }
 

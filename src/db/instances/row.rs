@@ -28,6 +28,7 @@ pub(super) struct InstanceRow {
     pub(super) restarts: i64,
     pub(super) last_error: Option<String>,
     pub(super) last_good: Option<String>,
+    pub(super) idle_seconds: Option<i64>,
 }
 
 impl InstanceRow {
@@ -56,6 +57,7 @@ impl InstanceRow {
             restarts: at("restarts").number(row.restarts)?,
             last_error: at("last_error").json_option(row.last_error.as_deref())?,
             last_good: at("last_good").json_option(row.last_good.as_deref())?,
+            idle_seconds: at("idle_seconds").number_option(row.idle_seconds)?,
         })
     }
 }
@@ -79,6 +81,7 @@ pub(super) struct Changeset<'a> {
     pub(super) restarts: Option<i64>,
     pub(super) last_error: Option<Option<String>>,
     pub(super) last_good: Option<Option<String>>,
+    pub(super) idle_seconds: Option<Option<i64>>,
 }
 
 impl Changeset<'_> {

@@ -320,6 +320,13 @@ impl Sessions {
         self.open.read().len()
     }
 
+    /// Whether a client has a stream open, an answer under way, or a question of the child to answer.
+    #[must_use]
+    pub fn in_use(&self) -> bool {
+        let used = |session: &Arc<Session>| session.streams.in_use() || session.asks() > 0;
+        !self.connected.lock().is_empty() || self.open.read().values().any(used)
+    }
+
     /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {

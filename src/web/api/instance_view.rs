@@ -36,10 +36,31 @@ pub struct InstanceView {
     expires_at: Option<Timestamp>,
     restarts: u32,
     limits: Limits,
+    /// 0: never.
+    idle_seconds: u64,
+    /// By what each limit holds on this machine.
+    limits_enforced: Vec<LimitEnforced>,
     usage: Option<Usage>,
     last_error: Option<CrashCard>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<String>,
+}
+
+/// One limit, and by what it holds.
+#[derive(Serialize)]
+pub struct LimitEnforced {
+    what: &'static str,
+    how: &'static str,
+    detail: String,
+}
+
+impl LimitEnforced {
+    /// The lines of the probe that are about limits of instances.
+    pub fn all(state: &AppState) -> Vec<Self> {
+        const LIMITS: [&str; 6] = ["memory", "cpu", "processes", "open_files", "disk", "log"];
+        let lines = state.enforcement.iter().filter(|line| LIMITS.contains(&line.what));
+        lines.map(|line| Self { what: line.what, how: line.how.as_str(), detail: line.detail.clone() }).collect()
+    }
 }
 
 impl InstanceView {
@@ -48,7 +69,10 @@ impl InstanceView {
         let route = state.routes.get(instance.id);
         let status = route.as_ref().map_or_else(|| Status::of(&instance), |route| route.status());
         let base = state.public_url.as_str().trim_end_matches('/');
-        let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
+        let service = state.catalog.get(&instance.service);
+        let manifest = service.as_ref().map(|service| service.manifest.limits).unwrap_or_default();
+        let idle = service.and_then(|service| service.manifest.idle_seconds);
+        let idle = instance.idle_after(idle, state.config.runtime.idle);
         Self {
             url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
             slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
@@ -67,7 +91,9 @@ impl InstanceView {
             started_at: status.started_at,
             expires_at: status.expires_at,
             restarts: status.restarts,
-            limits: instance.limits.or(manifest),
+            idle_seconds: idle.map_or(0, |idle| idle.as_secs()),
+            limits: state.config.runtime.limits(instance.limits, manifest),
+            limits_enforced: LimitEnforced::all(state),
             usage: route.and_then(|route| route.usage()),
             last_error: status.last_error,
             progress: status.progress,

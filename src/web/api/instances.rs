@@ -51,6 +51,8 @@ pub struct CreateInstance {
     credential: Option<CredentialChoice>,
     #[serde(default)]
     expires_in_minutes: Option<u64>,
+    #[serde(default)]
+    idle_seconds: Option<u32>,
     /// For whom; administrators only, and the operator must say.
     #[serde(default)]
     user: Option<Email>,
@@ -155,6 +157,7 @@ pub async fn create(
         config: body.config,
         env: body.env,
         limits: Limits::default(),
+        idle_seconds: body.idle_seconds,
     };
     let instance = record(&state, &caller, &owner, &service, parts).await?;
     take_on(&state, &instance).await?;
@@ -180,6 +183,7 @@ pub(super) struct Parts {
     pub(super) env: BTreeMap<String, String>,
     pub(super) credential: Option<Choice>,
     pub(super) limits: Limits,
+    pub(super) idle_seconds: Option<u32>,
     pub(super) expires_at: Option<Timestamp>,
 }
 
@@ -239,6 +243,7 @@ pub(super) async fn record(
         env_sealed,
         credential_id: credential.as_ref().map(Choice::id),
         limits: parts.limits,
+        idle_seconds: parts.idle_seconds,
         created_at: Timestamp::now(),
         expires_at: parts.expires_at,
     };

@@ -22,14 +22,16 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (
         HttpMethod::Post,
         "/api/v1/mcps",
-        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, expires_in_minutes?}",
+        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, \
+         expires_in_minutes?, idle_seconds?}",
         "201",
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}", "One instance", "200"),
     (
         HttpMethod::Patch,
         "/api/v1/mcps/{id}",
-        "Change an instance: {label?, mode?, config?, env?, credential_id?, limits?, expires_in_minutes?}",
+        "Change an instance: {label?, mode?, config?, env?, credential_id?, limits?, expires_in_minutes?, \
+         idle_seconds?}",
         "200",
     ),
     (HttpMethod::Delete, "/api/v1/mcps/{id}", "Delete an instance and everything it has", "204"),
@@ -65,6 +67,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     ),
     (HttpMethod::Delete, "/api/v1/users/{id}", "Remove an account with all it has", "204"),
     (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
+    (HttpMethod::Get, "/api/v1/admin/limits", "By what limits hold on this machine (administrators)", "200"),
     (HttpMethod::Post, "/api/v1/admin/refresh", "Read the services directory again (administrators)", "200"),
     (HttpMethod::Get, "/api/v1/sessions", "Client sessions", "200"),
     (HttpMethod::Delete, "/api/v1/sessions/{id}", "End a client session", "204"),

@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::{
@@ -51,7 +51,15 @@ pub struct ChangeInstance {
     env: Option<BTreeMap<String, String>>,
     credential_id: Option<CredentialId>,
     limits: Option<Limits>,
+    /// `null`: as the service or Berth says.
+    #[serde(deserialize_with = "present")]
+    idle_seconds: Option<Option<u32>>,
     expires_in_minutes: Option<u64>,
+}
+
+/// What is there, `null` among it.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Off when it is wanted, on when it is not.
@@ -109,6 +117,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
         env,
         credential: source.credential_id.map(api::Choice::Stored),
         limits: source.limits,
+        idle_seconds: source.idle_seconds,
         expires_at: None,
     };
     let instance = api::record(&state, &caller, &owner, &service, parts).await?;
@@ -132,6 +141,7 @@ pub async fn change(
     let names = json!({
         "label": body.label.is_some(), "mode": body.mode, "config": body.config.is_some(), "env": body.env.is_some(),
         "credential": body.credential_id, "limits": body.limits,
+        "idle_seconds": body.idle_seconds,
     });
     state
         .db
@@ -181,6 +191,7 @@ async fn changes(
         env_sealed: sealed,
         credential_id: body.credential_id.map(Some),
         limits: body.limits,
+        idle_seconds: body.idle_seconds,
         ..InstanceChanges::default()
     })
 }
@@ -206,12 +217,13 @@ pub async fn stats(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
     let instance = find(&caller.0, &state, path.into_inner(), false).await?;
     let route = state.routes.get(instance.id);
     let manifest = state.catalog.get(&instance.service).map(|service| service.manifest.limits).unwrap_or_default();
-    let enforcement = crate::process::probe()
-        .into_iter()
+    let enforcement = state
+        .enforcement
+        .iter()
         .map(|item| json!({ "what": item.what, "how": item.how.as_str(), "detail": item.detail }));
     Ok(HttpResponse::Ok().json(json!({
         "usage": route.as_ref().and_then(|route| route.usage()),
-        "limits": instance.limits.or(manifest),
+        "limits": state.config.runtime.limits(instance.limits, manifest),
         "sessions": route.as_ref().map_or(0, |route| route.sessions.len()),
         "last_used": route.as_ref().map(|route| route.last_used()),
         "enforcement": enforcement.collect::<Vec<_>>(),

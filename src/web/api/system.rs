@@ -10,6 +10,7 @@ use crate::{
     auth::policy::Action,
     db::users,
     domain::lifecycle::State,
+    process::Enforcement,
     routing::Traffic,
     telemetry::Gauges,
     web::{error::ApiError, extract::Caller, state::AppState},
@@ -67,11 +68,20 @@ pub async fn metrics(
         listens: traffic.listens as u64,
         in_flight: traffic.in_flight as u64,
         ports: state.supervisor.leased_ports() as u64,
+        groups: state.cgroups.count() as u64,
     };
     let text = state.metrics.render(&gauges).map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
         .body(text))
+}
+
+/// By what limits hold on this machine. For administrators.
+pub async fn limits(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    caller.may(Action::Administer)?;
+    let line = |line: &Enforcement| json!({ "what": line.what, "how": line.how.as_str(), "detail": line.detail });
+    let items: Vec<_> = state.enforcement.iter().map(line).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": null })))
 }
 
 /// Reads the services directory again and forgets what is remembered of tokens. For administrators.

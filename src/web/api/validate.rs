@@ -148,7 +148,8 @@ pub fn limits(wanted: Limits, service: Limits, is_admin: bool) -> Result<(), Api
         || widens(wide(wanted.cpu_percent), wide(service.cpu_percent))
         || widens(wide(wanted.processes), wide(service.processes))
         || widens(wide(wanted.open_files), wide(service.open_files))
-        || widens(wanted.disk_bytes, service.disk_bytes);
+        || widens(wanted.disk_bytes, service.disk_bytes)
+        || widens(wanted.log_bytes, service.log_bytes);
     if any && !is_admin {
         return Err(ApiError::invalid("`limits`: only an administrator may set more than the service allows"));
     }

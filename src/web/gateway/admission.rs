@@ -33,6 +33,11 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
+    /// Notes that the instance is used; comes before its child is looked for.
+    pub(super) fn touch(&self) {
+        self.route.touch(self.at);
+    }
+
     /// Counts the request and writes its line of the access log.
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
@@ -70,11 +75,10 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         "GET" => None,
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
-    route.touch(at);
     Ok(Admitted { route, principal, permit, at, began })
 }
 
-fn overloaded(state: &AppState) -> ApiError {
+pub(super) fn overloaded(state: &AppState) -> ApiError {
     state.metrics.overloaded.fetch_add(1, Relaxed);
     ApiError::new(ErrorCode::Overloaded, "this instance has as many calls in flight as it may; try again")
         .retry_after(1)

@@ -8,7 +8,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    admission::{Admitted, admit},
+    admission::{Admitted, admit, overloaded},
     body, render,
 };
 use crate::{
@@ -38,14 +38,20 @@ struct HealthView {
     last_error: Option<String>,
 }
 
-/// Checks the instance now: 200 when it is healthy, 503 otherwise.
+/// Checks the instance now: 200 when it is healthy, 503 otherwise. One that sleeps is left asleep, and
+/// is fine: 200.
 pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let admitted = admit(&request, &state).await?;
     let checked = state.supervisor.check(admitted.route.id).await?;
     let status = admitted.route.status();
-    let last_error = status.last_error.as_ref().filter(|_| !status.state.serves()).map(|card| card.summary());
+    let last_error = status
+        .last_error
+        .as_ref()
+        .filter(|_| !status.state.serves() && status.state != State::Idle)
+        .map(|card| card.summary());
     let view = HealthView { status: checked, state: status.state, checked_at: status.checked_at, last_error };
-    let code = if checked == Health::Healthy { 200 } else { 503 };
+    let fine = checked == Health::Healthy || status.state == State::Idle;
+    let code = if fine { 200 } else { 503 };
     admitted.record(&state, "GET", "health", None, code);
     let mut response = if code == 200 { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(response.json(view))
@@ -81,7 +87,11 @@ pub(super) async fn pass_through(
     payload: Payload,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
+    let mut admitted = admit(&request, &state).await?;
+    // Whatever its verb: the child works on it until its last byte.
+    if admitted.permit.is_none() {
+        admitted.permit = Some(admitted.route.permit().ok_or_else(|| overloaded(&state))?);
+    }
     let body = read(&request, payload, &state).await?;
     let upstream = reach(&admitted, &state).await?;
     let target = upstream
@@ -111,6 +121,7 @@ fn api_path(request: &HttpRequest) -> String {
 }
 
 async fn reach(admitted: &Admitted, state: &AppState) -> Result<Upstream, ApiError> {
+    admitted.touch();
     admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)
 }
 

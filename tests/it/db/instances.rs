@@ -33,6 +33,7 @@ pub(super) fn new_instance(user: UserId, service: &str) -> NewInstance {
         env_sealed: Some("v1.x.y".to_owned()),
         credential_id: None,
         limits: Limits { memory_bytes: Some(1 << 33), ..Limits::default() },
+        idle_seconds: None,
         created_at: Timestamp(1),
         expires_at: Some(Timestamp(60_000)),
     }
@@ -124,6 +125,7 @@ fn crash() -> CrashCard {
     CrashCard {
         at: Timestamp(4),
         reason: ExitReason::Signal { signal: 9 },
+        memory_limit: Some(1 << 29),
         out_of_memory: true,
         stderr_tail: vec!["killed".to_owned()],
         changed: Vec::new(),
@@ -178,6 +180,7 @@ fn owners_change_their_instances() {
             env_sealed: Some(None),
             credential_id: Some(Some(own.id)),
             limits: Some(Limits::default()),
+            idle_seconds: Some(Some(7)),
         };
         let changed = test.write(|c| instances::update(c, one.id, &changes));
         let expected = Instance {
@@ -188,6 +191,7 @@ fn owners_change_their_instances() {
             env_sealed: None,
             credential_id: Some(own.id),
             limits: Limits::default(),
+            idle_seconds: Some(7),
             ..one.clone()
         };
         assert_eq!(changed, expected);

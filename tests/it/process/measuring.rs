@@ -14,7 +14,7 @@ async fn a_busy_child_is_measured() {
     assert_eq!(before.usage.cpu_percent, 0);
     let started = Instant::now();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let after = usage_of(&Table::read(), child.pid, Some(before.ticks), started.elapsed());
+    let after = usage_of(&Table::read(), child.pid, Some(before.cpu), started.elapsed());
     // One core at most; other tests may be using the machine.
     assert!((10..=120).contains(&after.usage.cpu_percent), "{after:?}");
     assert_eq!(after.usage.processes, 3);
@@ -28,6 +28,6 @@ async fn a_busy_child_is_measured() {
 async fn what_is_gone_uses_nothing() {
     let child = launch(shell("true")).await;
     child.exit.await.unwrap();
-    let sample = usage_of(&Table::read(), child.pid, Some(5), Duration::from_secs(1));
+    let sample = usage_of(&Table::read(), child.pid, Some(Duration::from_millis(50)), Duration::from_secs(1));
     assert_eq!(sample, berth::process::Sample::default());
 }

@@ -153,6 +153,12 @@ impl Http {
         self.send("POST", path, &[("content-type", "application/json")], Some(&body))
     }
 
+    #[track_caller]
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Reply {
+        let body = serde_json::to_vec(body).unwrap();
+        self.send("PATCH", path, &[("content-type", "application/json")], Some(&body))
+    }
+
     /// An answer whose body comes bit by bit.
     #[track_caller]
     pub(crate) fn open(

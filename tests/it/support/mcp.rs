@@ -68,6 +68,15 @@ impl McpClient {
         client
     }
 
+    /// Goes on with a session that is open.
+    pub(crate) fn again(http: &Http, url: &str, session: &str) -> Self {
+        let (http, url, session) = (http.clone(), url.to_owned(), session.to_owned());
+        // Ids of this client are its own.
+        static CLIENTS: AtomicI64 = AtomicI64::new(1);
+        let next = AtomicI64::new(CLIENTS.fetch_add(1, Ordering::Relaxed) * 1_000_000);
+        Self { http, url, session, hello: Value::Null, next }
+    }
+
     fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = vec![("accept", "application/json, text/event-stream"), ("content-type", "application/json")];
         if !self.session.is_empty() {

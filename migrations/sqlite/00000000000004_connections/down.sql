@@ -1,0 +1,2 @@
+DROP TABLE connections;
+ALTER TABLE instances DROP COLUMN idle_seconds;
