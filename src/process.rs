@@ -26,6 +26,7 @@ mod dirs;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod plain;
 mod probe;
 pub mod reaper;
 mod sample;

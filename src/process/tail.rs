@@ -20,6 +20,7 @@ use tokio::{net::unix::pipe, sync::broadcast, time::sleep};
 use super::{
     budget::{Budget, Verdict, WRITE_RATE},
     logs::{LogError, LogFile},
+    plain::plain,
 };
 use crate::domain::crash::CrashCard;
 
@@ -198,6 +199,7 @@ impl Pump {
     fn end_line(&mut self, suffix: &str) {
         let partial = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(partial.strip_suffix(b"\r").unwrap_or(&partial));
+        let text = plain(&text);
         self.report.lines += 1;
         self.tail.push(&text);
         match self.budget.take(text.len() + suffix.len() + 1, Instant::now()) {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, getgid, getpgrp, getpid, getsid, getuid, kill_process};
+use rustix::process::{Signal, getgid, getpid, getuid, kill_process};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
@@ -201,8 +201,9 @@ fn whoami() -> String {
     json!({
         "env": env,
         "pid": getpid().as_raw_nonzero(),
-        "pgid": getpgrp().as_raw_nonzero(),
-        "sid": getsid(None).map(|sid| sid.as_raw_nonzero().get()).unwrap_or_default(),
+        // 0 when its leader is outside of this process's view.
+        "pgid": nix::unistd::getpgrp().as_raw(),
+        "sid": nix::unistd::getsid(None).map(|sid| sid.as_raw()).unwrap_or_default(),
         "uid": getuid().as_raw(),
         "gid": getgid().as_raw(),
         "cwd": std::env::current_dir().unwrap_or_default(),

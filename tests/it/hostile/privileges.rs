@@ -26,9 +26,13 @@ fn a_child_has_no_privileges() {
     assert_eq!(status(&scene.eve, "Seccomp"), "2");
     if rustix::process::geteuid().is_root() {
         assert_eq!(status(&scene.eve, "Groups"), "");
-        let owner = |pid: u32| fs::metadata(format!("/proc/{pid}")).unwrap().uid();
-        let (ann, eve) = (owner(scene.ann.pid()), owner(scene.eve.pid()));
-        assert!(ann != 0 && eve != 0 && ann != eve, "Ann's child runs as {ann}, Eve's as {eve}");
+        let (ann, eve) = (status(&scene.ann, "Uid"), status(&scene.eve, "Uid"));
+        assert!(!ann.contains("\t0") && !ann.starts_with("0\t") && ann != eve, "Ann's is {ann}, Eve's {eve}");
+        // Not only in its own eyes.
+        scene.eve.client.text("write", &json!({ "path": "mine", "text": "" }));
+        let mine =
+            super::scene::find(&scene.app.data().join("instances").join(&scene.eve.instance.id), "mine").unwrap();
+        assert_eq!(fs::metadata(mine).unwrap().uid().to_string(), eve.split('\t').next().unwrap());
     }
 }
 
