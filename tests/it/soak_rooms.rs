@@ -81,7 +81,7 @@ fn step(app: &mut TestApp, rooms: &mut Rooms, chance: &mut Chance) {
             app.start_again();
         }
         _ => {
-            app.stop();
+            app.stop_by_force();
             app.start_again();
         }
     }

@@ -317,6 +317,13 @@ impl TestApp {
         }
     }
 
+    /// Ends Berth politely, whatever it has to do to its children for that.
+    pub(crate) fn stop_by_force(&mut self) {
+        let status = self.terminate().expect("it ran");
+        assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+        assert_eq!(procs::marked(self.root.path()), Vec::<String>::new(), "processes are left");
+    }
+
     fn terminate(&mut self) -> Option<ExitStatus> {
         let mut server = self.server.take()?;
         // It may have ended by itself already; the status says how.

@@ -21,6 +21,7 @@ pub(super) fn attempt(attack: &Attack) -> Option<Outcome> {
     Some(match attack.kind.as_str() {
         "read" => read(path),
         "list" => list(path),
+        "link" => fs::read_link(path).map(|target| json!(target)),
         "write" => fs::write(path, &attack.text).map(|()| json!("written")),
         "append" => append(path),
         "plant" => plant(path),

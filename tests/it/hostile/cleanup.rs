@@ -79,7 +79,7 @@ fn a_daemon_ends_with_berth() {
     let mut app = builder().start();
     let parties: Vec<Party> = both(&app).into_iter().map(|(user, service)| Party::of(&user, service)).collect();
     let daemons: Vec<String> = parties.iter().map(|party| daemon(party, "last")).collect();
-    app.stop();
+    app.stop_by_force();
     daemons.iter().for_each(|words| wait_until_gone(words));
     app.start_again();
 }
