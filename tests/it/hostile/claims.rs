@@ -82,11 +82,10 @@ fn the_doctor_tells_the_truth_about_walls() {
     // It tries them all, so it is compared with the level that asks for all.
     let eve = Party::of(&app.user("eve"), "strict");
     for (name, stands) in experience(&eve) {
-        let Some(finding) = findings.iter().find(|finding| finding["what"] == name) else {
-            panic!("the doctor says nothing of {name}");
-        };
-        let is_asked = !finding["detail"].as_str().unwrap().contains("not asked");
-        assert_eq!(finding["verdict"] == "good" && is_asked, stands, "{finding}");
+        // Nothing is said of what makes no sense here, as a user namespace for root.
+        let finding = findings.iter().find(|finding| finding["what"] == name);
+        let is_good = finding.is_some_and(|finding| finding["verdict"] == "good");
+        assert_eq!(is_good, stands, "{name}: {finding:?}");
     }
 }
 
