@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what bench.sh sets
 # The part `rooms` of bench.sh, which sources this: first calls of new sessions, wakes, what walls cost,
 # a thousand sessions in a row, a thousand instances, sampling. Uses bench.sh's functions and variables.
 
@@ -67,7 +67,6 @@ start_memory_rivals() {
     mcp_proxy=http://127.0.0.1:$port/mcp
     serve mcp-proxy-memory "$mcp_proxy" "$rivals/venv/bin/mcp-proxy" --host 127.0.0.1 --port "$port" -- \
         node "$memory_server"
-    mcp_proxy_pid=$server_pid
 }
 
 first_calls() {
