@@ -127,11 +127,11 @@ thousand_sessions() {
 
 # A thousand instances of a hundred users, one in ten of them awake.
 thousand_instances() {
-    local user token='' one='' number
+    local user token='' one=''
     fresh_berth thousand
     for user in $(seq 100); do
         token=$(new_user "user$user@example.com")
-        for number in $(seq 9); do create_instance "$token" sleepy >/dev/null; done
+        for _ in $(seq 9); do create_instance "$token" sleepy >/dev/null; done
         one=$(create_instance "$token" awake)
     done
     wait_running "$token" "$one" >/dev/null
