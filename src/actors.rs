@@ -14,6 +14,7 @@
 
 mod environment;
 mod eras;
+mod house;
 mod instance;
 mod messages;
 mod paths;
@@ -33,13 +34,14 @@ use self::{
     supervisor::SupervisorActor,
 };
 use crate::{
-    catalog::{Catalog, Installer},
+    catalog::{Catalog, Installer, Plan, Service},
     config::RuntimeConfig,
-    db::{Connection, Db, DbError, client_sessions, instances},
+    db::{Connection, Db, DbError, client_sessions, connections, instances},
     domain::{
         ids::InstanceId,
         instance::{Desired, Instance},
         lifecycle::Health,
+        ports::PortRange,
         time::Timestamp,
     },
     process::{Cgroups, Launcher},
@@ -134,9 +136,11 @@ impl SupervisorHandle {
     /// # Errors
     /// When the database cannot be read.
     pub async fn boot(&self) -> Result<BootReport, SupervisorError> {
-        let read = |conn: &mut Connection| Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?));
-        let (instances, sessions) = self.runtime.db.read(read).await?;
-        Ok(self.supervisor.send(Boot { instances, sessions }).await?)
+        let read = |conn: &mut Connection| {
+            Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?, connections::list_all(conn)?))
+        };
+        let (instances, sessions, connections) = self.runtime.db.read(read).await?;
+        Ok(self.supervisor.send(Boot { instances, sessions, connections }).await?)
     }
 
     /// Takes on an instance that has just been recorded, and starts it.
@@ -144,7 +148,8 @@ impl SupervisorHandle {
     /// # Errors
     /// When the supervisor is gone or busy; the instance is recorded and starts with the next boot.
     pub async fn add(&self, instance: Instance) -> Result<(), SupervisorError> {
-        Ok(self.supervisor.send(AddInstance { instance, sessions: Vec::new() }).timeout(ACCEPT_TIMEOUT).await?)
+        let add = AddInstance { instance, sessions: Vec::new(), connections: Vec::new() };
+        Ok(self.supervisor.send(add).timeout(ACCEPT_TIMEOUT).await?)
     }
 
     /// Brings an instance up: toggle on, restore, after `failed`. Durable before it returns.
@@ -216,6 +221,42 @@ impl SupervisorHandle {
     pub async fn reconfigure(&self, id: InstanceId) -> Result<(), SupervisorError> {
         let instance = self.runtime.db.read(move |conn| instances::by_id(conn, id)).await?;
         self.tell(id, InstanceCommand::Reconfigure { instance: Box::new(instance) }).await
+    }
+
+    /// Has an instance be debugged until then, or no longer. Durable before it returns; a process that runs is
+    /// started anew.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn debug(&self, id: InstanceId, until: Option<Timestamp>) -> Result<(), SupervisorError> {
+        self.runtime.db.write(move |conn| instances::set_debug(conn, id, until)).await?;
+        self.tell(id, InstanceCommand::Debug { until }).await
+    }
+
+    /// What would have to be installed before an instance of `service` can start, and whether it is.
+    ///
+    /// # Errors
+    /// When a tool that it needs is missing, in words.
+    pub async fn package(&self, service: Arc<Service>) -> Result<Plan, String> {
+        let installer = self.runtime.installer.clone();
+        let planned = tokio::task::spawn_blocking(move || installer.plan(&service).map_err(|error| error.to_string()));
+        planned.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The range that ports of HTTP children are leased from, and how many of it are leased.
+    #[must_use]
+    pub fn ports(&self) -> (PortRange, usize) {
+        (self.runtime.ports.range(), self.runtime.ports.leased())
+    }
+
+    /// The last lines that the process of an instance wrote on its standard error; none when it has none.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn last_words(&self, id: InstanceId) -> Result<Vec<String>, SupervisorError> {
+        let (reply, words) = oneshot::channel();
+        self.tell(id, InstanceCommand::LastWords { reply }).await?;
+        words.await.map_err(|_| SupervisorError::Gone)
     }
 
     /// Checks an instance's health now.

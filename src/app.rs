@@ -38,7 +38,7 @@ use crate::{
     domain::time::Timestamp,
     mcp::http::install_crypto_provider,
     process::{self, Cgroups, ProcessLauncher, cgroup::Allow, reaper},
-    routing::RouteTable,
+    routing::{Route, RouteTable},
     telemetry::Metrics,
     vault::Vault,
     web::{self, origin::Allowed, state::AppState},
@@ -269,7 +269,7 @@ async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
     log::info!("ending: calls in flight have {} s", DRAIN.as_secs());
     state.draining.store(true, Ordering::Release);
     // Streams that wait for messages would wait for the end of the drain, too.
-    for route in state.routes.all() {
+    for route in state.routes.all().into_iter().flat_map(Route::with_connections) {
         route.sessions.end_streams();
         if let Some(upstream) = route.upstream() {
             upstream.held.end_listens();

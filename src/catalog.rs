@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod files;
 mod install;
+mod lean;
 mod load;
 mod node;
 mod npm;

@@ -8,6 +8,7 @@
 
 mod audit;
 mod context;
+mod diagnose;
 mod doctor;
 mod instance;
 mod life;
@@ -167,6 +168,10 @@ mod tests {
             &format!("instance renew {id} --never"),
             &format!("instance logs {id} --follow --stream access"),
             "instance clone mem_ann_abcdefgh",
+            "instance debug mem_ann_abcdefgh",
+            "instance debug mem_ann_abcdefgh --minutes 5",
+            "instance debug mem_ann_abcdefgh --off",
+            "instance diagnose mem_ann_abcdefgh --json",
             "status --json",
             "logs",
             "monit --once",
@@ -177,8 +182,17 @@ mod tests {
             let words = std::iter::once("berth").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in ["", "nothing", "user add", "user add x", "token create", "instance renew x", "serve --set novalue"]
-        {
+        for line in [
+            "",
+            "nothing",
+            "user add",
+            "user add x",
+            "token create",
+            "instance renew x",
+            "serve --set novalue",
+            "instance debug x --minutes 0",
+            "instance debug x --minutes 5 --off",
+        ] {
             let words = std::iter::once("berth").chain(line.split_whitespace());
             assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");
         }

@@ -20,6 +20,7 @@ mod upsert;
 
 pub mod audit;
 pub mod client_sessions;
+pub mod connections;
 pub mod credentials;
 pub mod events;
 pub mod instances;

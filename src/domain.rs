@@ -3,7 +3,9 @@
 //! Invariants: no I/O, no async, no clock but the one that is passed in, no dependency on any
 //! other module of the crate. Everything here is tested by tables and properties beside the code.
 
+pub mod connection;
 pub mod crash;
+pub mod diagnosis;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;

@@ -23,9 +23,12 @@
 mod budget;
 pub mod cgroup;
 mod dirs;
+pub mod inspect;
 pub mod launch;
 pub mod logs;
 mod marker;
+mod mask;
+mod memory;
 mod plain;
 mod probe;
 pub mod reaper;
@@ -48,6 +51,8 @@ pub use self::{
     cgroup::Cgroups,
     dirs::InstanceDirs,
     marker::Marker,
+    mask::Mask,
+    memory::memory_is_short,
     probe::{Enforcement, How, probe},
     sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,

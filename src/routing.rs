@@ -4,11 +4,13 @@
 //! the only writer of its route's link and status. Readers take no lock and send no message.
 
 mod access;
+mod connections;
 mod table;
+mod trace;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -20,7 +22,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::{
     access::{AccessBuffer, AccessEntry},
+    connections::{Connections, Order, Seat},
     table::RouteTable,
+    trace::{Trace, word},
 };
 use crate::{
     domain::{
@@ -31,7 +35,11 @@ use crate::{
         names::ServiceName,
         time::Timestamp,
     },
-    mcp::{error::Unavailable, session::Sessions, upstream::Upstream},
+    mcp::{
+        error::Unavailable,
+        session::{SessionId, Sessions},
+        upstream::Upstream,
+    },
 };
 
 /// Whether there is a child to hand calls to.
@@ -42,7 +50,15 @@ pub enum Link {
     Down,
 }
 
-/// One instance as the data plane sees it. Outlives the instance's processes.
+/// What wakes a child that sleeps.
+enum Doorbell {
+    /// Its own actor hears it.
+    Own(Notify),
+    /// The house decides: processes of connections are counted together.
+    House { id: SessionId, connections: Weak<Connections> },
+}
+
+/// One instance as the data plane sees it, or one connection of it. Outlives its processes.
 pub struct Route {
     /// The instance.
     pub id: InstanceId,
@@ -58,11 +74,14 @@ pub struct Route {
     pub sessions: Arc<Sessions>,
     /// Lines of its access log that are not written yet.
     pub access: AccessBuffer,
+    /// Lines of its debug log that are not written yet.
+    pub trace: Trace,
     link: ArcSwap<Link>,
     status: watch::Receiver<Status>,
     in_flight: Arc<Semaphore>,
     places: usize,
-    wanted: Notify,
+    doorbell: Doorbell,
+    connections: Option<Arc<Connections>>,
     last_used: AtomicI64,
     usage: Mutex<Option<Usage>>,
 }
@@ -109,7 +128,42 @@ impl Route {
         sessions: Arc<Sessions>,
         max_in_flight: usize,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with(instance, status, sessions, max_in_flight))
+    }
+
+    /// A route to an instance that has no process itself, but these connections.
+    #[must_use]
+    pub fn to_house(
+        instance: &Instance,
+        status: watch::Receiver<Status>,
+        sessions: Arc<Sessions>,
+        max_in_flight: usize,
+        connections: Arc<Connections>,
+    ) -> Arc<Self> {
+        let route = Self::with(instance, status, sessions, max_in_flight);
+        Arc::new(Self { connections: Some(connections), ..route })
+    }
+
+    /// A route to one connection of `instance`, which its house wakes.
+    #[must_use]
+    pub fn to_connection(
+        instance: &Instance,
+        status: watch::Receiver<Status>,
+        sessions: Arc<Sessions>,
+        max_in_flight: usize,
+        (id, connections): (SessionId, &Arc<Connections>),
+    ) -> Arc<Self> {
+        let route = Self::with(instance, status, sessions, max_in_flight);
+        Arc::new(Self { doorbell: Doorbell::House { id, connections: Arc::downgrade(connections) }, ..route })
+    }
+
+    fn with(
+        instance: &Instance,
+        status: watch::Receiver<Status>,
+        sessions: Arc<Sessions>,
+        max_in_flight: usize,
+    ) -> Self {
+        Self {
             id: instance.id,
             owner: instance.user_id,
             service: instance.service.clone(),
@@ -117,14 +171,16 @@ impl Route {
             mode: instance.mode,
             sessions,
             access: AccessBuffer::default(),
+            trace: Trace::default(),
             link: ArcSwap::from_pointee(Link::Down),
             status,
             in_flight: Arc::new(Semaphore::new(max_in_flight)),
             places: max_in_flight,
-            wanted: Notify::new(),
+            doorbell: Doorbell::Own(Notify::new()),
+            connections: None,
             last_used: AtomicI64::new(Timestamp::now().0),
             usage: Mutex::default(),
-        })
+        }
     }
 
     /// Sets or removes the child. Only the instance's actor does this, before it publishes `running`
@@ -170,7 +226,10 @@ impl Route {
 
     /// Returns when a request waits for the sleeping child.
     pub async fn wanted(&self) {
-        self.wanted.notified().await;
+        match &self.doorbell {
+            Doorbell::Own(wanted) => wanted.notified().await,
+            Doorbell::House { .. } => std::future::pending().await,
+        }
     }
 
     /// The child, if there is one now.
@@ -182,9 +241,27 @@ impl Route {
         }
     }
 
+    /// Its connections, where each has processes of its own.
+    #[must_use]
+    pub const fn connections(&self) -> Option<&Arc<Connections>> {
+        self.connections.as_ref()
+    }
+
+    /// This route, and those of its connections: all that may have a child.
+    #[must_use]
+    pub fn with_connections(self: Arc<Self>) -> Vec<Arc<Self>> {
+        let seats = self.connections.iter().flat_map(|connections| connections.all());
+        let mut all: Vec<Arc<Self>> = seats.map(|seat| Arc::clone(&seat.route)).collect();
+        all.push(self);
+        all
+    }
+
     /// What its clients have open now.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
+        if let Some(connections) = &self.connections {
+            return connections.all().iter().map(|seat| seat.route.traffic()).sum();
+        }
         let sessions = self.sessions.len();
         let Some(upstream) = self.upstream() else { return Traffic { sessions, ..Traffic::default() } };
         Traffic {
@@ -245,6 +322,19 @@ impl Route {
         })
     }
 
+    async fn ring(&self) -> Result<(), Unavailable> {
+        match &self.doorbell {
+            Doorbell::Own(wanted) => {
+                wanted.notify_one();
+                Ok(())
+            }
+            Doorbell::House { id, connections } => match connections.upgrade() {
+                Some(connections) => connections.wake(*id).await,
+                None => Err(unavailable(&Status { state: State::Deleted, ..self.status() })),
+            },
+        }
+    }
+
     async fn wait_for_link(&self) -> Result<Upstream, Unavailable> {
         let mut status = self.status.clone();
         let failed_before = status.borrow().failed_wakes;
@@ -254,7 +344,7 @@ impl Route {
                 return Ok(upstream.clone());
             }
             if now.state == State::Idle {
-                self.wanted.notify_one();
+                self.ring().await?;
             }
             if now.failed_wakes > failed_before {
                 return Err(unavailable(&Status { state: State::Failed, ..now }));
@@ -270,7 +360,9 @@ impl Route {
     }
 }
 
-fn unavailable(status: &Status) -> Unavailable {
+/// Why there is no child, and what to do.
+#[must_use]
+pub fn unavailable(status: &Status) -> Unavailable {
     let crash = status.last_error.as_ref().map(|card| card.summary()).unwrap_or_default();
     let detail = match status.state {
         State::Stopped => "the instance is stopped; its owner can toggle it on".to_owned(),

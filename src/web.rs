@@ -11,7 +11,10 @@ pub mod state;
 use actix_web::web::{self, ServiceConfig};
 
 use self::{
-    api::{auth, credentials, instances, logs, openapi, operations, services, sessions, system, tokens, users},
+    api::{
+        auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
+        users,
+    },
     framework::{at, delete, get, head, patch, post},
 };
 
@@ -36,6 +39,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/mcps/{id}/renew", [post(operations::renew)]))
         .service(at("/api/v1/mcps/{id}/restore", [post(operations::restore)]))
         .service(at("/api/v1/mcps/{id}/clone", [post(operations::clone)]))
+        .service(at("/api/v1/mcps/{id}/debug", [post(debug::set)]))
+        .service(at("/api/v1/mcps/{id}/diagnose", [get(diagnose::report)]))
         .service(at("/api/v1/mcps/{id}/logs", [get(logs::lines)]))
         .service(at("/api/v1/mcps/{id}/logs/stream", [get(logs::follow)]))
         .service(at("/api/v1/mcps/{id}/stats", [get(operations::stats)]))
@@ -54,7 +59,7 @@ pub fn configure(config: &mut ServiceConfig) {
         config
             .service(at(&format!("{prefix}/sessions"), [get(sessions::list)]))
             .service(at(&format!("{prefix}/sessions/{{id}}"), [get(sessions::show), delete(sessions::end)]))
-            .service(at(&format!("{prefix}/sessions/{{id}}/state"), [get(sessions::show)]));
+            .service(at(&format!("{prefix}/sessions/{{id}}/state"), [get(sessions::inspect)]));
     }
     gateway::configure(config);
     config.default_service(web::to(framework::not_found));

@@ -2,32 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use super::instance::Home;
 use crate::{
-    catalog::Service,
+    catalog::{Program, Service},
     domain::{
         instance::Instance,
         manifest::{CredentialSpec, Launch},
         secret::Secret,
         template,
+        time::Timestamp,
     },
-    process::InstanceDirs,
+    process::{InstanceDirs, Mask},
 };
 
 /// Everything that templates may name, for one start of one instance.
 pub(super) struct Values {
     plain: BTreeMap<String, String>,
     credential: Option<Secret>,
+    /// Whether the manifest's debug part is added.
+    debugged: bool,
 }
 
 impl Values {
     pub(super) fn new(
         instance: &Instance,
         service: &Service,
-        dirs: &InstanceDirs,
+        home: &Home,
         port: Option<u16>,
         credential: Option<Secret>,
     ) -> Self {
+        let dirs = &home.dirs;
         let mut plain = BTreeMap::from([
+            ("SESSION_ID".to_owned(), home.session.clone()),
             ("DATA_DIR".to_owned(), dirs.work.display().to_string()),
             ("HOME_DIR".to_owned(), dirs.home.display().to_string()),
             ("TMP_DIR".to_owned(), dirs.tmp.display().to_string()),
@@ -38,6 +44,9 @@ impl Values {
         if let Some(port) = port {
             plain.insert("PORT".to_owned(), port.to_string());
         }
+        if let Some(heap) = instance.limits.or(service.manifest.limits).heap_mib() {
+            plain.insert("HEAP_MIB".to_owned(), heap.to_string());
+        }
         // Defaults may use the values above; what the owner wrote is taken as it is.
         for field in &service.manifest.config {
             let default =
@@ -46,7 +55,16 @@ impl Values {
                 plain.insert(format!("config.{}", field.name), value);
             }
         }
-        Self { plain, credential }
+        Self { plain, credential, debugged: instance.is_debugged(Timestamp::now()) }
+    }
+
+    /// The program's arguments: flags of its runtime, its own, those of debugging.
+    pub(super) fn arguments(&self, service: &Service, program: &Program) -> Vec<String> {
+        let manifest = &service.manifest;
+        let flags = manifest.runtime_args.as_ref().unwrap_or(&program.runtime_args);
+        let flags = flags.iter().map(|flag| self.fill(flag)).filter(|flag| !flag.contains("{HEAP_MIB}"));
+        let debug = if self.debugged { manifest.debug.args.as_slice() } else { &[] };
+        flags.chain(program.args.iter().chain(debug).map(|arg| self.fill(arg))).collect()
     }
 
     /// `text` with its templates filled. Never with the credential: arguments are public on a host.
@@ -66,6 +84,7 @@ impl Values {
     pub(super) fn environment(
         &self,
         service: &Service,
+        program: &Program,
         dirs: &InstanceDirs,
         own: &BTreeMap<String, String>,
     ) -> Vec<(String, Secret)> {
@@ -77,8 +96,13 @@ impl Values {
             plain("TMPDIR", dirs.tmp.display().to_string()),
             plain("LANG", "C.UTF-8".to_owned()),
         ];
+        environment.extend(program.env.iter().map(|(name, value)| plain(name, self.fill(value))));
         environment.extend(own.iter().map(|(name, value)| plain(name, value.clone())));
         environment.extend(service.manifest.env.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
+        if self.debugged {
+            let debug = service.manifest.debug.environment(&service.manifest.launch);
+            environment.extend(debug.into_iter().map(|(name, value)| plain(&name, self.fill(&value))));
+        }
         if let (Some(name), Some(credential)) = (&service.manifest.credential.env, &self.credential) {
             environment.push((name.clone(), credential.clone()));
         }
@@ -86,6 +110,13 @@ impl Values {
             environment.push(plain("PORT", port.clone()));
         }
         environment
+    }
+
+    /// What must not be written into a log, whatever the process prints: the credential, and what the names of
+    /// the owner's own variables say is secret.
+    pub(super) fn mask(&self, own: &BTreeMap<String, String>) -> Mask {
+        let own = own.iter().filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.as_str());
+        Mask::new(self.credential.as_ref().map(Secret::expose).into_iter().chain(own))
     }
 
     /// Headers of every request to a remote or HTTP server.
@@ -100,6 +131,11 @@ impl Values {
         }
         headers
     }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH"].iter().any(|part| name.contains(part))
 }
 
 /// `Authorization` wants a scheme; other headers take the credential as it is.

@@ -7,8 +7,10 @@
 mod child;
 mod commands;
 mod conversation;
+mod debugging;
 mod events;
 mod health;
+mod home;
 mod housekeeping;
 mod idle;
 mod start;
@@ -19,13 +21,18 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use tokio::{sync::watch, task::JoinHandle};
 
-pub(super) use self::{child::Running, start::Started};
-use self::{health::HealthRecord, housekeeping::Housekeeping, idle::IdleClock};
+pub(super) use self::{
+    child::Running,
+    home::{Chronicle, Home},
+    housekeeping::{Housekeeping, archive_logs, open_log, write_lines},
+    start::Started,
+};
+use self::{debugging::Debugging, health::HealthRecord, idle::IdleClock};
 use super::{Runtime, messages::InstanceGone};
 use crate::{
     domain::{
         crash::{CrashCard, ExitReason},
-        ids::Generation,
+        ids::{Generation, InstanceId},
         instance::{Desired, Instance, Status},
         lifecycle::{Event, Health, State},
         restart::{RestartHistory, Verdict},
@@ -39,6 +46,8 @@ use crate::{
 pub(super) struct InstanceActor {
     runtime: Arc<Runtime>,
     instance: Instance,
+    home: Home,
+    chronicle: Chronicle,
     dirs: InstanceDirs,
     route: Arc<Route>,
     status: watch::Sender<Status>,
@@ -55,15 +64,29 @@ pub(super) struct InstanceActor {
     health: HealthRecord,
     housekeeping: Housekeeping,
     idle: IdleClock,
+    debugging: Debugging,
     expiry: Option<SpawnHandle>,
     pending_restart: Option<SpawnHandle>,
     ticket: Ticket,
 }
 
-/// Tells the supervisor when the actor is gone, also when a panic took it.
-struct Ticket {
+/// Tells who keeps the actor when it is gone, also when a panic took it.
+pub(super) struct Ticket {
     supervisor: Recipient<InstanceGone>,
     gone: Option<InstanceGone>,
+}
+
+impl Ticket {
+    pub(super) const fn new(supervisor: Recipient<InstanceGone>, id: InstanceId) -> Self {
+        Self { supervisor, gone: Some(InstanceGone { id, deliberate: false }) }
+    }
+
+    /// Nothing is to be done when the actor is gone.
+    pub(super) fn leave(&mut self) {
+        if let Some(gone) = &mut self.gone {
+            gone.deliberate = true;
+        }
+    }
 }
 
 impl Drop for Ticket {
@@ -78,32 +101,38 @@ impl Drop for Ticket {
 pub(super) struct Parts {
     pub(super) runtime: Arc<Runtime>,
     pub(super) instance: Instance,
+    pub(super) home: Home,
+    pub(super) chronicle: Chronicle,
     pub(super) route: Arc<Route>,
     pub(super) status: watch::Sender<Status>,
     pub(super) supervisor: Recipient<InstanceGone>,
     /// The first start's generation: later than that of any process that may still live.
     pub(super) generation: Generation,
+    /// The end of the process of an actor before this one.
+    pub(super) previous: Option<JoinHandle<bool>>,
 }
 
 impl InstanceActor {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { runtime, instance, route, status, supervisor, generation } = parts;
-        let gone = InstanceGone { id: instance.id, deliberate: false };
+        let Parts { runtime, instance, home, chronicle, route, status, supervisor, generation, previous } = parts;
         Self {
-            dirs: runtime.paths.of(&instance),
-            housekeeping: Housekeeping::new(&runtime, &instance),
+            dirs: home.dirs.clone(),
+            housekeeping: Housekeeping::new(&runtime, &home.dirs.logs),
+            debugging: Debugging::new(&home.dirs.logs),
             health: HealthRecord::default(),
             idle: IdleClock::default(),
-            ticket: Ticket { supervisor, gone: Some(gone) },
+            ticket: Ticket::new(supervisor, home.mark),
             history: RestartHistory::default(),
             running: None,
             fingerprint: None,
             starting: None,
-            stopping: None,
+            stopping: previous,
             expiry: None,
             pending_restart: None,
             runtime,
             instance,
+            home,
+            chronicle,
             route,
             status,
             generation,
@@ -117,6 +146,7 @@ impl InstanceActor {
     /// Moves the state machine; `false` when the event means nothing in this state.
     fn advance(&mut self, event: Event) -> bool {
         let Some(next) = self.state().on(event) else { return false };
+        self.route.trace.line(format_args!("state {} -> {next} ({event:?})", self.state()));
         self.publish(|status| {
             status.state = next;
             status.progress = None;
@@ -128,12 +158,12 @@ impl InstanceActor {
     fn publish(&mut self, change: impl FnOnce(&mut Status)) {
         self.status.send_modify(change);
         let status = self.status.borrow().clone();
-        self.runtime.recorder.state(self.instance.id, &status, None);
+        self.chronicle.state(&status, None);
     }
 
     fn note(&self, kind: &'static str, detail: serde_json::Value) {
-        log::info!("{} {kind}: {detail}", self.instance.process_name());
-        self.runtime.recorder.event(self.instance.id, kind, detail);
+        log::info!("{} {kind}: {detail}", self.home.name);
+        self.chronicle.event(kind, detail);
     }
 
     /// Begins a start, if the state allows one.
@@ -253,6 +283,7 @@ impl Actor for InstanceActor {
         housekeeping::schedule(context);
         self.arm_expiry(context);
         self.await_wake(context);
+        self.arm_debugging(context);
         let expired = self.instance.expires_at.is_some_and(|at| at <= Timestamp::now());
         let wanted = self.instance.desired == Desired::Running && !expired;
         // What failed before stays failed: a person must act, not a restart of Berth. What slept, sleeps.

@@ -11,7 +11,7 @@ use super::{
     supervisor::BootReport,
 };
 use crate::{
-    db::client_sessions::ClientSession,
+    db::{client_sessions::ClientSession, connections::ConnectionRecord},
     domain::{
         crash::ExitReason,
         ids::{Generation, InstanceId},
@@ -31,6 +31,8 @@ pub(super) struct Boot {
     pub(super) instances: Vec<Instance>,
     /// Client sessions of the last run.
     pub(super) sessions: Vec<ClientSession>,
+    /// Connections of the last run.
+    pub(super) connections: Vec<ConnectionRecord>,
 }
 
 /// Take on a recorded instance and start it.
@@ -40,6 +42,8 @@ pub(super) struct AddInstance {
     pub(super) instance: Instance,
     /// Client sessions of the last run.
     pub(super) sessions: Vec<ClientSession>,
+    /// Connections of the last run.
+    pub(super) connections: Vec<ConnectionRecord>,
 }
 
 /// Hand a command to an instance; answers whether it is known.
@@ -77,14 +81,20 @@ pub(super) enum InstanceCommand {
     Restart,
     /// Expire at another time.
     Renew { until: Option<Timestamp> },
+    /// Be debugged until then, or no longer.
+    Debug { until: Option<Timestamp> },
     /// Use this record from the next start on.
     Reconfigure { instance: Box<Instance> },
+    /// Say what the process wrote last on its standard error.
+    LastWords { reply: oneshot::Sender<Vec<String>> },
     /// Check health now.
     Check { reply: oneshot::Sender<Health> },
     /// Go down, delete the files, end.
     Delete { done: oneshot::Sender<()> },
     /// Go down because Berth does; what is desired stays.
     ShutDown { graceful: oneshot::Sender<bool> },
+    /// Come up, if asleep.
+    Wake,
     /// A sample of all processes was taken.
     Sample { samples: Arc<Samples> },
 }

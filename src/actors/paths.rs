@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     domain::{ids::InstanceId, instance::Instance},
+    mcp::session::SessionId,
     process::InstanceDirs,
 };
 
@@ -30,6 +31,19 @@ impl Paths {
     #[must_use]
     pub fn root(&self, id: InstanceId) -> PathBuf {
         self.data.join("instances").join(id.to_string())
+    }
+
+    /// The directories of one connection of an instance.
+    #[must_use]
+    pub fn of_connection(&self, instance: &Instance, id: SessionId) -> InstanceDirs {
+        let logs = self.logs(instance).join("connections").join(id.to_string());
+        InstanceDirs::new(self.connections(instance.id).join(id.to_string()), logs)
+    }
+
+    /// What holds the directories of an instance's connections.
+    #[must_use]
+    pub fn connections(&self, id: InstanceId) -> PathBuf {
+        self.root(id).join("connections")
     }
 
     /// Its log directory: `logs/users/user_{id}/mcp_{nnn}_{service}_{number}`.

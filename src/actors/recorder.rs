@@ -12,7 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::sessions::{Changes, InstanceJournal, SessionChange};
 use crate::{
-    db::{Connection, Db, OptionalExtension, QueryResult, events, instances},
+    db::{
+        Connection, Db, OptionalExtension, QueryResult,
+        connections::{self, ConnectionRecord},
+        events, instances,
+    },
     domain::{ids::InstanceId, instance::Status, time::Timestamp},
     mcp::session::{Journal, SessionId},
 };
@@ -21,9 +25,25 @@ use crate::{
 const MAX_EVENTS: usize = 10_000;
 
 enum Entry {
-    State { id: InstanceId, change: Box<instances::StateChange> },
-    Event { id: InstanceId, at: Timestamp, kind: &'static str, detail: serde_json::Value },
-    Session { id: SessionId, change: SessionChange },
+    State {
+        id: InstanceId,
+        change: Box<instances::StateChange>,
+    },
+    Event {
+        id: InstanceId,
+        at: Timestamp,
+        kind: &'static str,
+        detail: serde_json::Value,
+    },
+    Session {
+        id: SessionId,
+        change: SessionChange,
+    },
+    /// What is true of a connection; `None`: it is gone.
+    Connection {
+        id: String,
+        record: Option<ConnectionRecord>,
+    },
     Flush(oneshot::Sender<()>),
 }
 
@@ -38,6 +58,7 @@ struct Batch {
     states: HashMap<InstanceId, instances::StateChange>,
     events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
     sessions: Changes,
+    connections: HashMap<String, Option<ConnectionRecord>>,
     flushes: Vec<oneshot::Sender<()>>,
 }
 
@@ -78,6 +99,16 @@ impl Recorder {
     /// Keeps the client sessions of an instance.
     pub(super) fn journal(&self, instance: InstanceId) -> Arc<dyn Journal> {
         Arc::new(InstanceJournal::new(instance, self.entries.clone()))
+    }
+
+    /// Records what is true of a connection: before its session, so that neither is known alone.
+    pub(super) fn connection(&self, record: ConnectionRecord) {
+        let _ = self.entries.send(Entry::Connection { id: record.id.clone(), record: Some(record) });
+    }
+
+    /// Records that a connection is gone.
+    pub(super) fn forget_connection(&self, id: String) {
+        let _ = self.entries.send(Entry::Connection { id, record: None });
     }
 
     /// Returns when everything recorded before is written, or cannot be.
@@ -124,6 +155,9 @@ impl Batch {
             }
             Entry::Event { .. } => {}
             Entry::Session { id, change } => self.sessions.take(id, change),
+            Entry::Connection { id, record } => {
+                self.connections.insert(id, record);
+            }
             Entry::Flush(done) => self.flushes.push(done),
         }
     }
@@ -132,14 +166,22 @@ impl Batch {
         let states = self.states.clone();
         let events = self.events.clone();
         let sessions = self.sessions.begin_write();
+        let connections = self.connections.clone();
         db.write(move |conn| {
             write_all(conn, &states, &events)?;
+            for (id, record) in &connections {
+                match record {
+                    Some(record) => connections::put(conn, record).map(drop)?,
+                    None => connections::delete(conn, id)?,
+                }
+            }
             sessions.write(conn)
         })
         .await?;
         self.states.clear();
         self.events.clear();
         self.sessions.clear();
+        self.connections.clear();
         Ok(())
     }
 }

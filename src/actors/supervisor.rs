@@ -6,30 +6,32 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, Arbiter, AsyncContext, Context, Handler, Recipient, ResponseFuture};
+use actix_rt::ArbiterHandle;
 use tokio::sync::{oneshot, watch};
 
 use super::{
     Runtime,
-    instance::{InstanceActor, Parts},
+    house::{HouseActor, HouseParts, Kept},
+    instance::{Chronicle, Home, InstanceActor, Parts},
     messages::{AddInstance, Boot, InstanceCommand, InstanceGone, RemoveInstance, Shutdown, ToInstance},
     recorder,
 };
 use crate::{
-    db::client_sessions::ClientSession,
+    db::{client_sessions::ClientSession, connections::ConnectionRecord},
     domain::{
         ids::{Generation, InstanceId},
-        instance::{Instance, Status},
+        instance::{Instance, Mode, Status},
         lifecycle::State,
         time::Timestamp,
     },
-    mcp::session::Sessions,
+    mcp::session::{Record, Sessions},
     process::{
         Samples,
         cgroup::{end_groups, find_groups},
         reaper, sweep,
     },
-    routing::Route,
+    routing::{Connections, Route},
 };
 
 /// How long processes of an earlier run may take to end.
@@ -45,7 +47,7 @@ pub struct BootReport {
 }
 
 struct Entry {
-    actor: Addr<InstanceActor>,
+    actor: Recipient<InstanceCommand>,
     instance: Instance,
     /// Times that its actor was replaced after a panic.
     replaced: u32,
@@ -66,30 +68,71 @@ impl SupervisorActor {
         Self { runtime, arbiters, next_arbiter: 0, instances: HashMap::new(), shutting_down: false }
     }
 
-    fn take_on(&mut self, context: &mut Context<Self>, instance: Instance, sessions: Arc<Sessions>, replaced: u32) {
+    /// Starts the actor of an instance, with what is left of an earlier one.
+    fn take_on(&mut self, context: &mut Context<Self>, instance: Instance, left: Left, replaced: u32) {
+        let Some(arbiter) = self.arbiters.get(self.next_arbiter % self.arbiters.len()) else { return };
         if self.shutting_down {
             return;
         }
-        let (status, receiver) = watch::channel(Status::of(&instance));
-        let route = Route::new(&instance, receiver, sessions, self.runtime.config.max_in_flight);
+        let arbiter = arbiter.handle();
+        self.next_arbiter = self.next_arbiter.wrapping_add(1);
+        let supervisor = context.address().recipient();
+        // Time as the base: later than every generation of an earlier run or actor.
+        let generation = Generation(u64::try_from(Timestamp::now().0).unwrap_or_default());
+        let actor = match left {
+            Left::Sessions(sessions) => self.start_instance(&arbiter, &instance, sessions, (supervisor, generation)),
+            Left::Connections(kept) => self.start_house(&arbiter, &instance, kept, (supervisor, generation)),
+        };
+        self.instances.insert(instance.id, Entry { actor, instance, replaced });
+    }
+
+    fn start_instance(
+        &self,
+        arbiter: &ArbiterHandle,
+        instance: &Instance,
+        sessions: Arc<Sessions>,
+        (supervisor, generation): (Recipient<InstanceGone>, Generation),
+    ) -> Recipient<InstanceCommand> {
+        let (status, receiver) = watch::channel(Status::of(instance));
+        let route = Route::new(instance, receiver, sessions, self.runtime.config.max_in_flight);
         self.runtime.routes.insert(Arc::clone(&route));
         let parts = Parts {
             runtime: Arc::clone(&self.runtime),
             instance: instance.clone(),
+            home: Home::of_instance(&self.runtime, instance),
+            chronicle: Chronicle::Instance(self.runtime.recorder.clone(), instance.id),
             route,
             status,
-            supervisor: context.address().recipient(),
-            // Time as the base: later than every generation of an earlier run or actor.
-            generation: Generation(u64::try_from(Timestamp::now().0).unwrap_or_default()),
+            supervisor,
+            generation,
+            previous: None,
         };
-        let Some(arbiter) = self.arbiters.get(self.next_arbiter % self.arbiters.len()) else { return };
-        self.next_arbiter = self.next_arbiter.wrapping_add(1);
-        let actor = InstanceActor::start_in_arbiter(&arbiter.handle(), move |_| InstanceActor::new(parts));
-        self.instances.insert(instance.id, Entry { actor, instance, replaced });
+        InstanceActor::start_in_arbiter(arbiter, move |_| InstanceActor::new(parts)).recipient()
+    }
+
+    fn start_house(
+        &self,
+        arbiter: &ArbiterHandle,
+        instance: &Instance,
+        kept: Vec<Kept>,
+        (supervisor, generation): (Recipient<InstanceGone>, Generation),
+    ) -> Recipient<InstanceCommand> {
+        let (status, receiver) = watch::channel(Status::of(instance));
+        let (connections, orders) = Connections::new();
+        // No session is the instance's own: who asks it for one is told that there is none.
+        let sessions = Arc::new(Sessions::new(0));
+        let max = self.runtime.config.max_in_flight;
+        let route = Route::to_house(instance, receiver, sessions, max, Arc::clone(&connections));
+        self.runtime.routes.insert(Arc::clone(&route));
+        let runtime = Arc::clone(&self.runtime);
+        let instance = instance.clone();
+        let parts = HouseParts { runtime, instance, route, connections, orders, status, kept, supervisor, generation };
+        HouseActor::start_in_arbiter(arbiter, move |_| HouseActor::new(parts)).recipient()
     }
 
     fn sample(&self) {
-        let actors: Vec<Addr<InstanceActor>> = self.instances.values().map(|entry| entry.actor.clone()).collect();
+        let actors: Vec<Recipient<InstanceCommand>> =
+            self.instances.values().map(|entry| entry.actor.clone()).collect();
         if actors.is_empty() {
             return;
         }
@@ -122,11 +165,15 @@ impl Actor for SupervisorActor {
 impl Handler<Boot> for SupervisorActor {
     type Result = ResponseFuture<BootReport>;
 
-    fn handle(&mut self, Boot { instances, sessions }: Boot, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Boot { instances, sessions, connections }: Boot, context: &mut Context<Self>) -> Self::Result {
         let host = self.runtime.host.clone();
         let mut by_instance: HashMap<InstanceId, Vec<ClientSession>> = HashMap::new();
         for session in sessions {
             by_instance.entry(session.instance_id).or_default().push(session);
+        }
+        let mut seats: HashMap<InstanceId, Vec<ConnectionRecord>> = HashMap::new();
+        for connection in connections {
+            seats.entry(connection.instance_id).or_default().push(connection);
         }
         let this = context.address();
         Box::pin(async move {
@@ -135,7 +182,8 @@ impl Handler<Boot> for SupervisorActor {
             for instance in instances {
                 // Waits for our own mailbox, from a task of its own: the report is true when it is given.
                 let sessions = by_instance.remove(&instance.id).unwrap_or_default();
-                let _ = this.send(AddInstance { instance, sessions }).await;
+                let connections = seats.remove(&instance.id).unwrap_or_default();
+                let _ = this.send(AddInstance { instance, sessions, connections }).await;
             }
             report
         })
@@ -165,12 +213,47 @@ fn sweep_stale(host: &str) -> usize {
 impl Handler<AddInstance> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, AddInstance { instance, sessions }: AddInstance, context: &mut Context<Self>) {
+    fn handle(&mut self, add: AddInstance, context: &mut Context<Self>) {
+        let AddInstance { instance, sessions, connections } = add;
         if !self.instances.contains_key(&instance.id) {
-            let sessions = restore(&self.runtime, &instance, &sessions);
-            self.take_on(context, instance, sessions, 0);
+            let left = match instance.mode {
+                Mode::Session => Left::Connections(seats_left(&self.runtime, &instance, connections, &sessions)),
+                Mode::Dedicated | Mode::Shared => Left::Sessions(restore(&self.runtime, &instance, &sessions)),
+            };
+            self.take_on(context, instance, left, 0);
         }
     }
+}
+
+/// What an earlier run or actor has left of an instance.
+enum Left {
+    /// Of one that has a process.
+    Sessions(Arc<Sessions>),
+    /// Of one that has processes for each connection.
+    Connections(Vec<Kept>),
+}
+
+/// Connections of the last run with their sessions; those to which nobody can come back are forgotten,
+/// and sessions without a connection too.
+fn seats_left(
+    runtime: &Runtime,
+    instance: &Instance,
+    connections: Vec<ConnectionRecord>,
+    sessions: &[ClientSession],
+) -> Vec<Kept> {
+    let journal = runtime.recorder.journal(instance.id);
+    let records = sessions.iter().filter_map(recorder::sessions::record_of);
+    let mut records: HashMap<String, Record> = records.map(|record| (record.id.to_string(), record)).collect();
+    let mut kept = Vec::new();
+    for connection in connections {
+        let session = records.remove(&connection.id);
+        match Kept::of(&connection, session, Arc::clone(&journal)) {
+            Some(one) => kept.push(one),
+            None => runtime.recorder.forget_connection(connection.id),
+        }
+    }
+    records.values().for_each(|record| journal.closed(record.id));
+    kept
 }
 
 /// The instance's client sessions of the last run, from now on kept by the recorder.
@@ -189,6 +272,7 @@ impl Handler<ToInstance> for SupervisorActor {
         match &command {
             InstanceCommand::Reconfigure { instance } => entry.instance = (**instance).clone(),
             InstanceCommand::Renew { until } => entry.instance.expires_at = *until,
+            InstanceCommand::Debug { until } => entry.instance.debug_until = *until,
             InstanceCommand::Start | InstanceCommand::Restart => {
                 entry.instance.desired = crate::domain::instance::Desired::Running;
             }
@@ -239,10 +323,16 @@ impl Handler<InstanceGone> for SupervisorActor {
         log::error!("the actor of instance {id} failed; replacing it");
         let mut instance = entry.instance;
         instance.state = if entry.replaced < 3 { State::Pending } else { State::Failed };
-        let sessions = match self.runtime.routes.get(id) {
-            Some(route) => Arc::clone(&route.sessions),
-            None => restore(&self.runtime, &instance, &[]),
+        let route = self.runtime.routes.get(id);
+        let left = match (route, instance.mode) {
+            (Some(route), Mode::Session) => {
+                let seats = route.connections().map(|connections| connections.all()).unwrap_or_default();
+                Left::Connections(seats.iter().filter_map(|seat| Kept::of_seat(seat)).collect())
+            }
+            (None, Mode::Session) => Left::Connections(Vec::new()),
+            (Some(route), Mode::Dedicated | Mode::Shared) => Left::Sessions(Arc::clone(&route.sessions)),
+            (None, Mode::Dedicated | Mode::Shared) => Left::Sessions(restore(&self.runtime, &instance, &[])),
         };
-        self.take_on(context, instance, sessions, entry.replaced + 1);
+        self.take_on(context, instance, left, entry.replaced + 1);
     }
 }

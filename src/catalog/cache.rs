@@ -4,12 +4,14 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
     time::Duration,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{InstallError, files, tool::Tool};
+use super::{InstallError, files, lean, tool::Tool};
 
 /// What is left in the staging folder for longer was left by a crash.
 const STALE: Duration = Duration::from_secs(3600);
@@ -19,6 +21,8 @@ const STALE: Duration = Duration::from_secs(3600);
 pub(super) struct Cache {
     pub(super) root: PathBuf,
     pub(super) tool: Tool,
+    /// Whether the host's Node can keep compiled code; asked for once.
+    pub(super) keeps_compiled_code: OnceLock<bool>,
 }
 
 impl Cache {
@@ -30,6 +34,16 @@ impl Cache {
         debian: &'static str,
     ) -> Result<PathBuf, InstallError> {
         self.tool.environment.find(command).ok_or(InstallError::ToolMissing { tool, debian })
+    }
+
+    /// Whether `node` can keep compiled code. The first call runs it (some 40 ms) to ask for its version.
+    pub(super) fn node_keeps_compiled_code(&self, node: &Path) -> bool {
+        *self.keeps_compiled_code.get_or_init(|| {
+            let mut command = std::process::Command::new(node);
+            command.arg("--version").env_clear().envs(self.tool.environment.passed()).stdin(Stdio::null());
+            let version = command.output().map(|output| output.stdout).unwrap_or_default();
+            lean::keeps_compiled_code(&String::from_utf8_lossy(&version))
+        })
     }
 
     /// Makes `folder` and the tools' home.

@@ -17,7 +17,7 @@ use std::{
     fs::TryLockError,
     future::Future,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -86,7 +86,7 @@ impl Installer {
     pub fn with_environment(cache_dir: PathBuf, environment: Environment, time_limit: Duration) -> Self {
         let root = std::path::absolute(&cache_dir).unwrap_or(cache_dir);
         let tool = Tool { environment, home: root.join("home"), time_limit };
-        let cache = Arc::new(Cache { root, tool });
+        let cache = Arc::new(Cache { root, tool, keeps_compiled_code: OnceLock::new() });
         cache.clear_stale();
         Self { cache, flights: Arc::default() }
     }
@@ -156,7 +156,7 @@ impl Installer {
         let missing = || InstallError::CommandMissing { command: command.to_owned() };
         let program = self.cache.tool.environment.find(command).ok_or_else(missing)?;
         let read_only = folders_of(&program);
-        Ok(Program { program, args: args.to_vec(), read_only })
+        Ok(Program { program, args: args.to_vec(), read_only, ..Program::default() })
     }
 
     async fn npm(&self, package: &NpmPackage, progress: &(dyn Fn(&str) + Send + Sync)) -> Outcome {

@@ -20,7 +20,7 @@ use super::{
     InstallError, Plan, Program,
     cache::{Cache, blocking},
     files,
-    npm::{QUIETLY, node},
+    npm::{QUIETLY, node, node_program},
     program::{as_argument, folders_of},
     tool::Progress,
 };
@@ -91,7 +91,7 @@ impl NodeService {
         }
         read_only.extend(folders_of(&node));
         let args = std::iter::once(as_argument(&script)).chain(args.iter().cloned()).collect();
-        Ok(Program { program: node, args, read_only })
+        Ok(node_program(node, args, read_only, cache))
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     InstallError, Program,
     cache::{Cache, blocking},
+    lean,
     program::{as_argument, folders_of},
     tool::Progress,
 };
@@ -66,7 +67,7 @@ impl NpmPackage {
         let mut read_only = vec![self.folder.clone()];
         read_only.extend(folders_of(&node));
         let args = std::iter::once(as_argument(&script)).chain(args.iter().cloned()).collect();
-        Ok(Program { program: node, args, read_only })
+        Ok(node_program(node, args, read_only, cache))
     }
 
     fn script(&self, entry: Option<&str>) -> Result<PathBuf, InstallError> {
@@ -86,6 +87,14 @@ impl NpmPackage {
 /// The `node` of the host.
 pub(super) fn node(cache: &Cache) -> Result<PathBuf, InstallError> {
     cache.tool_path("node", "Node.js (node)", "nodejs")
+}
+
+/// A program that Node runs, lean.
+pub(super) fn node_program(node: PathBuf, args: Vec<String>, read_only: Vec<PathBuf>, cache: &Cache) -> Program {
+    let runtime_args = lean::NODE_FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+    let (name, folder) = lean::NODE_COMPILE_CACHE;
+    let env = if cache.node_keeps_compiled_code(&node) { vec![(name.to_owned(), folder.to_owned())] } else { vec![] };
+    Program { program: node, runtime_args, env, args, read_only }
 }
 
 /// The script that `bin` of a package.json gives for `entry`: that one; when there is none asked

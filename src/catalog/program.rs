@@ -7,10 +7,15 @@ use std::{
 };
 
 /// A program to start directly: no shell, no `npx` or `uvx` in between.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
     /// Absolute path of the executable.
     pub program: PathBuf,
+    /// Flags of the runtime, before all arguments, unless the manifest has its own. They hold templates; one
+    /// whose template has no value is left out.
+    pub runtime_args: Vec<String>,
+    /// Environment that suits the runtime, below that of the manifest. The values hold templates.
+    pub env: Vec<(String, String)>,
     /// Its arguments. Those of the manifest still hold their templates.
     pub args: Vec<String>,
     /// Folders that it must be able to read and run, beyond the system's own.

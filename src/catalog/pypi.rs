@@ -13,7 +13,7 @@ use std::{
 use super::{
     InstallError, Program,
     cache::{Cache, blocking},
-    files,
+    files, lean,
     program::{as_argument, folders_of},
     tool::Progress,
 };
@@ -78,7 +78,7 @@ impl PypiPackage {
         let python = cache.tool_path("python3", PYTHON.0, PYTHON.1)?;
         let mut make = words(&["-m", "venv"]);
         make.push(self.folder.clone().into());
-        let mut install = words(&["-m", "pip", "install", "--only-binary=:all:", "--progress-bar=off"]);
+        let mut install = words(&["-m", "pip", "install", "--compile", "--only-binary=:all:", "--progress-bar=off"]);
         install.push(requirement.into());
         Ok([(python, make), (self.python(), install)])
     }
@@ -99,7 +99,8 @@ impl PypiPackage {
         let mut read_only = vec![self.folder.clone()];
         read_only.extend(base_of(&python));
         let args = std::iter::once(as_argument(&script)).chain(args.iter().cloned()).collect();
-        Ok(Program { program: python, args, read_only })
+        let env = lean::PYTHON_ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Ok(Program { program: python, runtime_args: Vec::new(), env, args, read_only })
     }
 
     /// The entry, else the only console script of the package, else the one named like it.

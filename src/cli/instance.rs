@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     context::Context,
-    key_value, logs, output,
+    diagnose, key_value, logs, output,
     remote::{Remote, items, text},
     user::read_secret,
 };
@@ -39,6 +39,10 @@ pub(super) enum Instance {
     Toggle(Which),
     /// End its process and start a new one
     Restart(Which),
+    /// Have it say more for a time; starts it anew
+    Debug(diagnose::Debug),
+    /// What is wrong with it, why, and what to do next
+    Diagnose(Which),
     /// Set when it expires
     Renew(Renew),
     /// Bring it back, expired or lost
@@ -115,6 +119,8 @@ pub(super) fn run(context: &Context, command: &Instance) -> Result<()> {
         Instance::Restart(which) => act(which, "restart", "restarting"),
         Instance::Restore(which) => act(which, "restore", "restored"),
         Instance::Clone(which) => act(which, "clone", "made"),
+        Instance::Debug(command) => diagnose::debug(context, &remote, command),
+        Instance::Diagnose(which) => diagnose::diagnose(context, &remote, which),
         Instance::Renew(command) => renew(context, &remote, command),
         Instance::Delete(which) => delete(context, &remote, which),
     }

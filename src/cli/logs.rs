@@ -17,6 +17,8 @@ pub(super) enum Stream {
     Error,
     /// Requests
     Access,
+    /// What Berth does with it while it is debugged
+    Debug,
 }
 
 impl Stream {
@@ -24,6 +26,7 @@ impl Stream {
         match self {
             Self::Error => "error",
             Self::Access => "access",
+            Self::Debug => "debug",
         }
     }
 }

@@ -49,6 +49,14 @@ pub struct RuntimeConfig {
     pub default_memory_bytes: u64,
     /// `default_processes`: likewise. Default 256; 0 is no limit.
     pub default_processes: u32,
+    /// `max_connections`: processes of one instance in session mode; four times as many connections may
+    /// sleep. Default 8.
+    pub max_connections: usize,
+    /// `connection_keep_hours`: how long the files of a connection are kept after its last use.
+    /// Default 72.
+    pub connection_keep: Duration,
+    /// `spares`: connections that session mode keeps started in advance; 0: none. Default 1.
+    pub spares: u32,
     /// How failed instances are restarted.
     pub restart: RestartPolicy,
 }
@@ -80,6 +88,9 @@ impl RuntimeConfig {
             default_memory_bytes: read_between(source, "default_memory_bytes", 512 << 20, 0, 1 << 50)?,
             default_processes: u32::try_from(read_between(source, "default_processes", 256, 0, 1 << 20)?)
                 .unwrap_or(u32::MAX),
+            max_connections: size("max_connections", 8, 1, 100_000)?,
+            connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
+            spares: read(source, "spares", 1)?,
             restart: RestartPolicy::default(),
         })
     }

@@ -139,6 +139,14 @@ pub fn set_expiry(conn: &mut Connection, id: InstanceId, at: Option<Timestamp>) 
     apply(conn, id, &Changeset { expires_at: Some(at.map(|at| at.0)), ..Changeset::default() })
 }
 
+/// Writes until when it is debugged; not at all when `None`.
+///
+/// # Errors
+/// Not found, or the query fails.
+pub fn set_debug(conn: &mut Connection, id: InstanceId, until: Option<Timestamp>) -> QueryResult<()> {
+    apply(conn, id, &Changeset { debug_until: Some(until.map(|at| at.0)), ..Changeset::default() })
+}
+
 /// Writes what happened to it.
 ///
 /// # Errors

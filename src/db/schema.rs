@@ -89,6 +89,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         last_good -> Nullable<Text>,
         idle_seconds -> Nullable<BigInt>,
+        debug_until -> Nullable<BigInt>,
     }
 }
 
@@ -149,6 +150,16 @@ diesel::table! {
         level -> Nullable<Text>,
         opened_at -> BigInt,
         seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    connections (id) {
+        id -> Text,
+        instance_id -> Text,
+        client -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
     }
 }
 

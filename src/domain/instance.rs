@@ -123,6 +123,8 @@ pub struct Instance {
     pub last_error: Option<CrashCard>,
     /// What it was started with when it last became ready, to say what changed (hashes, no values).
     pub last_good: Option<BTreeMap<String, String>>,
+    /// Until when it is debugged; a moment that has passed means not at all.
+    pub debug_until: Option<Timestamp>,
 }
 
 impl Instance {
@@ -131,6 +133,12 @@ impl Instance {
     pub fn idle_after(&self, service: Option<u32>, setting: u32) -> Option<Duration> {
         let seconds = self.idle_seconds.or(service).unwrap_or(setting);
         (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+
+    /// Whether it is being debugged at `now`.
+    #[must_use]
+    pub fn is_debugged(&self, now: Timestamp) -> bool {
+        self.debug_until.is_some_and(|until| until > now)
     }
 
     /// The process title and log name: `mcp-{user}-{service}-{number}`.
@@ -189,6 +197,10 @@ pub struct Status {
     pub progress: Option<String>,
     /// Starts that failed after a request had woken it, in this run: whoever waited for one is told.
     pub failed_wakes: u32,
+    /// Until when it is debugged; a moment that has passed means not at all.
+    pub debug_until: Option<Timestamp>,
+    /// Why the last health check failed, if it did.
+    pub check_error: Option<String>,
 }
 
 impl Status {
@@ -207,6 +219,8 @@ impl Status {
             last_error: instance.last_error.clone(),
             progress: None,
             failed_wakes: 0,
+            debug_until: instance.debug_until,
+            check_error: None,
         }
     }
 }

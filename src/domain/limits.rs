@@ -66,6 +66,15 @@ impl Limits {
         }
     }
 
+    /// Mebibytes of heap that suit a runtime which keeps one under the memory limit: three quarters of it, but
+    /// 48 MiB are left for the runtime itself where that leaves at least half.
+    #[must_use]
+    pub fn heap_mib(&self) -> Option<u64> {
+        let limit = self.memory_bytes? >> 20;
+        let heap = (limit * 3 / 4).min(limit.saturating_sub(48)).max(limit / 2);
+        Some(heap.max(16))
+    }
+
     /// Processes and threads together that the kernel allows: twice the processes, at least 64.
     #[must_use]
     pub fn tasks(&self) -> Option<u32> {
@@ -205,6 +214,22 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn heap_leaves_room_for_its_runtime() {
+        let cases = [
+            (None, None),
+            (Some(1024), Some(768)),
+            (Some(512), Some(384)),
+            (Some(128), Some(80)),
+            (Some(64), Some(32)),
+            (Some(8), Some(16)),
+        ];
+        for (mib, expected) in cases {
+            let limits = Limits { memory_bytes: mib.map(|mib: u64| mib << 20), ..Limits::default() };
+            assert_eq!(limits.heap_mib(), expected, "{mib:?}");
         }
     }
 

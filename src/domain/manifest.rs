@@ -3,6 +3,7 @@
 //! Reading is serde's, so an error names the field; [`Manifest::validate`] adds what types cannot
 //! say. Whether a port or a name is unique is the catalog's to know.
 
+mod debug;
 mod validate;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -10,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use self::validate::ManifestError;
+pub use self::{debug::DebugSpec, validate::ManifestError};
 use super::{instance::Mode, limits::Limits, names::ServiceName};
 
 /// How to run one kind of MCP server, and what it needs.
@@ -31,6 +32,13 @@ pub struct Manifest {
     pub transport: Transport,
     /// How it is started or reached.
     pub launch: Launch,
+    /// Flags of the runtime, before the program's path, for the kinds node, npm and pypi; in place of those that
+    /// Berth gives by itself. Templates are filled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_args: Option<Vec<String>>,
+    /// What is added while an instance is being debugged.
+    #[serde(default, skip_serializing_if = "DebugSpec::is_default")]
+    pub debug: DebugSpec,
     /// Environment of the process; values may hold `{PORT}`, `{DATA_DIR}`, `{INSTANCE_ID}` and other templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -145,6 +153,20 @@ pub enum Launch {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, String>,
     },
+}
+
+impl Launch {
+    /// Whether Node runs it.
+    #[must_use]
+    pub const fn is_node(&self) -> bool {
+        matches!(self, Self::Node { .. } | Self::Npm { .. })
+    }
+
+    /// Whether it has a runtime of its own that takes flags before the program's path.
+    #[must_use]
+    pub const fn has_runtime(&self) -> bool {
+        matches!(self, Self::Node { .. } | Self::Npm { .. } | Self::Pypi { .. })
+    }
 }
 
 fn default_mcp_path() -> String {

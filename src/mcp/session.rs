@@ -47,7 +47,11 @@ impl SessionId {
     /// Nobody's: calls that belong to no session.
     pub const NONE: Self = Self([0; 16]);
 
-    fn generate() -> Result<Self, getrandom::Error> {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))

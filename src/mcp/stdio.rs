@@ -10,6 +10,7 @@
 //!
 //! Owner of state: the pending map and the write backlog, both ending with the process.
 
+mod noise;
 mod pending;
 mod pipe;
 mod reader;

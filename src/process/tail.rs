@@ -20,6 +20,7 @@ use tokio::{net::unix::pipe, sync::broadcast, time::sleep};
 use super::{
     budget::{Budget, Verdict, WRITE_RATE},
     logs::{LogError, LogFile},
+    mask::Mask,
     plain::plain,
 };
 use crate::domain::crash::CrashCard;
@@ -46,9 +47,22 @@ pub struct StderrTail {
     /// Made for the first watcher and given up after the last: its buffer is not small.
     live: Mutex<Option<broadcast::Sender<Arc<str>>>>,
     dropped: AtomicU64,
+    mask: Mask,
 }
 
 impl StderrTail {
+    /// One that never shows what `mask` hides, nor lets it into the log file.
+    #[must_use]
+    pub fn masking(mask: Mask) -> Self {
+        Self { mask, ..Self::default() }
+    }
+
+    /// `text` without what must not be shown of it.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> String {
+        self.mask.apply(text.into()).into_owned()
+    }
+
     /// The last lines, oldest first: at most [`CrashCard::STDERR_LINES`], each at most 2 KiB.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -199,6 +213,8 @@ impl Pump {
     fn end_line(&mut self, suffix: &str) {
         let partial = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(partial.strip_suffix(b"\r").unwrap_or(&partial));
+        let tail = Arc::clone(&self.tail);
+        let text = tail.mask.apply(text);
         let text = plain(&text);
         self.report.lines += 1;
         self.tail.push(&text);

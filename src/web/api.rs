@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod credentials;
+pub mod debug;
+pub mod diagnose;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;

@@ -8,6 +8,7 @@ mod admission;
 mod body;
 mod render;
 mod rest;
+mod seating;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -18,11 +19,14 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 
-use self::admission::{Admitted, admit};
+use self::{
+    admission::{Admitted, admit},
+    seating::{Wish, seat},
+};
 use super::{error::ApiError, state::AppState};
 use crate::mcp::{
     era::{Era, classify},
-    error::{Code, NO_ID, error_message},
+    error::{Code, NO_ID, Unavailable, error_message},
     front::{
         Answer, Body, Child, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront,
         stateless::StatelessFront,
@@ -30,6 +34,7 @@ use crate::mcp::{
     http::{SESSION_HEADER, VERSION_HEADER},
     mirrored::Mirrored,
 };
+use crate::routing::Route;
 
 /// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
@@ -69,8 +74,15 @@ async fn serve(
         Ok(front_request) => front_request,
         Err(refusal) => return refusal,
     };
-    let endpoint = endpoint(admitted, state);
-    match classify(front_request.version, front_request.body.message()) {
+    admitted.trace(verb, &front_request.body);
+    let era = classify(front_request.version, front_request.body.message());
+    let wish = if era == Era::Session { Wish::of(&front_request) } else { Wish::Usual };
+    let seating = match seat(admitted, wish).await {
+        Ok(seating) => seating,
+        Err(unavailable) => return refused(&front_request, &unavailable),
+    };
+    let endpoint = endpoint(&seating.route, admitted, state);
+    match era {
         Era::Session => SessionFront.serve(endpoint, front_request).await,
         Era::Stateless => {
             let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -86,8 +98,14 @@ async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> R
     let answer = match verb_of(&request, &[Verb::Get]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
             Ok(front_request) => {
+                admitted.trace(verb, &front_request.body);
                 let messages = messages_path(&request, &state);
-                http_sse::open(endpoint(&mut admitted, &state), &front_request, &messages).await
+                match seat(&mut admitted, Wish::New).await {
+                    Ok(seating) => {
+                        http_sse::open(endpoint(&seating.route, &mut admitted, &state), &front_request, &messages).await
+                    }
+                    Err(unavailable) => refused(&front_request, &unavailable),
+                }
             }
             Err(refusal) => refusal,
         },
@@ -102,7 +120,16 @@ async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>)
     let id = session_in(request.query_string());
     let answer = match verb_of(&request, &[Verb::Post]) {
         Some(verb) => match read(&request, payload, &state, verb).await {
-            Ok(front_request) => http_sse::post(endpoint(&mut admitted, &state), front_request, id.as_deref()).await,
+            Ok(front_request) => {
+                admitted.trace(verb, &front_request.body);
+                match seat(&mut admitted, Wish::Session(id.as_deref())).await {
+                    Ok(seating) => {
+                        let endpoint = endpoint(&seating.route, &mut admitted, &state);
+                        http_sse::post(endpoint, front_request, id.as_deref()).await
+                    }
+                    Err(unavailable) => refused(&front_request, &unavailable),
+                }
+            }
             Err(refusal) => refusal,
         },
         None => Answer::NotAllowed { allow: "POST" },
@@ -138,10 +165,15 @@ fn finish(
     render::response(answer)
 }
 
+/// The answer where there is no connection to hand the request to.
+fn refused(request: &FrontRequest<'_>, unavailable: &Unavailable) -> Answer {
+    let id = request.body.message().map_or(NO_ID, |message| message.id());
+    Answer::Json { status: 503, body: error_message(id, Code::Internal, &unavailable.detail), session: None }
+}
+
 /// What the front acts on. The call's place among those in flight goes with it.
-fn endpoint(admitted: &mut Admitted, state: &AppState) -> Endpoint {
-    admitted.touch();
-    let route = &admitted.route;
+fn endpoint(route: &Arc<Route>, admitted: &mut Admitted, state: &AppState) -> Endpoint {
+    admitted.touch(route);
     let child = route.upstream().map_or_else(
         || {
             let (route, patience) = (Arc::clone(route), state.config.runtime.wake_timeout);

@@ -64,6 +64,12 @@ fn misbehave_at_start(options: &Options) {
         let file = std::fs::File::options().create(true).append(true).open("starts");
         writeln!(file.expect("a writable directory"), "started").expect("a line in a file");
     }
+    if let Some(text) = &options.say {
+        eprintln!("{text}");
+    }
+    if let Some(text) = &options.print {
+        println!("{text}");
+    }
     if options.flood_stderr {
         std::thread::spawn(|| {
             loop {

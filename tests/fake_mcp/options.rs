@@ -16,6 +16,8 @@ usage: fake-mcp [--http [--no-session]] [flags]
   --strict           exit at any request that comes before initialize
   --deaf             leave any request that comes before initialize unanswered
   --starts           add a line to the file `starts` in the working directory
+  --say TEXT         write a line to stderr first
+  --print TEXT       write a line to stdout first, which is not where it belongs
   --exit CODE        exit at once
   --slow-start MS    wait before reading anything
   --crash-after N    die without an answer on call N + 1
@@ -62,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) mute: bool,
     pub(crate) early: Early,
     pub(crate) starts: bool,
+    pub(crate) say: Option<String>,
+    pub(crate) print: Option<String>,
     pub(crate) exit: Option<i32>,
     pub(crate) slow_start_ms: u64,
     pub(crate) crash_after: Option<u64>,
@@ -112,6 +116,8 @@ impl Options {
             "--strict" => self.early = Early::Exits,
             "--deaf" => self.early = Early::Ignored,
             "--starts" => self.starts = true,
+            "--say" => self.say = rest.next(),
+            "--print" => self.print = rest.next(),
             "--exit" => self.exit = Some(number(flag, rest.next())?),
             "--slow-start" => self.slow_start_ms = number(flag, rest.next())?,
             "--crash-after" => self.crash_after = Some(number(flag, rest.next())?),

@@ -2,7 +2,10 @@
 
 mod accounts;
 mod credentials;
+mod debug;
+mod diagnose;
 mod instances;
+mod lean;
 mod lifecycle;
 mod logs;
 mod malformed;

@@ -161,7 +161,8 @@ fn doctor_and_migrate_leave_a_fresh_directory_usable() {
     assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
     assert!(!fresh.path().join("data").exists(), "it changes nothing");
     let migrate = run(&["migrate", "--json"]);
-    assert_eq!(parsed(&String::from_utf8(migrate.stdout).unwrap())["applied"].as_array().unwrap().len(), 2);
+    let applied = parsed(&String::from_utf8(migrate.stdout).unwrap())["applied"].clone();
+    assert_eq!(applied, json!(berth::db::migration_names().0));
     assert_eq!(run(&["--config", "nothing.toml", "migrate"]).status.code(), Some(1));
     assert_eq!(run(&["--set", "colour=red", "migrate"]).status.code(), Some(1));
     assert_eq!(run(&["frobnicate"]).status.code(), Some(2));

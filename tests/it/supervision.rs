@@ -1,5 +1,6 @@
 //! Processes and their ends; what Berth does when things around it fail.
 
+mod connections;
 mod crashes;
 mod host;
 mod leftovers;

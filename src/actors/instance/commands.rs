@@ -12,6 +12,12 @@ impl Handler<InstanceCommand> for InstanceActor {
     type Result = ();
 
     fn handle(&mut self, command: InstanceCommand, context: &mut Context<Self>) {
+        self.act(command, context);
+    }
+}
+
+impl InstanceActor {
+    pub(super) fn act(&mut self, command: InstanceCommand, context: &mut Context<Self>) {
         match command {
             InstanceCommand::Start => {
                 self.history.clear();
@@ -19,17 +25,22 @@ impl Handler<InstanceCommand> for InstanceActor {
             }
             InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
             InstanceCommand::Restart => self.restart(context),
+            InstanceCommand::Debug { until } => self.debug(context, until),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),
+            InstanceCommand::LastWords { reply } => {
+                let words = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
+                // Nobody may wait for it any more.
+                let _ = reply.send(words);
+            }
             InstanceCommand::Check { reply } => self.check_now(context, reply),
             InstanceCommand::Delete { done } => self.delete(context, done),
             InstanceCommand::ShutDown { graceful } => self.shut_down(context, graceful),
             InstanceCommand::Sample { samples } => self.take_sample(context, &samples),
+            InstanceCommand::Wake => self.wake(context),
         }
     }
-}
 
-impl InstanceActor {
     fn restart(&mut self, context: &mut Context<Self>) {
         self.history.clear();
         self.go_down(context, Event::StopRequested);
@@ -57,7 +68,7 @@ impl InstanceActor {
 
     fn delete(&mut self, context: &mut Context<Self>, done: tokio::sync::oneshot::Sender<()>) {
         self.go_down(context, Event::DeleteRequested);
-        self.leave(true);
+        self.ticket.leave();
         let (stopping, dirs) = (self.stopping.take(), self.dirs.clone());
         actix_rt::spawn(async move {
             finished(stopping).await;
@@ -74,7 +85,7 @@ impl InstanceActor {
     fn shut_down(&mut self, context: &mut Context<Self>, graceful: tokio::sync::oneshot::Sender<bool>) {
         // The state that the database shows stays: it is what the next boot starts from.
         self.end_process(context);
-        self.leave(true);
+        self.ticket.leave();
         let stopping = self.stopping.take();
         let lines = self.housekeeping.take_lines(&self.route);
         actix_rt::spawn(async move {
@@ -83,12 +94,5 @@ impl InstanceActor {
             let _ = graceful.send(ended);
         });
         context.stop();
-    }
-
-    /// Nothing is to be reported to the supervisor when this actor is gone.
-    fn leave(&mut self, deliberate: bool) {
-        if let Some(gone) = &mut self.ticket.gone {
-            gone.deliberate = deliberate;
-        }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         stdio::{Pipe, Probed, SessionStdio, StatelessStdio},
         upstream::Upstream,
     },
+    process::StderrTail,
 };
 
 /// How the child is reached, before the conversation with it is open.
@@ -24,6 +25,19 @@ pub(super) enum Speaks {
     Stdio { pipe: Arc<Pipe>, version: Version, era: Era },
     /// Over HTTP, where asking does no harm.
     Http(Arc<HttpChild>),
+}
+
+impl Speaks {
+    /// Why it could not be opened, and what it said instead of MCP.
+    pub(super) fn with_noise(&self, detail: String, tail: &StderrTail) -> String {
+        match self {
+            Self::Stdio { pipe, .. } => match pipe.noise() {
+                Some(noise) => format!("{detail}; {}", tail.masked(&noise)),
+                None => detail,
+            },
+            Self::Http(_) => detail,
+        }
+    }
 }
 
 /// What is needed to open it.

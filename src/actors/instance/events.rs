@@ -47,6 +47,7 @@ impl InstanceActor {
         let job = StartJob {
             runtime: self.runtime.clone(),
             instance: self.instance.clone(),
+            home: self.home.clone(),
             dirs: self.dirs.clone(),
             sessions: self.route.sessions.clone(),
             generation: self.generation,
@@ -74,6 +75,7 @@ impl InstanceActor {
     fn ready(&mut self, context: &mut Context<Self>, started: Started) {
         self.starting = None;
         self.housekeeping.reopen();
+        self.debugging.reopen();
         self.route.set_link(Link::Up(started.upstream));
         if !self.advance(Event::Ready) {
             self.route.set_link(Link::Down);
@@ -87,7 +89,7 @@ impl InstanceActor {
             status.checked_at = Some(now);
         });
         let status = self.status.borrow().clone();
-        self.runtime.recorder.state(self.instance.id, &status, self.fingerprint.clone());
+        self.chronicle.state(&status, self.fingerprint.clone());
         self.note("running", serde_json::json!({ "pid": status.pid, "port": status.port }));
         self.health.started(self.status.borrow().restarts > 0);
         self.schedule_probe(context);

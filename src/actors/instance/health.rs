@@ -99,7 +99,9 @@ impl InstanceActor {
         self.status.send_modify(|status| {
             status.health = health;
             status.checked_at = Some(Timestamp::now());
+            status.check_error = outcome.as_ref().err().cloned();
         });
+        self.route.trace.line(format_args!("health check: {}", if outcome.is_ok() { "passed" } else { "failed" }));
         for asker in self.health.askers.drain(..) {
             let _ = asker.send(health);
         }

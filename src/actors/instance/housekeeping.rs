@@ -1,7 +1,7 @@
 //! Log files, and samples of what an instance uses.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,7 +17,6 @@ use crate::{
     },
     domain::{
         crash::ExitReason,
-        instance::Instance,
         limits::{ByKernel, Limits, Strikes, Usage, size},
     },
     process::{
@@ -37,7 +36,7 @@ const MAINTAIN: Duration = Duration::from_secs(600);
 const DISK_EVERY: u32 = 6;
 
 /// Logs and samples of one instance.
-pub(super) struct Housekeeping {
+pub(in crate::actors) struct Housekeeping {
     error_path: PathBuf,
     access_path: PathBuf,
     rotation: Rotation,
@@ -53,8 +52,7 @@ pub(super) struct Housekeeping {
 }
 
 impl Housekeeping {
-    pub(super) fn new(runtime: &Runtime, instance: &Instance) -> Self {
-        let logs = runtime.paths.logs(instance);
+    pub(in crate::actors) fn new(runtime: &Runtime, logs: &Path) -> Self {
         let config = &runtime.config;
         let rotation = Rotation {
             max_bytes: config.log_max_bytes,
@@ -77,17 +75,17 @@ impl Housekeeping {
     }
 
     /// Where standard error goes, and how that is rotated.
-    pub(super) fn error_log(&self) -> (PathBuf, Rotation) {
+    pub(in crate::actors) fn error_log(&self) -> (PathBuf, Rotation) {
         (self.error_path.clone(), self.rotation)
     }
 
     /// Forgets the open access log: an expiry may have archived the file since.
-    pub(super) fn reopen(&mut self) {
+    pub(in crate::actors) fn reopen(&mut self) {
         self.access_log = OnceLock::new();
     }
 
     /// Takes what the access log has gathered.
-    pub(super) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
+    pub(in crate::actors) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
         let lines = route.access.take()?;
         open(&self.access_log, &self.access_path, self.rotation).map(|log| (log, lines))
     }
@@ -105,7 +103,7 @@ fn open(slot: &OnceLock<Arc<LogFile>>, path: &std::path::Path, rotation: Rotatio
 }
 
 /// A log file; `None` when it cannot be opened (the instance runs all the same).
-pub(super) fn open_log(path: PathBuf, rotation: Rotation) -> Option<Arc<LogFile>> {
+pub(in crate::actors) fn open_log(path: PathBuf, rotation: Rotation) -> Option<Arc<LogFile>> {
     LogFile::open(path, rotation).map(Arc::new).inspect_err(|error| log::error!("{error}")).ok()
 }
 
@@ -118,7 +116,7 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
         }
     });
     context.run_interval(SWEEP, |actor, _| {
-        actor.route.sessions.close_idle(actor.runtime.config.session_idle);
+        actor.route.sessions.close_idle(actor.home.session_idle);
     });
     context.run_interval(MAINTAIN, |actor, _| {
         let access = actor.housekeeping.access_log.get().cloned();
@@ -131,7 +129,7 @@ pub(super) fn schedule(context: &mut Context<InstanceActor>) {
 }
 
 /// Writes access log lines. A disk that is full loses them: the calls were answered long ago.
-pub(super) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
+pub(in crate::actors) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
     let Some((log, lines)) = lines else { return };
     let written = tokio::task::spawn_blocking(move || log.append(lines.as_bytes())).await;
     if let Ok(Err(error)) = written {
@@ -140,7 +138,7 @@ pub(super) async fn write_lines(lines: Option<(Arc<LogFile>, String)>) {
 }
 
 /// Compresses an expired instance's logs into `archive_dir`.
-pub(super) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
+pub(in crate::actors) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
     let target = logs.file_name().map(|name| archive_dir.join(name)).unwrap_or(archive_dir);
     let archived =
         tokio::task::spawn_blocking(move || if logs.exists() { archive(&logs, &target).map(|_| ()) } else { Ok(()) })

@@ -97,7 +97,7 @@ impl InstanceActor {
     }
 
     /// Does nothing when it is awake: one of many requests was faster.
-    fn wake(&mut self, context: &mut Context<Self>) {
+    pub(super) fn wake(&mut self, context: &mut Context<Self>) {
         if self.state() == State::Idle {
             self.idle.woken_at = Some(Instant::now());
             self.come_up(context);

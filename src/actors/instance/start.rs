@@ -12,6 +12,7 @@ use super::{
     InstanceActor,
     child::{Running, finished},
     conversation::{Opening, Speaks},
+    home::Home,
     housekeeping::open_log,
 };
 use crate::{
@@ -56,6 +57,7 @@ pub(in crate::actors) struct Started {
 pub(super) struct StartJob {
     pub(super) runtime: Arc<Runtime>,
     pub(super) instance: Instance,
+    pub(super) home: Home,
     pub(super) dirs: InstanceDirs,
     pub(super) sessions: Arc<Sessions>,
     pub(super) generation: Generation,
@@ -142,7 +144,7 @@ impl StartJob {
         let Launch::Remote { url, .. } = &service.manifest.launch else {
             return Err(failed("the service has neither a program nor a URL".to_owned()));
         };
-        let values = Values::new(&self.instance, service, &self.dirs, None, inputs.credential);
+        let values = Values::new(&self.instance, service, &self.home, None, inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
         let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service) });
@@ -165,7 +167,7 @@ impl StartJob {
             Transport::Http => Some(self.lease_port()?),
         };
         let Inputs { own_env, credential } = inputs;
-        let values = Values::new(&self.instance, service, &self.dirs, port.as_ref().map(PortLease::port), credential);
+        let values = Values::new(&self.instance, service, &self.home, port.as_ref().map(PortLease::port), credential);
         let spec = self.spec(service, program, &values, &own_env);
         let timeout = service.manifest.health.start_timeout();
         let version = Version::of(&self.instance.service, program);
@@ -175,7 +177,8 @@ impl StartJob {
         let started = Instant::now();
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (running, speaks) = self.take_over(child, port, service, &values, (version, era));
+        let tail = Arc::new(StderrTail::masking(values.mask(&own_env)));
+        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), port, service, &values, (version, era));
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let left = timeout.saturating_sub(started.elapsed());
@@ -183,7 +186,7 @@ impl StartJob {
             Ok(upstream) => Ok(upstream),
             Err(detail) => {
                 leave_to_its_watcher(ended).await;
-                Err(ExitReason::NotReady { detail })
+                Err(ExitReason::NotReady { detail: speaks.with_noise(detail, &tail) })
             }
         }
     }
@@ -224,28 +227,28 @@ impl StartJob {
     ) -> LaunchSpec {
         let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
         LaunchSpec {
-            name: self.instance.process_name(),
+            name: self.home.name.clone(),
             program: program.program.clone(),
-            args: program.args.iter().map(|arg| values.fill(arg)).collect(),
-            env: values.environment(service, &self.dirs, own_env),
+            args: values.arguments(service, program),
+            env: values.environment(service, program, &self.dirs, own_env),
             cwd: self.dirs.work.clone(),
             open_files: limits.open_files,
             cgroup: Some(limits),
-            marker: Marker { host: self.runtime.host.clone(), instance: self.instance.id, generation: self.generation },
+            marker: Marker { host: self.runtime.host.clone(), instance: self.home.mark, generation: self.generation },
         }
     }
 
     /// Starts the tasks that live with the child.
     fn take_over(
         &self,
-        child: Child,
+        (child, tail): (Child, Arc<StderrTail>),
         port: Option<PortLease>,
         service: &Service,
         values: &Values,
         (version, era): (Version, Era),
     ) -> (Running, Speaks) {
         let Child { pid, stdin, stdout, stderr, exit, tree } = child;
-        let (tree, tail) = (Arc::new(tree), Arc::new(StderrTail::default()));
+        let tree = Arc::new(tree);
         let (ended, watching) = watch::channel(false);
         let mut tasks = Vec::new();
         // Opened only now: the end of the process before may have archived the file.

@@ -163,6 +163,7 @@ fn new_row(new: &NewInstance, number: u32) -> QueryResult<InstanceRow> {
         last_error: None,
         last_good: None,
         idle_seconds: new.idle_seconds.map(i64::from),
+        debug_until: None,
     })
 }
 

@@ -29,6 +29,7 @@ pub(super) struct InstanceRow {
     pub(super) last_error: Option<String>,
     pub(super) last_good: Option<String>,
     pub(super) idle_seconds: Option<i64>,
+    pub(super) debug_until: Option<i64>,
 }
 
 impl InstanceRow {
@@ -58,6 +59,7 @@ impl InstanceRow {
             last_error: at("last_error").json_option(row.last_error.as_deref())?,
             last_good: at("last_good").json_option(row.last_good.as_deref())?,
             idle_seconds: at("idle_seconds").number_option(row.idle_seconds)?,
+            debug_until: row.debug_until.map(Timestamp),
         })
     }
 }
@@ -82,6 +84,7 @@ pub(super) struct Changeset<'a> {
     pub(super) last_error: Option<Option<String>>,
     pub(super) last_good: Option<Option<String>>,
     pub(super) idle_seconds: Option<Option<i64>>,
+    pub(super) debug_until: Option<Option<i64>>,
 }
 
 impl Changeset<'_> {

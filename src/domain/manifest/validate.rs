@@ -29,6 +29,7 @@ impl Manifest {
     pub fn validate(&self) -> Result<(), ManifestError> {
         self.validate_texts()?;
         self.validate_launch()?;
+        self.validate_arguments()?;
         self.validate_credential()?;
         self.validate_env()?;
         self.validate_config()?;
@@ -76,6 +77,18 @@ impl Manifest {
         }
     }
 
+    fn validate_arguments(&self) -> Result<(), ManifestError> {
+        if self.runtime_args.is_some() && !self.launch.has_runtime() {
+            return Err(ManifestError::new("runtime_args", "needs `launch.kind` node, npm or pypi"));
+        }
+        let given =
+            [("runtime_args", self.runtime_args.as_deref().unwrap_or_default()), ("debug.args", &self.debug.args)];
+        match given.iter().find(|(_, args)| args.iter().any(|arg| arg.contains('\0'))) {
+            Some((field, _)) => Err(ManifestError::new(field, "must not hold a zero byte")),
+            None => Ok(()),
+        }
+    }
+
     fn expect_transport(&self, transport: Transport, kind: &str) -> Result<(), ManifestError> {
         if self.transport == transport {
             return Ok(());
@@ -108,7 +121,9 @@ impl Manifest {
     }
 
     fn validate_env(&self) -> Result<(), ManifestError> {
-        self.env.keys().try_for_each(|name| environment_name(&format!("env.{name}"), name))
+        self.env.keys().try_for_each(|name| environment_name(&format!("env.{name}"), name))?;
+        let debug = self.debug.env.iter().flatten();
+        debug.map(|(name, _)| name).try_for_each(|name| environment_name(&format!("debug.env.{name}"), name))
     }
 
     fn validate_config(&self) -> Result<(), ManifestError> {
@@ -268,6 +283,10 @@ mod tests {
             (vec![("credential", json!({"kind": "passport"}))], "unknown variant `passport`"),
             (vec![("credential", json!({"kind": "api_key"}))], "`credential`"),
             (vec![("env", json!({"LD_PRELOAD": "x"}))], "`env.LD_PRELOAD`"),
+            (vec![("runtime_args", json!(["--x"]))], "`runtime_args`"),
+            (vec![("debug", json!({"args": ["a\u{0}"]}))], "`debug.args`"),
+            (vec![("debug", json!({"env": {"LD_PRELOAD": "x"}}))], "`debug.env.LD_PRELOAD`"),
+            (vec![("debug", json!({"level": "x"}))], "unknown field `level`"),
             (vec![("health", json!({"retries": 0}))], "`health.retries`"),
             (vec![("health", json!({"endpoint": "/x"}))], "`health.endpoint`"),
             (vec![("modes", json!(["shared"]))], "`shared`"),

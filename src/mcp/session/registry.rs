@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{
     Journal, Keeping, Record, Session, SessionId, SessionView, Transport,
@@ -34,6 +34,9 @@ const INBOX: usize = 256;
 /// Why no session could be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
+    /// The connection has had its session.
+    #[error("this connection has a session already")]
+    Taken,
     /// All are in use.
     #[error("{limit} sessions are open on this instance and all are in use; close one first")]
     Full {
@@ -56,6 +59,17 @@ pub struct Sessions {
     budget: Arc<Budget>,
     /// Takes sessions that have ended to the child that there is now, to be told so.
     farewells: Mutex<Option<mpsc::UnboundedSender<Arc<Session>>>>,
+    ids: Ids,
+    /// Told of every session that ends.
+    ended: Notify,
+}
+
+/// Where ids of sessions come from.
+enum Ids {
+    /// Each is drawn.
+    Drawn,
+    /// There is one, for one session; `None` when that has it.
+    One(Mutex<Option<SessionId>>),
 }
 
 impl Sessions {
@@ -70,6 +84,8 @@ impl Sessions {
             journal: None,
             budget: Arc::default(),
             farewells: Mutex::default(),
+            ids: Ids::Drawn,
+            ended: Notify::new(),
         }
     }
 
@@ -86,6 +102,32 @@ impl Sessions {
         let restored = restored.map(|record| Session::restored(record, Arc::clone(&journal), &sessions.budget));
         let open = restored.map(|session| (session.id, session)).collect();
         Self { open: RwLock::new(open), journal: Some(journal), ..sessions }
+    }
+
+    /// Those of one connection: a single session, which has the id of the connection.
+    #[must_use]
+    pub fn of_connection(id: SessionId, journal: Arc<dyn Journal>, record: Option<Record>) -> Self {
+        let left = if record.is_some() { None } else { Some(id) };
+        let sessions = Self::restored(1, journal, record.into_iter().collect());
+        Self { ids: Ids::One(Mutex::new(left)), ..sessions }
+    }
+
+    fn next_id(&self) -> Result<SessionId, OpenError> {
+        match &self.ids {
+            Ids::Drawn => SessionId::generate().map_err(OpenError::Random),
+            Ids::One(id) => id.lock().take().ok_or(OpenError::Taken),
+        }
+    }
+
+    /// Whether no client has a session, nor is about to.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        self.is_empty() && self.connected.lock().is_empty()
+    }
+
+    /// Returns when a session has ended since it was asked last.
+    pub async fn ended(&self) {
+        self.ended.notified().await;
     }
 
     /// There is a child: it is told of every session that ends from now on, whatever ends it, by a
@@ -119,6 +161,7 @@ impl Sessions {
     fn end(&self, session: Arc<Session>) {
         session.close();
         self.bid_farewell(session);
+        self.ended.notify_one();
     }
 
     fn bid_farewell(&self, session: Arc<Session>) {
@@ -134,7 +177,7 @@ impl Sessions {
     /// # Errors
     /// When every session has a stream open, or there is no randomness.
     pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
-        let id = SessionId::generate().map_err(OpenError::Random)?;
+        let id = self.next_id()?;
         let (session, left) = self.insert(Session::new(id, owner, version, hello, &self.budget))?;
         left.into_iter().for_each(|left| self.end(left));
         Ok(session)
@@ -171,7 +214,7 @@ impl Sessions {
     /// When there are too many such streams, or there is no randomness.
     pub fn connect(&self, owner: UserId) -> Result<(SessionId, Reading), OpenError> {
         let full = || OpenError::Full { limit: self.limit };
-        let id = SessionId::generate().map_err(OpenError::Random)?;
+        let id = self.next_id()?;
         let streams = Streams::within(0, Lag::Misses, &self.budget);
         let reading = streams.open_own().map_err(|_| full())?;
         let mut connected = self.connected.lock();
@@ -220,6 +263,7 @@ impl Sessions {
     pub fn disconnect(&self, id: SessionId) {
         self.connected.lock().remove(&id);
         self.close(id);
+        self.ended.notify_one();
     }
 
     /// A session of ours with the child, and what the child says in it that belongs to no request.

@@ -11,6 +11,7 @@ use tokio::{net::unix::pipe, time::Instant};
 
 use super::{
     StdioLimits, closed,
+    noise::Noise,
     pending::{Client, First, Pending},
     reader::{self, End},
     writer::LineWriter,
@@ -36,6 +37,7 @@ pub struct Pipe {
     pub(super) pending: Pending,
     /// Weak: the listener holds the pipe.
     listener: OnceLock<Weak<dyn Listener>>,
+    pub(super) noise: Noise,
     pub(super) limits: StdioLimits,
 }
 
@@ -51,6 +53,7 @@ impl Pipe {
             writer: LineWriter::new(stdin, limits.max_backlog_bytes),
             pending: Pending::default(),
             listener: OnceLock::new(),
+            noise: Noise::default(),
             limits,
         });
         let reading = reader::run(Arc::clone(&pipe), stdout);
@@ -71,6 +74,12 @@ impl Pipe {
     /// Ends the child's input: a well-behaved server exits now (stdio, "Shutdown").
     pub fn close_input(&self) {
         self.writer.close();
+    }
+
+    /// What it wrote on its standard output that is not MCP, in one sentence; `None` when there was nothing.
+    #[must_use]
+    pub fn noise(&self) -> Option<String> {
+        self.noise.summary()
     }
 
     /// Calls that wait for an answer.

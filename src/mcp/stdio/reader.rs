@@ -129,7 +129,10 @@ impl Pipe {
             Ok(message) => self.take(message),
             Err(ParseError::Batch) => self.take_batch(&line),
             // Servers must not, but do, print other things there; their log is not our protocol.
-            Err(error) => log::debug!("a line that is not MCP was skipped: {error}"),
+            Err(error) => {
+                self.noise.heard(&line);
+                log::debug!("a line that is not MCP was skipped: {error}");
+            }
         }
     }
 

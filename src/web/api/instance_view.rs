@@ -44,6 +44,9 @@ pub struct InstanceView {
     last_error: Option<CrashCard>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<String>,
+    /// Only while it is debugged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debug_until: Option<Timestamp>,
 }
 
 /// One limit, and by what it holds.
@@ -97,6 +100,7 @@ impl InstanceView {
             usage: route.and_then(|route| route.usage()),
             last_error: status.last_error,
             progress: status.progress,
+            debug_until: status.debug_until.filter(|until| *until > Timestamp::now()),
         }
     }
 }

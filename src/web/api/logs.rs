@@ -41,6 +41,7 @@ enum LogStream {
     #[default]
     Error,
     Access,
+    Debug,
 }
 
 impl LogStream {
@@ -48,6 +49,7 @@ impl LogStream {
         match self {
             Self::Error => "error.log",
             Self::Access => "access.log",
+            Self::Debug => "debug.log",
         }
     }
 }

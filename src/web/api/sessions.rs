@@ -1,6 +1,8 @@
-//! Client sessions of the caller's instances.
+//! Clients of the caller's instances: sessions, and in session mode connections, each with processes.
+//!
+//! A connection has the id of its session, where it has one; so one id names either.
 
-use std::sync::Arc;
+use std::{path::Path as FilePath, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -11,8 +13,9 @@ use serde_json::{Value, json};
 use super::List;
 use crate::{
     auth::policy::{Action, allows},
-    mcp::session::SessionView,
-    routing::{Route, Traffic},
+    mcp::session::{SessionId, SessionView},
+    process::logs::tail,
+    routing::{Route, Seat, Traffic},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -20,43 +23,107 @@ use crate::{
     },
 };
 
-/// All open sessions that the caller may see.
+/// Lines of a connection's log that are shown with its state.
+const TAIL: usize = 50;
+/// Files of a connection that are counted before the number is given as a lower bound.
+const MAX_FILES: u64 = 1_000_000;
+
+/// A client of an instance.
+enum Found {
+    /// A session at the process that all share.
+    Session(Arc<Route>, SessionView),
+    /// A connection with processes of its own.
+    Seat(Arc<Route>, Arc<Seat>),
+}
+
+/// All clients that the caller may see.
 pub async fn list(caller: Caller, state: Data<AppState>) -> HttpResponse {
-    let sessions = visible(&caller, &state).into_iter().map(|(route, session)| view(&route, &session)).collect();
-    HttpResponse::Ok().json(List::whole(sessions))
+    HttpResponse::Ok().json(List::whole(visible(&caller, &state).iter().map(view).collect()))
 }
 
-/// One session.
+/// One of them.
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    let (route, session) = find(&caller, &state, &path)?;
-    Ok(HttpResponse::Ok().json(view(&route, &session)))
+    Ok(HttpResponse::Ok().json(view(&find(&caller, &state, &path)?)))
 }
 
-/// Ends a session: its client gets 404 and opens another.
+/// Everything that helps to understand one: process, files, last failure, last lines of its log.
+pub async fn inspect(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    let found = find(&caller, &state, &path)?;
+    let route = found.route();
+    let status = route.status();
+    let mut about = view(&found);
+    about["health"] = json!(status.health);
+    about["checked_at"] = json!(status.checked_at);
+    about["started_at"] = json!(status.started_at);
+    about["restarts"] = json!(status.restarts);
+    about["progress"] = json!(status.progress);
+    about["last_error"] = json!(status.last_error);
+    let traffic = route.traffic();
+    about["in_flight"] = json!(traffic.in_flight);
+    about["parked"] = json!(traffic.parked);
+    about["listens"] = json!(traffic.listens);
+    if let Found::Seat(_, seat) = &found {
+        let (id, seat) = (route.id, seat.id);
+        let instance = state.db.read(move |conn| crate::db::instances::by_id(conn, id)).await?;
+        let dirs = state.paths.of_connection(&instance, seat);
+        let looked = tokio::task::spawn_blocking(move || (count(&dirs.root), tail(&dirs.logs.join("error.log"), TAIL)));
+        let ((files, bytes), lines) = looked.await.map_err(ApiError::internal)?;
+        about["files"] = json!({ "count": files, "bytes": bytes });
+        about["stderr"] = json!(lines.unwrap_or_default());
+    }
+    Ok(HttpResponse::Ok().json(about))
+}
+
+/// Ends a client: its session is gone, and with a connection its process and its files.
 pub async fn end(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    let (route, session) = find(&caller, &state, &path)?;
-    if let Some(id) = crate::mcp::session::SessionId::read(&session.id) {
-        route.sessions.close(id);
+    match find(&caller, &state, &path)? {
+        Found::Session(route, session) => {
+            if let Some(id) = SessionId::read(&session.id) {
+                route.sessions.close(id);
+            }
+        }
+        Found::Seat(house, seat) => {
+            if let Some(connections) = house.connections() {
+                connections.end(seat.id).await;
+            }
+        }
     }
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Sessions per instance.
+/// Clients per instance, and what they use.
 pub async fn health(caller: Caller, state: Data<AppState>) -> HttpResponse {
     let routes = routes(&caller, &state);
     let traffic: Vec<(&Arc<Route>, Traffic)> = routes.iter().map(|route| (route, route.traffic())).collect();
     let total = traffic.iter().map(|(_, traffic)| *traffic).sum::<Traffic>();
-    let busy = traffic.iter().filter(|(_, traffic)| !traffic.is_quiet());
+    let busy = traffic.iter().filter(|(route, traffic)| route.connections().is_some() || !traffic.is_quiet());
     let items = busy.map(|(route, traffic)| {
-        json!({
+        let mut item = json!({
             "instance": route.id, "service": route.service, "sessions": traffic.sessions, "parked": traffic.parked,
             "listens": traffic.listens, "in_flight": traffic.in_flight, "usage": route.usage(),
-        })
+        });
+        if let Some(connections) = route.connections() {
+            let seats = connections.all();
+            let clients = seats.iter().filter(|seat| !seat.is_spare);
+            item["connections"] = clients.map(|seat| resources(seat)).collect();
+            item["spares"] = seats.iter().filter(|seat| seat.is_spare).map(|seat| resources(seat)).collect();
+        }
+        item
     });
     HttpResponse::Ok().json(json!({
         "sessions": total.sessions, "parked": total.parked, "listens": total.listens, "in_flight": total.in_flight,
         "instances": items.collect::<Vec<_>>(),
     }))
+}
+
+/// The id of a spare is its next client's secret.
+fn resources(seat: &Seat) -> Value {
+    let status = seat.route.status();
+    let mut about = json!({ "state": status.state, "pid": status.pid, "usage": seat.route.usage() });
+    if !seat.is_spare {
+        about["id"] = json!(seat.id.to_string());
+    }
+    about
 }
 
 fn routes(caller: &Caller, state: &AppState) -> Vec<Arc<Route>> {
@@ -65,21 +132,94 @@ fn routes(caller: &Caller, state: &AppState) -> Vec<Arc<Route>> {
     routes
 }
 
-fn visible(caller: &Caller, state: &AppState) -> Vec<(Arc<Route>, SessionView)> {
-    let sessions_of = |route: Arc<Route>| {
-        route.sessions.views().into_iter().map(move |session| (Arc::clone(&route), session)).collect::<Vec<_>>()
+fn visible(caller: &Caller, state: &AppState) -> Vec<Found> {
+    let clients_of = |route: Arc<Route>| match route.connections() {
+        Some(connections) => {
+            let seats = connections.all().into_iter().filter(|seat| !seat.is_spare);
+            seats.map(|seat| Found::Seat(Arc::clone(&route), seat)).collect::<Vec<_>>()
+        }
+        None => route.sessions.views().into_iter().map(|view| Found::Session(Arc::clone(&route), view)).collect(),
     };
-    routes(caller, state).into_iter().flat_map(sessions_of).collect()
+    routes(caller, state).into_iter().flat_map(clients_of).collect()
 }
 
-fn find(caller: &Caller, state: &AppState, id: &str) -> Result<(Arc<Route>, SessionView), ApiError> {
-    let found = visible(caller, state).into_iter().find(|(_, session)| session.id == id);
+fn find(caller: &Caller, state: &AppState, id: &str) -> Result<Found, ApiError> {
+    let found = visible(caller, state).into_iter().find(|found| found.id() == id);
     found.ok_or_else(|| ApiError::new(ErrorCode::NotFound, "there is no such session, or it is not yours"))
 }
 
-fn view(route: &Route, session: &SessionView) -> Value {
+impl Found {
+    fn id(&self) -> String {
+        match self {
+            Self::Session(_, session) => session.id.clone(),
+            Self::Seat(_, seat) => seat.id.to_string(),
+        }
+    }
+
+    /// The way to its process.
+    fn route(&self) -> &Arc<Route> {
+        match self {
+            Self::Session(route, _) => route,
+            Self::Seat(_, seat) => &seat.route,
+        }
+    }
+}
+
+fn view(found: &Found) -> Value {
+    let route = found.route();
+    let status = route.status();
+    let of_process = json!({
+        "id": found.id(), "instance": route.id, "service": route.service, "mode": mode(found),
+        "state": status.state, "pid": status.pid, "usage": route.usage(), "last_used": route.last_used(),
+    });
+    let of_client = match found {
+        Found::Session(_, session) => of_session(session),
+        Found::Seat(_, seat) => match seat.route.sessions.views().pop() {
+            Some(session) => of_session(&session),
+            None => json!({
+                "era": if seat.client.is_some() { "stateless" } else { "session" }, "user": route.owner, "version": null, "opened_at": seat.created_at,
+                "last_seen": route.last_used(), "streaming": route.traffic().listens > 0,
+            }),
+        },
+    };
+    merged(of_process, of_client)
+}
+
+const fn mode(found: &Found) -> &'static str {
+    match found {
+        Found::Session(..) => "dedicated",
+        Found::Seat(..) => "session",
+    }
+}
+
+fn of_session(session: &SessionView) -> Value {
     json!({
-        "id": session.id, "instance": route.id, "service": route.service, "user": session.owner, "version": session.version,
-        "opened_at": session.opened_at, "last_seen": session.last_seen, "streaming": session.streaming,
+        "era": "session", "user": session.owner, "version": session.version, "opened_at": session.opened_at,
+        "last_seen": session.last_seen, "streaming": session.streaming,
     })
+}
+
+fn merged(mut one: Value, mut other: Value) -> Value {
+    if let (Some(one), Some(other)) = (one.as_object_mut(), other.as_object_mut()) {
+        one.append(other);
+    }
+    one
+}
+
+/// Files below `path`, and their bytes on disk. Links are not followed. Blocks.
+fn count(path: &FilePath) -> (u64, u64) {
+    let mut files = 0;
+    let mut folders = vec![path.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                _ => files += 1,
+            }
+            if files >= MAX_FILES {
+                break;
+            }
+        }
+    }
+    (files, crate::process::directory_bytes(path))
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{instance::Mode, limits::Limits, manifest::Manifest},
+    domain::{
+        instance::Mode,
+        limits::Limits,
+        manifest::{Launch, Manifest},
+    },
     web::error::ApiError,
 };
 
@@ -161,14 +165,17 @@ pub fn limits(wanted: Limits, service: Limits, is_admin: bool) -> Result<(), Api
 /// # Errors
 /// When the service does not allow it, or Berth cannot serve it yet.
 pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError> {
-    let mode =
-        wanted.or_else(|| manifest.modes.iter().copied().find(|mode| *mode == Mode::Dedicated)).unwrap_or_default();
+    let served = |mode: &Mode| *mode != Mode::Shared;
+    let mode = wanted.or_else(|| manifest.modes.iter().copied().find(served)).unwrap_or_default();
     if !manifest.modes.contains(&mode) {
         let allowed: Vec<&str> = manifest.modes.iter().map(|mode| mode.as_str()).collect();
         return Err(ApiError::invalid(format!("`mode`: {} allows {}, not {mode}", manifest.name, allowed.join(", "))));
     }
-    if mode != Mode::Dedicated {
-        return Err(ApiError::invalid(format!("`mode`: {mode} is not served by this version; use dedicated")));
+    if mode == Mode::Shared {
+        return Err(ApiError::invalid(format!("`mode`: {mode} is not served by this version; use another")));
+    }
+    if mode == Mode::Session && matches!(manifest.launch, Launch::Remote { .. }) {
+        return Err(ApiError::invalid("`mode`: a remote service has no process for each connection; use dedicated"));
     }
     Ok(mode)
 }

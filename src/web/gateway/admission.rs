@@ -14,7 +14,8 @@ use crate::{
         policy::{Action, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
-    routing::{AccessEntry, Route},
+    mcp::front::{Body, Verb},
+    routing::{AccessEntry, Route, word},
     web::{
         error::{ApiError, ErrorCode},
         origin,
@@ -28,20 +29,45 @@ pub(super) struct Admitted {
     pub(super) principal: Arc<Principal>,
     /// Its place among the calls in flight; a stream that may stay open for hours needs none.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Whether the instance is debugged: read once, as that is all that it may cost.
+    debugged: bool,
     at: Timestamp,
     began: Instant,
 }
 
 impl Admitted {
-    /// Notes that the instance is used; comes before its child is looked for.
-    pub(super) fn touch(&self) {
+    /// Notes that the instance is used, and the connection of it that is; comes before the child is
+    /// looked for.
+    pub(super) fn touch(&self, seat: &Route) {
         self.route.touch(self.at);
+        seat.touch(self.at);
+    }
+
+    /// Says in the debug log what has come, while the instance is debugged: never what is in it.
+    pub(super) fn trace(&self, verb: Verb, body: &Body) {
+        if !self.debugged {
+            return;
+        }
+        let line = match body {
+            Body::Message(message) => {
+                let (method, id) = (word(message.method()), word(message.id()));
+                let bytes = message.params().or(message.result()).or(message.error()).map_or(0, str::len);
+                format!("{:?} of {}: {method} id={id} bytes={bytes}", message.kind(), self.principal.user)
+            }
+            Body::Batch(bytes) => format!("batch of {}: bytes={}", self.principal.user, bytes.len()),
+            Body::Unreadable(error) => format!("unreadable body of {}: {error}", self.principal.user),
+            Body::None => format!("{verb:?} of {}", self.principal.user),
+        };
+        self.route.trace.line(format_args!("received {line}"));
     }
 
     /// Counts the request and writes its line of the access log.
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
         state.metrics.record_call(took);
+        if self.debugged {
+            self.route.trace.line(format_args!("answered {verb} {} {status} us={}", word(target), took.as_micros()));
+        }
         self.route.access.record(&AccessEntry {
             at: self.at,
             user: self.principal.user,
@@ -75,7 +101,8 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         "GET" => None,
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
-    Ok(Admitted { route, principal, permit, at, began })
+    let debugged = route.trace.is_on();
+    Ok(Admitted { route, principal, permit, debugged, at, began })
 }
 
 pub(super) fn overloaded(state: &AppState) -> ApiError {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     admission::{Admitted, admit, overloaded},
     body, render,
+    seating::{Wish, seat},
 };
 use crate::{
     domain::{
@@ -59,8 +60,8 @@ pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Resul
 
 /// Every tool, as the server describes it.
 pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
-    let upstream = reach(&admitted, &state).await?;
+    let mut admitted = admit(&request, &state).await?;
+    let upstream = reach(&mut admitted, &state).await?;
     let outcome = rest::list_tools(&upstream, admitted.principal.user).await.map_err(ApiError::from);
     Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
 }
@@ -71,12 +72,12 @@ pub(super) async fn call(
     payload: Payload,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let admitted = admit(&request, &state).await?;
+    let mut admitted = admit(&request, &state).await?;
     let bytes = read(&request, payload, &state).await?;
     let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
         ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}"))
     })?;
-    let upstream = reach(&admitted, &state).await?;
+    let upstream = reach(&mut admitted, &state).await?;
     let outcome = rest::call_tool(&upstream, admitted.principal.user, &body).await.map_err(ApiError::from);
     Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
 }
@@ -93,7 +94,7 @@ pub(super) async fn pass_through(
         admitted.permit = Some(admitted.route.permit().ok_or_else(|| overloaded(&state))?);
     }
     let body = read(&request, payload, &state).await?;
-    let upstream = reach(&admitted, &state).await?;
+    let upstream = reach(&mut admitted, &state).await?;
     let target = upstream
         .pulse
         .http_base()
@@ -120,9 +121,10 @@ fn api_path(request: &HttpRequest) -> String {
     format!("/{below}{query}")
 }
 
-async fn reach(admitted: &Admitted, state: &AppState) -> Result<Upstream, ApiError> {
-    admitted.touch();
-    admitted.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)
+async fn reach(admitted: &mut Admitted, state: &AppState) -> Result<Upstream, ApiError> {
+    let seating = seat(admitted, Wish::Usual).await?;
+    admitted.touch(&seating.route);
+    seating.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)
 }
 
 async fn read(request: &HttpRequest, payload: Payload, state: &AppState) -> Result<bytes::Bytes, ApiError> {

@@ -53,7 +53,7 @@ fn the_document_describes_the_contract() {
             .map(|m| (*m).to_owned())
             .collect()
     };
-    let contract: [(&str, &[&str]); 21] = [
+    let contract: [(&str, &[&str]); 23] = [
         ("/api/v1/auth/login", &["post"]),
         ("/api/v1/auth/logout", &["post"]),
         ("/api/v1/auth/me", &["get"]),
@@ -62,6 +62,8 @@ fn the_document_describes_the_contract() {
         ("/api/v1/mcps", &["get", "post"]),
         ("/api/v1/mcps/{id}", &["get", "patch", "delete"]),
         ("/api/v1/mcps/{id}/toggle", &["post"]),
+        ("/api/v1/mcps/{id}/debug", &["post"]),
+        ("/api/v1/mcps/{id}/diagnose", &["get"]),
         ("/api/v1/mcps/{id}/logs", &["get"]),
         ("/api/v1/mcps/{id}/logs/stream", &["get"]),
         ("/api/v1/mcps/{id}/stats", &["get"]),

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 /// A service to be.
 pub(crate) struct Service {
     manifest: Value,
+    files: Vec<(String, String)>,
 }
 
 impl Service {
     fn new(name: &str, transport: &str, launch: &Value) -> Self {
         let manifest = json!({ "name": name, "display_name": name, "transport": transport, "launch": launch });
-        Self { manifest }
+        Self { manifest, files: Vec::new() }
     }
 
     pub(crate) fn stdio(name: &str, flags: &[&str]) -> Self {
@@ -22,6 +23,11 @@ impl Service {
 
     pub(crate) fn command(name: &str, command: &str) -> Self {
         Self::new(name, "stdio", &json!({ "kind": "command", "command": command }))
+    }
+
+    /// A program of Node in the service's own folder.
+    pub(crate) fn node(name: &str, entry: &str, args: &[&str]) -> Self {
+        Self::new(name, "stdio", &json!({ "kind": "node", "entry": entry, "args": args }))
     }
 
     pub(crate) fn http(name: &str, flags: &[&str]) -> Self {
@@ -50,6 +56,12 @@ impl Service {
         Self::new(name, "http", &json!({ "kind": "remote", "url": url }))
     }
 
+    /// A file beside the manifest.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// A member of the manifest.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.manifest[name] = value;
@@ -71,5 +83,8 @@ impl Service {
         let folder = services.join(self.manifest["name"].as_str().unwrap());
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("service.toml"), self.toml()).unwrap();
+        for (name, text) in &self.files {
+            fs::write(folder.join(name), text).unwrap();
+        }
     }
 }
