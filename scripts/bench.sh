@@ -2,7 +2,7 @@
 # Measures Berth beside what it is compared with, in one run on one machine, and prints ratios: the
 # noise of a shared machine is far larger than most differences, so nothing else is worth comparing.
 #
-#   scripts/bench.sh [calls|eras|http|memory|million|catalog|minute|all]…     default: all
+#   scripts/bench.sh [calls|eras|http|memory|million|catalog|rooms|minute|all]…     default: all
 #
 #   calls    tools/call over a tiny stdio child: minimal handler, bare pipes, Berth, supergateway, mcp-proxy
 #   eras     the same calls to one session-era child, in a session and without (2026-07-28)
@@ -10,6 +10,8 @@
 #   memory   Berth with no instance, with 200, with 1000 sessions; start to first answer
 #   million  a million calls by 64 sessions of several users whose request ids collide
 #   catalog  start and listing with 400 services
+#   rooms    first call of a new session with a spare, without, and of a bare process; wake of a sleeping
+#            instance; what walls cost; a thousand sessions in a row; a thousand instances; sampling
 #   minute   a minute of load: is any call slower than 100 × the median?
 #
 # BENCH_ROUNDS (3) interleaved rounds of BENCH_SECONDS (3) each; medians count. BENCH_RIVALS=0 leaves
@@ -18,6 +20,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/bench-rooms.sh
+. "$(dirname "$0")/bench-rooms.sh"
 cd "$ROOT"
 
 rounds=${BENCH_ROUNDS:-3}
@@ -373,11 +377,11 @@ catalog() {
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(all)
-[ "${groups[*]}" != all ] || groups=(calls eras http memory million catalog minute)
+[ "${groups[*]}" != all ] || groups=(calls eras http memory million catalog rooms minute)
 for group in "${groups[@]}"; do
     case $group in
-    calls | eras | http | memory | million | catalog | minute) ;;
-    *) die "unknown benchmark $group; there are calls, eras, http, memory, million, catalog, minute, all" ;;
+    calls | eras | http | memory | million | catalog | rooms | minute) ;;
+    *) die "unknown benchmark $group; there are calls, eras, http, memory, million, catalog, rooms, minute, all" ;;
     esac
 done
 prepare

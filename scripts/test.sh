@@ -109,6 +109,12 @@ rust_tests() {
     fi
 }
 
+# Everything at random for a while; BERTH_SOAK_SECONDS=600 or 3600 for a long run.
+soak() {
+    ensure_nextest || return 1
+    BERTH_SOAK_SECONDS=${BERTH_SOAK_SECONDS:-150} cargo nextest run --no-capture -E 'test(/^soak_rooms::/)'
+}
+
 node_tests() {
     local package=$1
     # A function called in a condition is not ended by a failure: every step says so itself.
@@ -159,6 +165,7 @@ cgroup_v2_tests() {
     return "$status"
 }
 step "Control groups of v2" cgroup_v2_tests
+step "Soak of rooms" soak
 step "Documentation tests" cargo test --quiet --doc
 for manifest in mcp-servers/*/package.json; do
     [ -f "$manifest" ] || continue

@@ -32,6 +32,7 @@ mod marker;
 mod mask;
 mod memory;
 mod netns;
+mod plain;
 mod probe;
 pub mod reaper;
 mod removal;

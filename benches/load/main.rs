@@ -15,6 +15,7 @@
 
 mod closed_loop;
 mod connection;
+mod fresh;
 mod minimal;
 mod pipes;
 mod proc_stat;
@@ -34,7 +35,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-use crate::{closed_loop::Plan, report::Report, session::Session, targets::Target};
+use crate::{closed_loop::Plan, fresh::Beginnings, report::Report, session::Session, targets::Target};
 
 /// Closed-loop load generator that checks every answer.
 #[derive(Parser)]
@@ -76,6 +77,32 @@ enum Mode {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
+    /// The first call of one new session after the other.
+    Fresh {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
+    /// The first call to one new process after the other, on bare pipes.
+    FreshPipes {
+        #[command(flatten)]
+        rounds: Rounds,
+        /// The program and its arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
+    },
+    /// The same GET again and again.
+    Get {
+        /// What to get.
+        #[arg(long)]
+        url: Url,
+        /// Bearer token.
+        #[arg(long)]
+        token: String,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
     /// Opens sessions, prints `ready`, and holds them until stdin ends.
     Hold {
         #[command(flatten)]
@@ -115,6 +142,29 @@ struct Load {
     trees: Vec<u32>,
 }
 
+/// How often, and what is called.
+#[derive(Args)]
+struct Rounds {
+    /// How often.
+    #[arg(long, default_value_t = 10)]
+    rounds: u64,
+    /// Milliseconds of rest before each.
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
+    /// The tool to call.
+    #[arg(long, default_value = "echo")]
+    tool: String,
+    /// Its arguments, as JSON.
+    #[arg(long, default_value = r#"{"text":"first"}"#)]
+    arguments: String,
+    /// A process whose time is reported together with that of all its descendants.
+    #[arg(long = "tree")]
+    trees: Vec<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 /// How long, and how to say what came of it.
 #[derive(Args)]
 struct Pace {
@@ -152,6 +202,9 @@ fn run(mode: Mode) -> Result<bool> {
         }
         Mode::ServeMinimal { port } => minimal::serve(port).map(|()| true),
         Mode::Start { url, command } => start::run(&url, &command).map(|()| true),
+        Mode::Fresh { target, rounds } => rounds.finish(|rounds| Ok(rounds.sessions(&target))),
+        Mode::FreshPipes { rounds, command } => rounds.finish(|rounds| Ok(rounds.processes(&command))),
+        Mode::Get { url, token, rounds } => rounds.finish(|rounds| rounds.gets(&url, &token)),
         Mode::Hold { target, sessions, streams } => hold(&target, sessions, streams).map(|()| true),
     }
 }
@@ -159,6 +212,19 @@ fn run(mode: Mode) -> Result<bool> {
 fn finish(report: &Report, json: bool) -> bool {
     report.print(json);
     report.is_clean()
+}
+
+impl Rounds {
+    fn finish(self, measure: impl FnOnce(&Beginnings<'_>) -> Result<Report>) -> Result<bool> {
+        let report = measure(&Beginnings {
+            rounds: self.rounds,
+            pause: Duration::from_millis(self.pause),
+            tool: &self.tool,
+            arguments: &self.arguments,
+            watch: proc_stat::Watch { pids: Vec::new(), trees: self.trees },
+        })?;
+        Ok(finish(&report, self.json))
+    }
 }
 
 impl Load {

@@ -135,6 +135,28 @@ impl Session {
         Ok(self.judge(message, id, padding))
     }
 
+    /// Calls any tool with these arguments, given as JSON; it must succeed.
+    pub(crate) fn call_tool(&mut self, tool: &str, arguments: &str) -> Result<()> {
+        let id = self.take_id();
+        let meta = if self.target.stateless { STATELESS_META } else { "" };
+        self.body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}{meta}}}}}"#
+        )
+        .into_bytes();
+        let answer = self.post()?;
+        let body = &self.connection.body;
+        let message = if answer.is_event_stream { answer_event(body, id) } else { Some(body.as_slice()) };
+        let is_result = message.and_then(id_and_text).is_some_and(|(answered, _)| answered == id);
+        if answer.status == 200 && is_result { Ok(()) } else { bail!("status {}: {}", answer.status, self.body_text()) }
+    }
+
+    /// Ends the session; servers that do not know how are forgiven.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let text = String::from_utf8_lossy(&self.head).replacen("POST ", "DELETE ", 1);
+        let request = text.replace("Content-Length: ", "\r\n");
+        self.connection.exchange(request.as_bytes()).map(drop)
+    }
+
     /// A new connection and a new session, after a failure.
     pub(crate) fn renew(&mut self) -> Result<()> {
         *self = Self::open(&self.target, self.number)?;

@@ -21,6 +21,7 @@ use super::{
     budget::{Budget, Verdict, WRITE_RATE},
     logs::{LogError, LogFile},
     mask::Mask,
+    plain::plain,
 };
 use crate::domain::crash::CrashCard;
 
@@ -214,6 +215,7 @@ impl Pump {
         let text = String::from_utf8_lossy(partial.strip_suffix(b"\r").unwrap_or(&partial));
         let tail = Arc::clone(&self.tail);
         let text = tail.mask.apply(text);
+        let text = plain(&text);
         self.report.lines += 1;
         self.tail.push(&text);
         match self.budget.take(text.len() + suffix.len() + 1, Instant::now()) {

@@ -14,6 +14,7 @@
     reason = "a test program: its stdout is the protocol, it sleeps in threads of its own, and a panic is a fine answer"
 )]
 
+mod hostile;
 mod http;
 mod listing;
 mod network;
@@ -36,6 +37,10 @@ fn main() {
             std::process::exit(2);
         }
     };
+    if let Some(attack) = &options.attack {
+        print!("{}", hostile::run(&Arc::default(), attack));
+        return;
+    }
     if options.escape {
         let child = tools::leave_behind(true, false).expect("a copy of this program starts");
         // Until then a signal to the group of its parent would reach it.
@@ -46,11 +51,11 @@ fn main() {
         println!("{child}");
         return;
     }
+    // A signal handler lives as long as the runtime that serves it.
+    let _term_guard = options.ignore_term.then(ignore_term);
     if let Some(seconds) = options.linger {
         linger(seconds, options.setsid);
     }
-    // A signal handler lives as long as the runtime that serves it.
-    let _term_guard = options.ignore_term.then(ignore_term);
     misbehave_at_start(&options);
     let server = Arc::new(server::Server::new(options));
     match server.options.transport {

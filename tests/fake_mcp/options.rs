@@ -79,6 +79,8 @@ pub(crate) struct Options {
     pub(crate) escape: bool,
     /// Not for users: with `linger`, begin a new session first.
     pub(crate) setsid: bool,
+    /// Not for users: one attack of [`crate::hostile`], made by this process alone.
+    pub(crate) attack: Option<String>,
 }
 
 impl Options {
@@ -118,6 +120,7 @@ impl Options {
             "--crash-after" => self.crash_after = Some(number(flag, rest.next())?),
             "--linger" => self.linger = Some(number(flag, rest.next())?),
             "--name" => self.name = rest.next(),
+            "--attack" => self.attack = rest.next(),
             // Anything else is somebody's template: `whoami` shows it.
             other if other.starts_with("--") => return Err(format!("unknown flag {other}")),
             _ => {}

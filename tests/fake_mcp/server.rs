@@ -3,6 +3,7 @@
 //! [`Server`] owns all state of the process. Locks are held for single map operations only.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -59,6 +60,8 @@ pub(crate) struct Server {
     pub(crate) parked: Mutex<Vec<Sink>>,
     /// What `alloc` holds.
     pub(crate) ballast: Mutex<Vec<Vec<u8>>>,
+    /// Files and sockets that `attack` keeps open.
+    pub(crate) held: Mutex<Vec<Box<dyn Any + Send>>>,
     calls: AtomicU64,
     /// Whether `initialize` has come.
     begun: AtomicBool,

@@ -15,14 +15,14 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    myself, network,
+    hostile, myself, network,
     server::{Server, lock},
     sink::Sink,
     wire,
 };
 
 /// Name, arguments with their types, description.
-pub(crate) const TOOLS: [(&str, &str, &str); 38] = [
+pub(crate) const TOOLS: [(&str, &str, &str); 39] = [
     ("echo", "text:string", "Answers with the same text."),
     ("whoami", "", "Environment, ids, directory, arguments and descriptors of this process."),
     ("big", "bytes:integer", "One large text."),
@@ -61,6 +61,7 @@ pub(crate) const TOOLS: [(&str, &str, &str); 38] = [
         "Sends a request to the client and answers with what came back; `stay`: unless it is an error.",
     ),
     ("ask_later", "method:string", "Answers, and then sends a request; `get asked` shows what came back."),
+    ("attack", "kind:string", "Tries what no child may do, and says what came of it; see `hostile`."),
     ("close_stdout", "", "Exits cleanly, without an answer."),
     ("connect", "host:string port:integer text:string", "Connects, sends the text, answers with what comes back."),
     ("bind", "port:integer", "Listens on that port of the loopback interface for a moment."),
@@ -97,6 +98,8 @@ struct Arguments {
 /// A slow call, moved into its thread.
 struct Call {
     id: String,
+    /// As they came, for tools that know more of them than [`Arguments`].
+    raw: String,
     arguments: Arguments,
     token: Option<String>,
     sink: Sink,
@@ -231,6 +234,7 @@ pub(crate) fn start_slow(
 ) {
     let call = Call {
         id: id.to_owned(),
+        raw: arguments.to_owned(),
         arguments: serde_json::from_str(arguments).unwrap_or_default(),
         token: token.map(str::to_owned),
         sink: sink.clone(),
@@ -240,7 +244,7 @@ pub(crate) fn start_slow(
     thread::Builder::new().stack_size(256 * 1024).spawn(body).expect("a thread");
 }
 
-fn slow(server: &Server, name: &str, call: Call) {
+fn slow(server: &Arc<Server>, name: &str, call: Call) {
     let arguments = &call.arguments;
     let text = match name {
         "sleep" => {
@@ -272,6 +276,7 @@ fn slow(server: &Server, name: &str, call: Call) {
             Ok(pid) => pid.to_string(),
             Err(error) => format!("error: {error}"),
         },
+        "attack" => hostile::run(server, &call.raw),
         "escape" => match escape() {
             Ok(pid) => pid,
             Err(error) => format!("error: {error}"),

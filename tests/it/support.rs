@@ -352,6 +352,14 @@ impl TestApp {
         self.host().map(|host| find_groups(&host)).unwrap_or_default()
     }
 
+    /// Ends Berth politely, whatever it has to do to its children for that.
+    pub(crate) fn stop_by_force(&mut self) {
+        let status = self.terminate().expect("it ran");
+        assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+        assert_eq!(procs::marked(self.root.path()), Vec::<String>::new(), "processes are left");
+        assert_eq!(self.groups(), [], "control groups are left");
+    }
+
     fn terminate(&mut self) -> Option<ExitStatus> {
         let mut server = self.server.take()?;
         // It may have ended by itself already; the status says how.

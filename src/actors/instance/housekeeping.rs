@@ -102,7 +102,12 @@ impl Housekeeping {
     }
 
     /// Adds a sample, with the requests there have ever been; gives what is due to be written.
-    pub(in crate::actors) fn add_to_hour(&mut self, usage: &Usage, spent: Duration, requests: u64) -> Option<UsageHour> {
+    pub(in crate::actors) fn add_to_hour(
+        &mut self,
+        usage: &Usage,
+        spent: Duration,
+        requests: u64,
+    ) -> Option<UsageHour> {
         let now = UsageHour::of(Timestamp::now());
         let due = self.hour.take_if(|hour| hour.hour != now.hour || hour.samples >= WRITE_EVERY);
         let new = requests.saturating_sub(std::mem::replace(&mut self.requests, requests));

@@ -75,6 +75,10 @@ impl Http {
         Self { agent: config.build().into(), base: base.to_owned(), token: token.map(str::to_owned) }
     }
 
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same caller on connections of its own.
     pub(crate) fn fresh(&self) -> Self {
         Self::new(&self.base, self.token.as_deref())

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process,
 };
 
@@ -49,6 +49,52 @@ pub(crate) fn on_host(leader: u32, inner: u32) -> u32 {
             && fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|namespace| namespace == room)
     };
     pids().find(is_inner).unwrap_or_else(|| panic!("{inner} is not in the room of {leader}"))
+}
+
+/// Processes that have `words` among their arguments.
+pub(crate) fn with_argument(words: &str) -> Vec<u32> {
+    let has = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == words.as_bytes())
+    };
+    pids().filter(has).collect()
+}
+
+/// Processes that run this program.
+pub(crate) fn running(program: &Path) -> Vec<String> {
+    let is_it = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
+    pids().filter(is_it).map(describe).collect()
+}
+
+/// The control groups of a process, as directories of this host.
+pub(crate) fn cgroups(pid: u32) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let folder = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?.trim_start_matches('/'));
+        let is_mount = |fields: &Vec<&str>| match controllers {
+            "" => fields[2] == "cgroup2",
+            named => {
+                fields[2] == "cgroup" && named.split(',').all(|one| fields[3].split(',').any(|other| one == other))
+            }
+        };
+        let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(is_mount)?;
+        Some(Path::new(mount[1]).join(path))
+    };
+    groups.lines().filter_map(folder).collect()
+}
+
+/// Whether a control group was made for a child: others are the host's, or the test's own.
+pub(crate) fn is_a_rooms(group: &Path) -> bool {
+    !cgroups(process::id()).iter().any(|own| own.starts_with(group))
+}
+
+/// A size of `/proc/PID/status` (`VmRSS`, `VmHWM`), in bytes.
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 fn describe(pid: u32) -> String {

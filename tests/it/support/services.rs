@@ -35,6 +35,11 @@ impl Service {
         Self::new(name, "http", &json!({ "kind": "http", "command": command, "args": args }))
     }
 
+    /// Any program over HTTP; it is told so as `fake-mcp` is.
+    pub(crate) fn http_command(name: &str, command: &str) -> Self {
+        Self::new(name, "http", &json!({ "kind": "http", "command": command, "args": ["--http"] }))
+    }
+
     /// `conformance-server`, which knows either era.
     pub(crate) fn conformance(name: &str, era: &str) -> Self {
         let command = env!("CARGO_BIN_EXE_conformance-server");

@@ -53,6 +53,11 @@ impl User {
         Self { email, http: Http::new(base, Some(token)) }
     }
 
+    /// Where its Berth is, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        self.http.base()
+    }
+
     /// The same user on connections of their own.
     pub(crate) fn fresh(&self) -> Self {
         Self { email: self.email.clone(), http: self.http.fresh() }
