@@ -38,7 +38,7 @@ pub(super) fn room_of(
         level: manifest.sandbox,
         identity,
         view: View {
-            read_only: program.read_only.clone(),
+            read_only: [program.read_only.as_slice(), &manifest.read_only].concat(),
             writable: vec![dirs.work.clone(), dirs.home.clone()],
             // Whatever a folder above shows of it: the database, the master key, logs and other instances.
             hidden: vec![paths.data().to_path_buf()],

@@ -16,8 +16,9 @@ pub struct Limits {
     /// which slows the tree down; else by sampling, which ends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<u32>,
-    /// Processes in the tree. By sampling, and by the kernel where there is a pids control group: that
-    /// counts threads too, so it refuses further ones at [`Limits::tasks`].
+    /// Processes of the program: the two that keep its room are not counted. By sampling, and by the
+    /// kernel where there is a pids control group: that counts threads too, so it refuses further ones
+    /// at [`Limits::tasks`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
     /// Open files per process. By the kernel (`RLIMIT_NOFILE`).
@@ -127,7 +128,7 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Percent of one core since the last sample.
     pub cpu_percent: u32,
-    /// Processes in the tree.
+    /// Processes of the program, without the two that keep its room.
     pub processes: u32,
     /// Open descriptors of all processes of the tree.
     pub open_files: u32,

@@ -6,7 +6,7 @@
 mod debug;
 mod validate;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -75,6 +75,22 @@ pub struct Manifest {
     /// How closely its processes are confined. Default `standard`.
     #[serde(default)]
     pub sandbox: Level,
+    /// Folders and files of this host that its processes may read and run, beyond the system's own, the
+    /// package and the folder of the program. Only administrators may add a service that has some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_only: Vec<PathBuf>,
+}
+
+impl Manifest {
+    /// Whether only an administrator may add it: it asks for more than is every service's due.
+    #[must_use]
+    pub fn privilege(&self) -> Option<&'static str> {
+        if self.sandbox == Level::Off {
+            return Some("field `sandbox`: only administrators may add services without walls; say standard or strict");
+        }
+        let opens = !self.read_only.is_empty();
+        opens.then_some("field `read_only`: only administrators may open folders of this host to a service")
+    }
 }
 
 fn default_modes() -> Vec<Mode> {

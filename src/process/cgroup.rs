@@ -1,12 +1,12 @@
 //! Control groups: limits that the kernel enforces, numbers that it counts, and a kill that nothing
 //! escapes, whatever it does to its session, its parents or its environment.
 //!
-//! Every start of an instance has a [`Room`]: one group `berth-<host>/<instance>-<generation>.<number>` in
+//! Every start of an instance has a [`Group`]: one group `berth-<host>/<instance>-<generation>.<number>` in
 //! each hierarchy that is of use here. Which that are is found by doing ([`Cgroups::take`]): unified hosts
 //! (v2), hosts with one hierarchy per controller (v1), and hybrids, where v2 serves for what v1 lacks.
 //! Where nothing can be had, the reasons are kept in words, and limits hold by sampling.
 //!
-//! Owner of state: the kernel. Here are only the list of live rooms and the thread that removes groups.
+//! Owner of state: the kernel. Here are only the list of live groups and the thread that removes groups.
 //! Invariant: nothing outside of `berth-<host>` is limited, killed or removed, and only this data
 //! directory's Berth uses that name.
 //!
@@ -15,11 +15,11 @@
 
 mod base;
 mod files;
+mod group;
 mod janitor;
 mod kill;
 mod leftovers;
 mod mounts;
-mod room;
 
 use std::{
     collections::HashMap,
@@ -38,8 +38,8 @@ use self::{
 };
 pub use self::{
     files::GroupError,
+    group::{Group, Reading},
     leftovers::{StaleGroup, end_groups, find_groups},
-    room::{Reading, Room},
 };
 use super::Marker;
 use crate::domain::limits::Limits;
@@ -51,7 +51,7 @@ pub struct Cgroups {
     notes: Vec<String>,
     allow: Allow,
     janitor: Arc<Janitor>,
-    live: Mutex<HashMap<u64, Weak<Room>>>,
+    live: Mutex<HashMap<u64, Weak<Group>>>,
     next: AtomicU64,
 }
 
@@ -108,26 +108,26 @@ impl Cgroups {
     ///
     /// # Errors
     /// When a group cannot be made or a limit cannot be set.
-    pub fn room(&self, marker: &Marker, limits: &Limits) -> Result<Option<Arc<Room>>, GroupError> {
+    pub fn group(&self, marker: &Marker, limits: &Limits) -> Result<Option<Arc<Group>>, GroupError> {
         if self.bases.is_empty() {
             return Ok(None);
         }
         let id = self.next.fetch_add(1, Relaxed);
         let name = format!("{}-{}.{id}", marker.instance, marker.generation);
-        let room = Arc::new(Room::make(id, &name, &self.bases, limits, &self.janitor)?);
-        self.live.lock().insert(id, Arc::downgrade(&room));
-        Ok(Some(room))
+        let group = Arc::new(Group::make(id, &name, &self.bases, limits, &self.janitor)?);
+        self.live.lock().insert(id, Arc::downgrade(&group));
+        Ok(Some(group))
     }
 
-    /// What the groups of all live rooms say. Blocking: some tens of microseconds per room.
+    /// What the groups of all live starts say. Blocking: some tens of microseconds per start.
     #[must_use]
     pub fn read_all(&self) -> HashMap<u64, Reading> {
-        let rooms: Vec<Arc<Room>> = {
+        let groups: Vec<Arc<Group>> = {
             let mut live = self.live.lock();
-            live.retain(|_, room| room.strong_count() > 0);
+            live.retain(|_, group| group.strong_count() > 0);
             live.values().filter_map(Weak::upgrade).collect()
         };
-        rooms.iter().map(|room| (room.id(), room.read())).collect()
+        groups.iter().map(|group| (group.id(), group.read())).collect()
     }
 
     /// Groups of instances that exist now, in the hierarchy that has most to do.
@@ -144,25 +144,25 @@ impl Cgroups {
         [Controller::Memory, Controller::CpuAccounting].iter().all(|it| self.with(*it).is_some())
     }
 
-    /// Whether the kernel holds rooms to their memory limit.
+    /// Whether the kernel holds groups to their memory limit.
     #[must_use]
     pub fn limits_memory(&self) -> bool {
         self.with(Controller::Memory).is_some()
     }
 
-    /// Whether the kernel holds rooms to their CPU limit.
+    /// Whether the kernel holds groups to their CPU limit.
     #[must_use]
     pub fn limits_cpu(&self) -> bool {
         self.with(Controller::Cpu).is_some()
     }
 
-    /// Whether the kernel bounds the processes of rooms.
+    /// Whether the kernel bounds the processes of groups.
     #[must_use]
     pub fn limits_processes(&self) -> bool {
         self.with(Controller::Pids).is_some()
     }
 
-    /// Whether whole rooms can be killed at once.
+    /// Whether whole groups can be killed at once.
     #[must_use]
     pub fn kills(&self) -> bool {
         self.with(Controller::Freezer).is_some()
@@ -194,8 +194,8 @@ impl Cgroups {
     /// Removes all groups, waiting for those that still empty, and the bases. Call it when everything has
     /// been stopped. Blocking, for 2 s at most.
     pub fn close(&self) {
-        // A room may have owners yet: a task that was aborted and has not been dropped, for one.
-        self.live.lock().values().filter_map(Weak::upgrade).for_each(|room| room.remove());
+        // A group may have owners yet: a task that was aborted and has not been dropped, for one.
+        self.live.lock().values().filter_map(Weak::upgrade).for_each(|group| group.remove());
         self.janitor.finish();
         self.remove_bases();
     }
@@ -223,7 +223,7 @@ mod tests {
     fn without_groups_there_are_no_rooms_and_the_reason_is_told() {
         let groups = Cgroups::none();
         let marker = Marker { host: "h".to_owned(), instance: InstanceId::generate(), generation: Generation(1) };
-        assert!(groups.room(&marker, &Limits::default()).unwrap().is_none());
+        assert!(groups.group(&marker, &Limits::default()).unwrap().is_none());
         assert!(!groups.notes().is_empty() && !groups.limits_memory() && !groups.counts_all());
         assert_eq!((groups.count(), groups.read_all().len()), (0, 0));
     }

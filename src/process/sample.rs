@@ -31,7 +31,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Reads the groups of all rooms; the whole process table only where there are none that count.
+    /// Reads the groups of all groups; the whole process table only where there are none that count.
     #[must_use]
     pub fn take(cgroups: &Cgroups) -> Self {
         Self { groups: cgroups.read_all(), table: (!cgroups.counts_all()).then(Table::read) }
@@ -43,18 +43,27 @@ impl Samples {
     #[must_use]
     pub fn of(&self, tree: &ProcessTree, leader: u32, previous: Option<Duration>, elapsed: Duration) -> Option<Sample> {
         let by_table = self.table.as_ref().map(|table| usage_of(table, leader, previous, elapsed));
-        let Some(reading) = tree.room().and_then(|room| self.groups.get(&room.id())) else { return by_table };
-        let rest = by_table.unwrap_or_default();
-        let cpu = reading.cpu.unwrap_or(rest.cpu);
-        let usage = Usage {
-            memory_bytes: reading.memory_bytes.unwrap_or(rest.usage.memory_bytes),
-            cpu_percent: percent(previous.map_or(Duration::ZERO, |before| cpu.saturating_sub(before)), elapsed),
-            processes: reading.processes,
-            open_files: reading.open_files,
-            ..Usage::default()
+        let reading = tree.group().and_then(|group| self.groups.get(&group.id()));
+        let mut sample = match reading {
+            Some(reading) => with_reading(by_table.unwrap_or_default(), reading, previous, elapsed),
+            None => by_table?,
         };
-        Some(Sample { usage, cpu })
+        sample.usage.processes = sample.usage.processes.saturating_sub(tree.keepers());
+        Some(sample)
     }
+}
+
+/// What a control group says, and of `rest` what it does not.
+fn with_reading(rest: Sample, reading: &Reading, previous: Option<Duration>, elapsed: Duration) -> Sample {
+    let cpu = reading.cpu.unwrap_or(rest.cpu);
+    let usage = Usage {
+        memory_bytes: reading.memory_bytes.unwrap_or(rest.usage.memory_bytes),
+        cpu_percent: percent(previous.map_or(Duration::ZERO, |before| cpu.saturating_sub(before)), elapsed),
+        processes: reading.processes,
+        open_files: reading.open_files,
+        ..Usage::default()
+    };
+    Sample { usage, cpu }
 }
 
 /// Sums over the members of the session that `leader` leads and over its descendants.

@@ -82,10 +82,10 @@ impl ProcessLauncher {
     }
 
     /// Makes the control groups, off the runtime: the kernel may take its time.
-    async fn group(&self, spec: &LaunchSpec) -> Result<Option<Arc<cgroup::Room>>, SpawnError> {
+    async fn group(&self, spec: &LaunchSpec) -> Result<Option<Arc<cgroup::Group>>, SpawnError> {
         let Some(limits) = spec.cgroup else { return Ok(None) };
         let (cgroups, marker) = (Arc::clone(&self.cgroups), spec.marker.clone());
-        let made = tokio::task::spawn_blocking(move || cgroups.room(&marker, &limits)).await;
+        let made = tokio::task::spawn_blocking(move || cgroups.group(&marker, &limits)).await;
         made.map_err(|error| SpawnError::Fork(io::Error::other(error)))?.map_err(SpawnError::Group)
     }
 
@@ -139,6 +139,9 @@ impl ProcessLauncher {
         };
         match handed {
             Ok(built) => {
+                if built.iter().any(|built| built.wall == Wall::Pids) {
+                    child.tree.is_kept_by_two();
+                }
                 child.walls = super::walls::report(&built, without);
                 child.door = door.map(|door| self.open(door, spec)).transpose()?;
                 Ok(child)

@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use tokio::{sync::Semaphore, time::sleep};
 
 use super::{
-    cgroup::Room,
+    cgroup::Group,
     marker::Marker,
     reaper::{self, Leader},
     table::{Row, Scan, signal_exact},
@@ -40,6 +40,8 @@ static SCANS: Semaphore = Semaphore::const_new(2);
 #[derive(Debug)]
 pub struct ProcessTree {
     target: Option<Target>,
+    /// Processes of it that are ours: those that keep the walls up.
+    keepers: u32,
     done: AtomicBool,
 }
 
@@ -58,18 +60,28 @@ pub struct StopOutcome {
 struct Target {
     leader: Arc<Leader>,
     marker: Marker,
-    room: Option<Arc<Room>>,
+    group: Option<Arc<Group>>,
 }
 
 impl ProcessTree {
-    pub(crate) const fn new(leader: Arc<Leader>, marker: Marker, room: Option<Arc<Room>>) -> Self {
-        Self { target: Some(Target { leader, marker, room }), done: AtomicBool::new(false) }
+    pub(crate) const fn new(leader: Arc<Leader>, marker: Marker, group: Option<Arc<Group>>) -> Self {
+        Self { target: Some(Target { leader, marker, group }), keepers: 0, done: AtomicBool::new(false) }
     }
 
     /// A tree without processes, for launchers that are not real.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { target: None, done: AtomicBool::new(true) }
+        Self { target: None, keepers: 0, done: AtomicBool::new(true) }
+    }
+
+    /// Says that the leader and an init keep the walls up, and are no processes of the program.
+    pub(super) const fn is_kept_by_two(&mut self) {
+        self.keepers = 2;
+    }
+
+    /// Processes that are ours and not the program's.
+    pub(super) const fn keepers(&self) -> u32 {
+        self.keepers
     }
 
     /// Ticks from boot to the leader's start: with the pid, its identity. `None` for an empty tree.
@@ -80,21 +92,21 @@ impl ProcessTree {
 
     /// Its control groups, where it has some.
     #[must_use]
-    pub fn room(&self) -> Option<&Arc<Room>> {
-        self.target.as_ref()?.room.as_ref()
+    pub fn group(&self) -> Option<&Arc<Group>> {
+        self.target.as_ref()?.group.as_ref()
     }
 
     /// Times that the kernel has ended a process of the tree for want of memory; known only of a tree
     /// in a control group.
     #[must_use]
     pub fn oom_kills(&self) -> u64 {
-        self.room().map_or(0, |room| room.oom_kills())
+        self.group().map_or(0, |group| group.oom_kills())
     }
 
     /// The limit of memory that the kernel holds the tree to.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
-        self.room()?.memory_limit()
+        self.group()?.memory_limit()
     }
 
     /// SIGTERM to the leader's process group.
@@ -187,7 +199,7 @@ impl Target {
         loop {
             let members = self.members(known.to_vec()).await;
             // Asked again: what was born after the table was read is in its group all the same.
-            if members.is_empty() && self.in_room().is_empty() {
+            if members.is_empty() && self.in_group().is_empty() {
                 return;
             }
             if began.elapsed() > SECOND_REQUEST {
@@ -205,11 +217,11 @@ impl Target {
         let leader = Some(self.leader.pid()).filter(|pid| is_same(*pid, self.leader.started()));
         let known = known.iter().filter(|row| is_same(row.pid, row.started)).map(|row| row.pid);
         // The row is of the scan, and whoever signals it compares its start time.
-        scan.table.closure(marked.chain(leader).chain(known).chain(self.in_room()))
+        scan.table.closure(marked.chain(leader).chain(known).chain(self.in_group()))
     }
 
-    fn in_room(&self) -> BTreeSet<u32> {
-        self.room.as_ref().map(|room| room.pids()).unwrap_or_default()
+    fn in_group(&self) -> BTreeSet<u32> {
+        self.group.as_ref().map(|group| group.pids()).unwrap_or_default()
     }
 }
 
@@ -244,9 +256,9 @@ impl Round {
             }
         }
         // All at once, however fast it forks.
-        let still_there = self.target.room.as_ref().map_or(0, |room| {
-            room.kill();
-            room.pids().len()
+        let still_there = self.target.group.as_ref().map_or(0, |group| {
+            group.kill();
+            group.pids().len()
         });
         // Remembered, should one lose its mark or its parent before it dies.
         let count = members.len().max(still_there);

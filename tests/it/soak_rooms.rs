@@ -20,7 +20,6 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the figures of the run, and the seed that repeats it")]
 fn rooms_come_and_go_and_leave_nothing() {
     let seconds = setting("BERTH_SOAK_SECONDS").unwrap_or(5);
     let seed = setting("BERTH_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed);

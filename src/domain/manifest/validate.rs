@@ -1,6 +1,9 @@
 //! What types cannot say about a manifest. Every refusal names the field and what would be right.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -49,7 +52,18 @@ impl Manifest {
             let reason = "must be none, loopback or an allow_list when `sandbox` is strict; open is the default";
             return Err(ManifestError::new("network", reason));
         }
-        Ok(())
+        let is_plain = |path: &PathBuf| {
+            path.is_absolute()
+                && path.components().all(|part| !matches!(part, Component::ParentDir))
+                && path != Path::new("/")
+        };
+        match self.read_only.iter().position(|path| !is_plain(path)) {
+            None => Ok(()),
+            Some(at) => {
+                let reason = "must be an absolute path without `..`, and not all of the host";
+                Err(ManifestError::new(&format!("read_only[{at}]"), reason))
+            }
+        }
     }
 
     fn validate_texts(&self) -> Result<(), ManifestError> {
@@ -322,6 +336,9 @@ mod tests {
             (vec![("credential", json!({"kind": "passport"}))], "unknown variant `passport`"),
             (vec![("credential", json!({"kind": "api_key"}))], "`credential`"),
             (vec![("env", json!({"LD_PRELOAD": "x"}))], "`env.LD_PRELOAD`"),
+            (vec![("read_only", json!(["/opt/x", "../y"]))], "`read_only[1]`"),
+            (vec![("read_only", json!(["/opt/../etc"]))], "`read_only[0]`"),
+            (vec![("read_only", json!(["/"]))], "`read_only[0]`"),
             (vec![("runtime_args", json!(["--x"]))], "`runtime_args`"),
             (vec![("debug", json!({"args": ["a\u{0}"]}))], "`debug.args`"),
             (vec![("debug", json!({"env": {"LD_PRELOAD": "x"}}))], "`debug.env.LD_PRELOAD`"),

@@ -11,14 +11,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{
     files::{self, get, put},
+    group::Dir,
     mounts::{Controller, Version},
-    room::Dir,
 };
 
 /// A group that is not frozen by then (a process in uninterruptible sleep) is killed all the same.
 const FREEZING: Duration = Duration::from_millis(250);
 
-/// Ends what is in any of `dirs`, which are the same room in several hierarchies. Blocking.
+/// Ends what is in any of `dirs`, which are the same group in several hierarchies. Blocking.
 pub(super) fn kill_all(dirs: &[Dir]) {
     let by_kernel = dirs.iter().any(|dir| dir.version == Version::V2 && put(&dir.path, "cgroup.kill", 1).is_ok());
     if !by_kernel && let Some(dir) = dirs.iter().find(|dir| dir.controllers.contains(&Controller::Freezer)) {
@@ -74,10 +74,10 @@ fn signal_members(group: &Path) {
     }
 }
 
-/// Room names are unique on a machine, so the end of the path tells.
+/// Group names are unique on a machine, so the end of the path tells.
 fn is_member(pid: u32, group: &Path) -> bool {
-    let (Some(room), Some(base)) = (group.file_name(), group.parent().and_then(Path::file_name)) else { return false };
-    let end = format!("/{}/{}", base.display(), room.display());
+    let (Some(name), Some(base)) = (group.file_name(), group.parent().and_then(Path::file_name)) else { return false };
+    let end = format!("/{}/{}", base.display(), name.display());
     fs::read_to_string(format!("/proc/{pid}/cgroup"))
         .is_ok_and(|groups| groups.lines().any(|line| line.ends_with(&end)))
 }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use super::{
-    base, files, kill,
+    base, files,
+    group::{self, Dir},
+    kill,
     mounts::{self, Version},
-    room::{self, Dir},
 };
 use crate::{
     domain::ids::{Generation, InstanceId},
@@ -59,7 +60,7 @@ impl StaleGroup {
 
     fn dir(&self) -> Dir {
         let version = if self.path.join("cgroup.controllers").exists() { Version::V2 } else { Version::V1 };
-        room::dirs_at(version, &self.path)
+        group::dirs_at(version, &self.path)
     }
 }
 

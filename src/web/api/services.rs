@@ -12,7 +12,7 @@ use crate::{
     auth::{Principal, policy::Action},
     catalog::{Origin, Service},
     db::{instances, services, users::Role},
-    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp, walls::Level},
+    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -56,8 +56,7 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
     let manifest = body.into_inner();
-    if !is_admin && manifest.sandbox == Level::Off {
-        let detail = "field `sandbox`: only administrators may add services without walls; say standard or strict";
+    if let Some(detail) = manifest.privilege().filter(|_| !is_admin) {
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
     let by = actor(&caller.0);

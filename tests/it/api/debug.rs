@@ -49,7 +49,7 @@ fn adds_the_usual_environment_and_takes_it_away() {
         assert!(debugged["debug_until"].is_string());
         // Extending it needs no other process.
         debug(&ann, &view, &json!({ "minutes": 1440 }));
-        assert_eq!(whoami(&ann, &debugged)["pid"], debugged["pid"]);
+        assert_eq!(ann.wait_for(&text(&view, "id"), "running")["pid"], debugged["pid"]);
         assert_eq!(debug(&ann, &view, &json!({ "off": true }))["debug_until"], Value::Null);
         let after = successor(&ann, &debugged);
         assert_eq!(whoami(&ann, &after)["env"].get("LOG_LEVEL"), None);

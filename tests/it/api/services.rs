@@ -89,6 +89,20 @@ fn a_user_may_add_services_where_that_is_allowed_and_has_them_alone() {
 }
 
 #[test]
+fn only_administrators_may_take_walls_away_or_open_folders() {
+    let app = TestApp::builder().set("user_services", "true").start();
+    let (root, ann) = (app.admin_client("root@example.org"), app.client_of("ann@example.org"));
+    for (name, member, value) in [("bare", "sandbox", json!("off")), ("open", "read_only", json!(["/srv/tools"]))] {
+        let mut asked = manifest(name);
+        asked[member] = value;
+        let said = ann.post("/api/v1/services", &asked).refused(403, "forbidden");
+        assert!(said.contains(member), "{said}");
+        ann.get(&format!("/api/v1/services/{name}")).refused(404, "unknown_service");
+        root.post("/api/v1/services", &asked).expect(201);
+    }
+}
+
+#[test]
 fn a_folder_that_was_added_is_found_on_request() {
     let app = TestApp::start();
     let root = app.admin_client("root@example.org");

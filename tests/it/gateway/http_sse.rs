@@ -186,7 +186,8 @@ fn in_session_mode_each_stream_has_a_process() {
         let me: Value = serde_json::from_str(&text_of(&old.message())).unwrap();
         let id = old.endpoint.split('=').next_back().unwrap();
         assert!(me.to_string().contains(&format!("session={id}")), "{id} is not in {me}");
-        pids.insert(me["pid"].as_u64().unwrap());
+        let state = ann.http.get(&format!("/api/v1/sessions/{id}/state")).expect(200).json();
+        pids.insert(state["pid"].as_u64().unwrap());
         old
     });
     assert_eq!(pids.len(), 2);

@@ -8,7 +8,8 @@ use super::scene::{BARE, Party, WALLED, builder};
 use crate::support::{TestApp, procs, services::Service};
 
 const MEMORY: u64 = 96 << 20;
-const PROCESSES: u64 = 20;
+const PROCESSES: u64 = 40;
+const TASKS: u64 = 80;
 const FILES: u64 = 200;
 
 fn start() -> TestApp {
@@ -113,7 +114,8 @@ fn the_page_tells_the_truth_about_limits() {
     };
     for (what, names, limit) in [
         ("memory", &["memory.max", "memory.limit_in_bytes"], MEMORY),
-        ("processes", &["pids.max", "pids.max"], PROCESSES),
+        // Threads are counted, too: twice as many, and no less than that.
+        ("processes", &["pids.max", "pids.max"], TASKS),
     ] {
         let is_there = value(names).is_some_and(|value| value == limit.to_string());
         assert_eq!(by(what).contains("cgroup"), is_there, "{what}: {} but {:?}", by(what), value(names));

@@ -113,7 +113,8 @@ fn a_start_that_fails_is_told_to_all_who_wait() {
     let script = folder.path().join("server");
     let good = format!("exec {}", env!("CARGO_BIN_EXE_fake-mcp"));
     write_script(&script, &good);
-    let service = Service::command("moody", script.to_str().unwrap());
+    let programs = Path::new(env!("CARGO_BIN_EXE_fake-mcp")).parent().unwrap();
+    let service = Service::command("moody", script.to_str().unwrap()).with("read_only", json!([programs]));
     let app = TestApp::builder().set("idle_seconds", 1).service(service).start();
     let ann = app.user("ann");
     let instance = ann.create("moody");

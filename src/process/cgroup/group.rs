@@ -37,14 +37,14 @@ pub(super) struct Dir {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Room {
+pub struct Group {
     id: u64,
     dirs: Vec<Dir>,
     memory_limit: Option<u64>,
     janitor: Arc<Janitor>,
 }
 
-/// What the groups say of a room at one moment. `None`: no controller here says it.
+/// What the groups say of a group at one moment. `None`: no controller here says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Working set: memory charged to the group without the file cache that can be dropped at once.
@@ -57,7 +57,7 @@ pub struct Reading {
     pub open_files: u32,
 }
 
-impl Room {
+impl Group {
     /// Makes the groups and sets the limits. What was made is removed again on failure.
     pub(super) fn make(
         id: u64,
@@ -66,16 +66,16 @@ impl Room {
         limits: &Limits,
         janitor: &Arc<Janitor>,
     ) -> Result<Self, GroupError> {
-        let mut room = Self { id, dirs: Vec::new(), memory_limit: limits.memory_bytes, janitor: Arc::clone(janitor) };
+        let mut group = Self { id, dirs: Vec::new(), memory_limit: limits.memory_bytes, janitor: Arc::clone(janitor) };
         for base in bases {
             let path = base.dir.join(name);
             // A tidy administrator may have removed an empty base.
             make(&base.dir).and_then(|()| make(&path))?;
             let door = path.join(base.door());
-            room.dirs.push(Dir { version: base.version, path, controllers: base.controllers.clone(), door });
+            group.dirs.push(Dir { version: base.version, path, controllers: base.controllers.clone(), door });
         }
-        room.limit(limits)?;
-        Ok(room)
+        group.limit(limits)?;
+        Ok(group)
     }
 
     fn limit(&self, limits: &Limits) -> Result<(), GroupError> {
@@ -156,7 +156,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Group {
     fn drop(&mut self) {
         self.remove();
     }
