@@ -20,10 +20,11 @@ room_services() {
     memory='launch = { kind = "command", command = "'$node'", args = ["'$memory_server'"] }
 [env]
 MEMORY_FILE_PATH = "{DATA_DIR}/memory.jsonl"'
+    local package='read_only = ["'$memory_folder'"]'
     services
-    LAUNCH=$memory room_service memory-spare 'modes = ["session"]' 'spares = 1'
-    LAUNCH=$memory room_service memory-cold 'modes = ["session"]' 'spares = 0'
-    LAUNCH=$memory room_service memory-sleepy 'idle_seconds = 1'
+    LAUNCH=$memory room_service memory-spare 'modes = ["session"]' 'spares = 1' "$package"
+    LAUNCH=$memory room_service memory-cold 'modes = ["session"]' 'spares = 0' "$package"
+    LAUNCH=$memory room_service memory-sleepy 'idle_seconds = 1' "$package"
     room_service fresh-walled 'modes = ["session"]' 'spares = 0'
     room_service fresh-bare 'modes = ["session"]' 'spares = 0' 'sandbox = "off"'
     room_service sleepy 'idle_seconds = 2'
@@ -32,10 +33,10 @@ MEMORY_FILE_PATH = "{DATA_DIR}/memory.jsonl"'
 
 # The reference server `memory` of npm, which both sides of the contest run.
 install_memory_server() {
-    local folder=$ROOT/target/bench-memory
-    memory_server=$folder/node_modules/@modelcontextprotocol/server-memory/dist/index.js
+    memory_folder=$ROOT/target/bench-memory
+    memory_server=$memory_folder/node_modules/@modelcontextprotocol/server-memory/dist/index.js
     [ -f "$memory_server" ] ||
-        npm install --prefix "$folder" --no-audit --no-fund --silent --save-exact \
+        npm install --prefix "$memory_folder" --no-audit --no-fund --silent --save-exact \
             "@modelcontextprotocol/server-memory@$(sed -n 's/^version = "\(.*\)"/\1/p' mcp-servers/memory/service.toml)"
 }
 

@@ -102,7 +102,7 @@ ensure_nextest() {
 
 rust_tests() {
     if ensure_nextest; then
-        cargo nextest run --no-fail-fast "$@"
+        cargo nextest run --profile full --no-fail-fast "$@"
     else
         warn "cargo-nextest could not be installed: using cargo test"
         cargo test --no-fail-fast --lib --bins --tests "$@"
@@ -112,7 +112,7 @@ rust_tests() {
 # Everything at random for a while; BERTH_SOAK_SECONDS=600 or 3600 for a long run.
 soak() {
     ensure_nextest || return 1
-    BERTH_SOAK_SECONDS=${BERTH_SOAK_SECONDS:-150} cargo nextest run --no-capture -E 'test(/^soak_rooms::/)'
+    BERTH_SOAK_SECONDS=${BERTH_SOAK_SECONDS:-150} cargo nextest run --profile full --no-capture -E 'test(/^soak_rooms::/)'
 }
 
 node_tests() {

@@ -30,6 +30,8 @@
 //! | what is wanted (users, instances, credentials, tokens) | the database | asks it |
 //! | what is (process, port, health, restarts) | the instance's actor | reads the status it publishes |
 //! | the table of instances, the route table | the supervisor's actor | reads a lock-free snapshot |
+//! | connections of an instance in session mode, spares | its house's actor | reads a lock-free snapshot |
+//! | the process tree of one start: walls, control group, ports in | its `Child`, released by drop | – |
 //! | client sessions of an instance and their streams | its route | looks them up by id and owner |
 //! | calls that wait for a child | the child's pending map | – |
 //! | calls that wait for their client, listeners | the bridge in front of the child | counts them |
@@ -72,6 +74,26 @@
 //! Whatever ends it (a crash, a limit, its owner) reaches the actor as an event with the generation
 //! of that start; the pure state machine and the restart policy say what is next. Callers are
 //! answered at once, with the crash card's summary.
+//!
+//! # Walk-through: a room is built
+//!
+//! The launch stage reads what is wanted from its control socket and builds the walls in a fixed order
+//! (`process::launch`): it enters the control group first, so that nothing it does is uncounted; it
+//! takes namespaces, and forks the room's init (pid 1 inside), which builds the view, takes the
+//! program's identity, drops what root has, and starts the program behind Landlock and seccomp. The
+//! outer stage stays behind as the leader that Berth knows: it ends as the program ended, and its end is
+//! the end of all that is inside. Each wall reports that it stands, or the start is refused with its name.
+//! A program with a network of its own is reached, and reaches out, through sockets that its init passes
+//! to Berth (`process::door`); names of allow-lists are resolved by Berth for every connection.
+//!
+//! # Walk-through: an instance sleeps and wakes; a client gets a process of its own
+//!
+//! The actor of an instance that has had no call and nothing open for its idle time ends the process and
+//! publishes `idle`. A request that finds no child rings the route's doorbell and waits on the status; the
+//! actor starts the child once for all who wait, and a start that fails answers all of them. In session
+//! mode the instance's actor is a house without a process: a request is seated by its session, or by its
+//! token when it has none, in a connection with an actor, a directory and a process of its own. A spare has
+//! been started under the id that the next client will get.
 //!
 //! # Walk-through: Berth itself is killed
 //!

@@ -6,7 +6,6 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::instances::find;
@@ -23,23 +22,12 @@ use crate::{
         time::Timestamp,
     },
     process::{self, inspect},
-    routing::{Route, Traffic},
+    routing::Traffic,
     web::{error::ApiError, extract::Caller, state::AppState},
 };
 
 /// Events of the report.
 const EVENTS: u32 = 10;
-
-/// One wall around the process and whether it stands.
-#[derive(Clone, Debug, Serialize)]
-pub struct Wall {
-    /// Its name.
-    pub name: String,
-    /// Whether it stands.
-    pub state: String,
-    /// One sentence for a person.
-    pub detail: String,
-}
 
 /// What only a look at this machine tells.
 struct Seen {
@@ -63,7 +51,6 @@ struct Case {
     events: Vec<events::Event>,
     package: Result<crate::catalog::Plan, String>,
     seen: Seen,
-    walls: Vec<Wall>,
 }
 
 /// The report. It checks the health of the instance, and changes nothing.
@@ -100,7 +87,6 @@ impl Case {
             last_used: route.as_ref().map(|route| route.last_used()),
             usage: route.as_ref().and_then(|route| route.usage()),
             seen: look(state, &instance, &status).await?,
-            walls: walls(route.as_deref()),
             instance,
             status,
             service,
@@ -165,7 +151,7 @@ impl Case {
                 "now": self.checked, "last": status.health, "checked_at": status.checked_at, "error": status.check_error,
             },
             "limits": limits_in_force(state, facts),
-            "walls": self.walls,
+            "walls": status.walls,
             "errors": { "last": status.last_error, "restarts": status.restarts, "stderr": self.stderr, "events": self.events() },
             "credential": {
                 "needed": facts.needs_credential, "kind": self.credential_kind(), "present": facts.has_credential,
@@ -213,6 +199,7 @@ fn limits_in_force(state: &AppState, facts: &Facts) -> Vec<Value> {
         "memory" => "memory_bytes".to_owned(),
         "cpu" => "cpu_percent".to_owned(),
         "disk" => "disk_bytes".to_owned(),
+        "log" => "log_bytes".to_owned(),
         other => other.to_owned(),
     };
     let line = |item: &process::Enforcement| {
@@ -223,11 +210,6 @@ fn limits_in_force(state: &AppState, facts: &Facts) -> Vec<Value> {
         })
     };
     state.enforcement.iter().map(line).collect()
-}
-
-/// The walls around the process, as far as its status tells of any.
-const fn walls(_route: Option<&Route>) -> Vec<Wall> {
-    Vec::new()
 }
 
 async fn look(state: &AppState, instance: &Instance, status: &Status) -> Result<Seen, ApiError> {

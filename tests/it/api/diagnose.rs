@@ -31,6 +31,8 @@ fn a_healthy_instance_has_nothing_wrong() {
             assert_eq!(report["package"]["installed"], true);
             assert!(report["disk"]["free_bytes"].as_u64().unwrap() > 0);
             assert!(report["limits"].to_string().contains("open_files"));
+            assert_eq!(report["walls"], ann.wait_for(&text(&view, "id"), "running")["walls"]);
+            assert!(report["walls"].to_string().contains("seccomp"), "{report}");
             match listener {
                 Value::Null => assert_eq!(report["port"], Value::Null),
                 _ => assert!(report["port"]["listener"]["own"]["pid"].is_u64(), "{report}"),
