@@ -4,13 +4,13 @@
 
 # room_service NAME LINE…: a service over the tiny child, or over what LAUNCH says.
 room_service() {
-    local name=$1
+    local name=$1 tiny='launch = { kind = "command", command = "'$fake'" }'
     shift
     mkdir -p "$work/services/$name"
     {
         printf 'name = "%s"\ndisplay_name = "%s"\ntransport = "stdio"\n' "$name" "$name"
         printf '%s\n' "$@"
-        printf '%s\n' "${LAUNCH:-launch = { kind = \"command\", command = \"$fake\" }}"
+        printf '%s\n' "${LAUNCH:-$tiny}"
     } >"$work/services/$name/service.toml"
 }
 
@@ -52,7 +52,10 @@ descendants() {
 
 # room_url TOKEN SERVICE MODE: the endpoint of a new instance.
 room_url() {
-    wait_running "$1" "$(api "$1" POST /mcps "{\"service\":\"$2\",\"mode\":\"$3\"}" | json id)"
+    local id
+    id=$(api "$1" POST /mcps "{\"service\":\"$2\",\"mode\":\"$3\"}" | json id)
+    [ -n "$id" ] || die "no instance of $2 could be made"
+    wait_running "$1" "$id"
 }
 
 # Rivals that start a process for every session, over the same server.
