@@ -119,6 +119,7 @@ pub const SETTINGS: &[&str] = &[
     "idle_seconds",
     "default_memory_bytes",
     "default_processes",
+    "default_disk_bytes",
     "cgroups",
     "max_connections",
     "connection_keep_hours",

@@ -22,6 +22,7 @@
 
 mod budget;
 pub mod cgroup;
+mod descriptors;
 mod dirs;
 mod door;
 mod handshake;
@@ -60,6 +61,7 @@ use crate::domain::{
 
 pub use self::{
     cgroup::Cgroups,
+    descriptors::raise_open_files,
     dirs::InstanceDirs,
     door::{Door, DoorHandle, Guard, Passage},
     marker::Marker,

@@ -34,7 +34,7 @@ use super::{
     files,
     node::NodeService,
     npm::NpmPackage,
-    program::folders_of,
+    program::{files_of, folders_of},
     pypi::PypiPackage,
     tool::{Progress, Tool},
 };
@@ -118,7 +118,9 @@ impl Installer {
                 let node = self.node(service, progress).await?;
                 node.program(&self.cache, entry, args)?
             }
-            Launch::Command { command, args } | Launch::Http { command, args, .. } => self.command(command, args)?,
+            Launch::Command { command, args } | Launch::Http { command, args, .. } => {
+                self.command(service, command, args)?
+            }
             Launch::Remote { .. } => return Ok(None),
         };
         Ok(Some(program))
@@ -146,16 +148,20 @@ impl Installer {
                 Ok(node.plan())
             }
             Launch::Command { command, args } | Launch::Http { command, args, .. } => {
-                self.command(command, args).map(|_| Plan { installs: None, installed: true })
+                self.command(service, command, args).map(|_| Plan { installs: None, installed: true })
             }
             Launch::Remote { .. } => Ok(Plan { installs: None, installed: true }),
         }
     }
 
-    fn command(&self, command: &str, args: &[String]) -> Result<Program, InstallError> {
+    fn command(&self, service: &Service, command: &str, args: &[String]) -> Result<Program, InstallError> {
         let missing = || InstallError::CommandMissing { command: command.to_owned() };
         let program = self.cache.tool.environment.find(command).ok_or_else(missing)?;
-        let read_only = folders_of(&program);
+        // A user who adds a service opens nothing of this host but that file.
+        let read_only = match service.origin {
+            Origin::Runtime { owner: Some(_) } => files_of(&program),
+            Origin::Runtime { owner: None } | Origin::Bundled { .. } => folders_of(&program),
+        };
         Ok(Program { program, args: args.to_vec(), read_only, ..Program::default() })
     }
 

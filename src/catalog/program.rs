@@ -50,6 +50,12 @@ pub(super) fn folders_of(program: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// A program, and the file that it is a link to.
+pub(super) fn files_of(program: &Path) -> Vec<PathBuf> {
+    let target = program.canonicalize().ok().filter(|target| target != program);
+    std::iter::once(program.to_owned()).chain(target).collect()
+}
+
 /// A path as an argument. Arguments are text; a cache below a folder whose name is none fails at the start.
 pub(super) fn as_argument(path: &Path) -> String {
     path.to_string_lossy().into_owned()

@@ -56,6 +56,8 @@ pub struct RuntimeConfig {
     pub default_memory_bytes: u64,
     /// `default_processes`: likewise. Default 256; 0 is no limit.
     pub default_processes: u32,
+    /// `default_disk_bytes`: likewise, of its files. Default 2 GiB; 0 is no limit.
+    pub default_disk_bytes: u64,
     /// `max_connections`: processes of one instance in session mode; four times as many connections may
     /// sleep. Default 8.
     pub max_connections: usize,
@@ -121,6 +123,7 @@ impl RuntimeConfig {
             default_memory_bytes: read_between(source, "default_memory_bytes", 512 << 20, 0, 1 << 50)?,
             default_processes: u32::try_from(read_between(source, "default_processes", 256, 0, 1 << 20)?)
                 .unwrap_or(u32::MAX),
+            default_disk_bytes: read_between(source, "default_disk_bytes", 2 << 30, 0, 1 << 50)?,
             cgroups: read(source, "cgroups", Switch::Auto)? == Switch::Auto,
             max_connections: size("max_connections", 8, 1, 100_000)?,
             connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
@@ -136,6 +139,7 @@ impl RuntimeConfig {
         let defaults = Limits {
             memory_bytes: Some(self.default_memory_bytes).filter(|bytes| *bytes > 0),
             processes: Some(self.default_processes).filter(|processes| *processes > 0),
+            disk_bytes: Some(self.default_disk_bytes).filter(|bytes| *bytes > 0),
             ..Limits::default()
         };
         own.or(service).or(defaults)

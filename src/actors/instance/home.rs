@@ -84,7 +84,9 @@ impl Chronicle {
         match self {
             Self::Instance(recorder, id) => recorder.event(*id, kind, detail),
             Self::Connection(recorder, id, connection) if kind == "ended" => {
-                let detail = serde_json::json!({ "connection": connection.to_string(), "detail": detail });
+                // Only so much of it as tells it from others: who knows all of it can speak for the client.
+                let name: String = connection.to_string().chars().take(8).collect();
+                let detail = serde_json::json!({ "connection": name, "detail": detail });
                 recorder.event(*id, "connection_ended", detail);
             }
             Self::Connection(..) => {}

@@ -7,20 +7,38 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::domain::network::{Endpoint, PrivateTargets, reserved};
 
 /// For resolving and connecting together.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Names that are looked up at a time, by all instances together: each holds a thread for as long as the
+/// resolver likes, whoever has stopped waiting.
+const MAX_LOOKUPS: usize = 32;
+/// Connections to the outside at a time, of all instances together: each holds two descriptors of Berth.
+const MAX_OUTSIDE: usize = 8192;
 
-/// Dials endpoints of allow-lists.
-#[derive(Clone, Debug, Default)]
+/// Dials endpoints of allow-lists. One for all instances.
+#[derive(Debug)]
 pub struct Guard {
     allowed: PrivateTargets,
+    lookups: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new(PrivateTargets::default())
+    }
 }
 
 /// Why an endpoint was not reached.
@@ -40,8 +58,14 @@ pub(super) enum Refusal {
 impl Guard {
     /// A guard that lets pass what is public, and `allowed`.
     #[must_use]
-    pub const fn new(allowed: PrivateTargets) -> Self {
-        Self { allowed }
+    pub fn new(allowed: PrivateTargets) -> Self {
+        let of = |places| Arc::new(Semaphore::new(places));
+        Self { allowed, lookups: of(MAX_LOOKUPS), room: of(MAX_OUTSIDE) }
+    }
+
+    /// A place among the connections of all instances; `None` when there is none left.
+    pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
@@ -50,7 +74,7 @@ impl Guard {
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
         let mut refusal = Refusal::Unresolved(io::Error::other("it has no address"));
-        for address in resolve(endpoint).await.map_err(Refusal::Unresolved)? {
+        for address in self.resolve(endpoint).await.map_err(Refusal::Unresolved)? {
             if let Err(private) = self.check(endpoint, address.ip()) {
                 refusal = private;
                 continue;
@@ -63,6 +87,22 @@ impl Guard {
         Err(refusal)
     }
 
+    async fn resolve(&self, endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
+        if endpoint.is_this_machine() {
+            let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+            return Ok(loopback.map(|address| SocketAddr::new(address, endpoint.port())).to_vec());
+        }
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let (host, port) = (endpoint.host().to_owned(), endpoint.port());
+        // A task of its own: the place is taken until the thread is free, however long the dialler waits.
+        let lookup = tokio::spawn(async move {
+            let found = tokio::net::lookup_host((host, port)).await.map(Iterator::collect);
+            drop(place);
+            found
+        });
+        lookup.await.map_err(io::Error::other)?
+    }
+
     fn check(&self, endpoint: &Endpoint, address: IpAddr) -> Result<(), Refusal> {
         let what = reserved(address).or_else(|| is_ours(address).then_some("an address of this machine"));
         match what {
@@ -70,14 +110,6 @@ impl Guard {
             _ => Ok(()),
         }
     }
-}
-
-async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
-    if endpoint.is_this_machine() {
-        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        return Ok(loopback.map(|address| SocketAddr::new(address, endpoint.port())).to_vec());
-    }
-    Ok(tokio::net::lookup_host((endpoint.host(), endpoint.port())).await?.collect())
 }
 
 /// Whether `address` belongs to this machine: only then would a datagram to it be sent from it. None is sent.

@@ -11,6 +11,9 @@ use tokio::{
 use super::{Guard, MAX_OUTSIDE, MESSAGES_A_SECOND, Passage, Shared, adopt, relay, wire::Message};
 use crate::domain::network::Endpoint;
 
+/// Why a connection did not arrive.
+const NO_DESCRIPTOR: &str = "Berth has too many open files; raise LimitNOFILE, or `ulimit -n`";
+
 /// The task of a door.
 pub(super) struct Porter {
     pub(super) shared: Arc<Shared>,
@@ -47,6 +50,9 @@ impl Porter {
                 let errno = i32::try_from(errno).unwrap_or(i32::MAX);
                 self.shared.answered(id, Err(io::Error::from_raw_os_error(errno)));
             }
+            // The kernel keeps a descriptor back when Berth has as many as it may: that is no fault of the keeper.
+            (Message::Dialled { id }, None) => self.shared.answered(id, Err(io::Error::other(NO_DESCRIPTOR))),
+            (Message::Knocked { .. }, None) => self.tell(Passage::Failed(NO_DESCRIPTOR.to_owned())),
             (Message::Knocked { target }, Some(connection)) => {
                 let Some(endpoint) = self.endpoints.get(usize::from(target)) else { return false };
                 self.admit(endpoint.clone(), connection, relays);
@@ -58,16 +64,18 @@ impl Porter {
 
     fn admit(&self, endpoint: Endpoint, connection: OwnedFd, relays: &mut JoinSet<()>) {
         let Ok(inside) = adopt(connection) else { return };
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+        let places = Arc::clone(&self.room).try_acquire_owned().ok().zip(self.guard.admit());
+        let Some(places) = places else {
             relay::reset(&inside);
             return self.tell(Passage::Refused(format!(
-                "no connection to {endpoint}: {MAX_OUTSIDE} connections to the outside are open already"
+                "no connection to {endpoint}: {MAX_OUTSIDE} connections to the outside are open already, \
+                 or too many of all instances"
             )));
         };
         let relay = relay::run(inside, endpoint, Arc::clone(&self.guard), self.report.clone());
         relays.spawn(async move {
             relay.await;
-            drop(room);
+            drop(places);
         });
     }
 

@@ -174,7 +174,8 @@ async fn changes(
     }
     validate::label(body.label.as_deref().unwrap_or_default())?;
     if let Some(limits) = &body.limits {
-        validate::limits(*limits, manifest.limits, caller.may(crate::auth::policy::Action::Administer).is_ok())?;
+        let in_force = state.config.runtime.limits(Limits::default(), manifest.limits);
+        validate::limits(*limits, in_force, caller.may(crate::auth::policy::Action::Administer).is_ok())?;
     }
     if let Some(id) = body.credential_id {
         api::own_credential(state, instance.user_id, &instance.service, id).await?;

@@ -7,12 +7,12 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{List, actor, audit};
+use super::{List, actor, audit, validate};
 use crate::{
     auth::{Principal, policy::Action},
     catalog::{Origin, Service},
     db::{instances, services, users::Role},
-    domain::{ids::UserId, manifest::Manifest, names::ServiceName, time::Timestamp},
+    domain::{ids::UserId, limits::Limits, manifest::Manifest, names::ServiceName, time::Timestamp},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -59,6 +59,8 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
     if let Some(detail) = manifest.privilege().filter(|_| !is_admin) {
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
+    let defaults = state.config.runtime.limits(Limits::default(), Limits::default());
+    validate::limits(manifest.limits, defaults, is_admin)?;
     let by = actor(&caller.0);
     let owner_id = by.filter(|_| !is_admin);
     let service = state.catalog.add_runtime(manifest.clone(), owner_id)?;

@@ -36,9 +36,16 @@ enum Found {
     Seat(Arc<Route>, Arc<Seat>),
 }
 
-/// All clients that the caller may see.
+/// All clients of the instances that are the caller's to manage. Whoever knows the id of a client can speak
+/// for it, so a token of one client, limited to the instance, is not told those of the others.
 pub async fn list(caller: Caller, state: Data<AppState>) -> HttpResponse {
-    HttpResponse::Ok().json(List::whole(visible(&caller, &state).iter().map(view).collect()))
+    let mut clients = visible(&caller, &state);
+    clients.retain(|client| manages(&caller, client.route()));
+    HttpResponse::Ok().json(List::whole(clients.iter().map(view).collect()))
+}
+
+fn manages(caller: &Caller, route: &Route) -> bool {
+    allows(&caller.0, Action::Manage { id: route.id, owner: route.owner })
 }
 
 /// One of them.
@@ -105,8 +112,9 @@ pub async fn health(caller: Caller, state: Data<AppState>) -> HttpResponse {
         if let Some(connections) = route.connections() {
             let seats = connections.all();
             let clients = seats.iter().filter(|seat| !seat.is_spare);
-            item["connections"] = clients.map(|seat| resources(seat)).collect();
-            item["spares"] = seats.iter().filter(|seat| seat.is_spare).map(|seat| resources(seat)).collect();
+            let shows_ids = manages(&caller, route);
+            item["connections"] = clients.map(|seat| resources(seat, shows_ids)).collect();
+            item["spares"] = seats.iter().filter(|seat| seat.is_spare).map(|seat| resources(seat, false)).collect();
         }
         item
     });
@@ -117,10 +125,10 @@ pub async fn health(caller: Caller, state: Data<AppState>) -> HttpResponse {
 }
 
 /// The id of a spare is its next client's secret.
-fn resources(seat: &Seat) -> Value {
+fn resources(seat: &Seat, shows_id: bool) -> Value {
     let status = seat.route.status();
     let mut about = json!({ "state": status.state, "pid": status.pid, "usage": seat.route.usage() });
-    if !seat.is_spare {
+    if shows_id {
         about["id"] = json!(seat.id.to_string());
     }
     about

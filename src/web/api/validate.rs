@@ -141,21 +141,24 @@ pub fn label(label: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Checks an instance's own limits: owners may tighten those of the service, administrators may set any.
+/// Checks limits that somebody wants: owners may tighten those `in_force` without, administrators may set any.
 ///
 /// # Errors
 /// When an owner would widen one.
-pub fn limits(wanted: Limits, service: Limits, is_admin: bool) -> Result<(), ApiError> {
-    let widens = |wanted: Option<u64>, service: Option<u64>| matches!((wanted, service), (Some(wanted), Some(service)) if wanted > service);
+pub fn limits(wanted: Limits, in_force: Limits, is_admin: bool) -> Result<(), ApiError> {
+    let widens =
+        |wanted: Option<u64>, most: Option<u64>| matches!((wanted, most), (Some(wanted), Some(most)) if wanted > most);
     let wide = |value: Option<u32>| value.map(u64::from);
-    let any = widens(wanted.memory_bytes, service.memory_bytes)
-        || widens(wide(wanted.cpu_percent), wide(service.cpu_percent))
-        || widens(wide(wanted.processes), wide(service.processes))
-        || widens(wide(wanted.open_files), wide(service.open_files))
-        || widens(wanted.disk_bytes, service.disk_bytes)
-        || widens(wanted.log_bytes, service.log_bytes);
+    let any = widens(wanted.memory_bytes, in_force.memory_bytes)
+        || widens(wide(wanted.cpu_percent), wide(in_force.cpu_percent))
+        || widens(wide(wanted.processes), wide(in_force.processes))
+        || widens(wide(wanted.open_files), wide(in_force.open_files))
+        || widens(wanted.disk_bytes, in_force.disk_bytes)
+        || widens(wanted.log_bytes, in_force.log_bytes);
     if any && !is_admin {
-        return Err(ApiError::invalid("`limits`: only an administrator may set more than the service allows"));
+        return Err(ApiError::invalid(
+            "`limits`: only an administrator may set more than the service, or Berth, allows",
+        ));
     }
     Ok(())
 }

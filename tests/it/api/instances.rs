@@ -163,13 +163,18 @@ fn changes_are_checked_like_creation_and_take_effect_at_the_next_start() {
     ann.wait_for(&text(&view, "id"), "running");
     ann.patch(&of, &json!({ "env": { "PATH": "/x" } })).refused(400, "validation_failed");
     ann.patch(&of, &json!({ "limits": { "memory_bytes": 200_000_000 } })).refused(400, "validation_failed");
+    // What the service leaves open is Berth's to say.
+    ann.patch(&of, &json!({ "limits": { "disk_bytes": 3_000_000_000_u64 } })).refused(400, "validation_failed");
     ann.patch(&of, &json!({ "label": "x", "expires_in_minutes": 0 })).refused(400, "validation_failed");
     assert_eq!(ann.get(&of).expect(200)["label"], "", "a refused change changes nothing");
 
     let changes = json!({ "label": "new", "env": { "COLOUR": "blue" }, "limits": { "memory_bytes": 90_000_000 } });
     let changed = ann.patch(&of, &changes).expect(200);
     assert_eq!(changed["label"], "new");
-    assert_eq!(changed["limits"], json!({ "memory_bytes": 90_000_000, "processes": 8 }));
+    assert_eq!(
+        changed["limits"],
+        json!({ "memory_bytes": 90_000_000, "processes": 8, "disk_bytes": 2_147_483_648_u64 })
+    );
     assert_eq!(root.patch(&of, &json!({ "limits": { "processes": 99 } })).expect(200)["limits"]["processes"], 99);
     ann.post(&format!("{of}/restart"), &json!({})).expect(200);
     crate::support::wait_for("the new environment", || {

@@ -100,6 +100,10 @@ fn only_administrators_may_take_walls_away_or_open_folders() {
         ann.get(&format!("/api/v1/services/{name}")).refused(404, "unknown_service");
         root.post("/api/v1/services", &asked).expect(201);
     }
+    let mut asked = manifest("large");
+    asked["limits"] = json!({ "memory_bytes": 1_u64 << 40 });
+    ann.post("/api/v1/services", &asked).refused(400, "validation_failed");
+    root.post("/api/v1/services", &asked).expect(201);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Reading and writing what is somebody else's.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
-use super::scene::{BARE, Party, Scene, WALLED, find};
+use super::scene::{BARE, Party, Scene, WALLED, builder, find};
 use crate::support::wait_for;
 
 #[test]
@@ -120,5 +122,29 @@ fn its_own_directories_serve_it_well() {
     }
     for path in ["/dev/null", "/dev/urandom", "/proc/self/status"] {
         assert!(scene.eve.tries(&json!({ "kind": "read", "path": path })).get("ok").is_some(), "{path}");
+    }
+}
+
+/// Whoever adds a service names a program, and gets that: not the folder that it lies in.
+#[test]
+fn a_program_of_a_users_own_service_opens_no_folder() {
+    let tools = tempfile::Builder::new().prefix("berth-it-tools-").tempdir().unwrap();
+    let (program, beside) = (tools.path().join("fake-mcp"), tools.path().join("beside"));
+    std::fs::copy(env!("CARGO_BIN_EXE_fake-mcp"), &program).unwrap();
+    std::fs::write(&beside, "a secret of the host").unwrap();
+    for path in [tools.path(), &program, &beside] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let app = builder().set("user_services", "true").start();
+    let read = json!({ "kind": "read", "path": beside });
+    for (user, name) in [(app.user("eve"), "eves"), (app.admin(), "roots")] {
+        let launch = json!({ "kind": "command", "command": program });
+        let manifest = json!({ "name": name, "display_name": name, "transport": "stdio", "launch": launch });
+        user.http.post("/api/v1/services", &manifest).expect(201);
+        let party = Party::of(&user, name);
+        match name {
+            "eves" => drop(party.cannot(&read)),
+            _ => assert_eq!(party.does(&read), "a secret of the host"),
+        }
     }
 }

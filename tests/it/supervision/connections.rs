@@ -197,6 +197,28 @@ fn a_client_comes_back_to_its_files() {
 }
 
 #[test]
+fn a_token_for_one_instance_does_not_learn_of_other_clients() {
+    let app = app(&[]);
+    let ann = app.user("ann");
+    let instance = order(&ann, "each");
+    let client = ann.connect(&instance);
+    let scoped = ann.http.post("/api/v1/tokens", &json!({ "instances": [instance.id] })).expect(201).json();
+    let scoped = ann.with_token(scoped["token"].as_str().unwrap());
+    let own = scoped.connect(&instance);
+    let said = [
+        scoped.http.get("/api/v1/sessions").expect(200).text(),
+        scoped.http.get("/health/sessions").expect(200).text(),
+        scoped.http.get(&format!("/api/v1/mcps/{}", instance.id)).expect(200).text(),
+    ];
+    for said in said {
+        assert!(!said.contains(&client.session), "{said}");
+    }
+    // Its own it knows.
+    assert_eq!(shown(&scoped, &own.session)["instance"], instance.id.as_str());
+    assert!(ann.http.get("/api/v1/sessions").expect(200).text().contains(&own.session));
+}
+
+#[test]
 fn what_is_ended_is_gone() {
     let app = app(&[("max_connections", 3)]);
     let ann = app.user("ann");

@@ -53,6 +53,11 @@ impl User {
         Self { email, http: Http::new(base, Some(token)) }
     }
 
+    /// The same person with another token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self::new(self.base(), self.email.clone(), token)
+    }
+
     /// Where its Berth is, without a slash at the end.
     pub(crate) fn base(&self) -> &str {
         self.http.base()
