@@ -35,6 +35,7 @@ mod memory;
 mod netns;
 mod plain;
 mod probe;
+mod pump;
 pub mod reaper;
 mod removal;
 mod room;
@@ -68,11 +69,12 @@ pub use self::{
     mask::Mask,
     memory::memory_is_short,
     probe::{Enforcement, How, probe, walls_in_force},
+    pump::{PumpReport, pump},
     room::{DEFAULT_TMP_BYTES, Identity, Room, View, runs_as_root},
     sample::{Sample, Samples, directory_bytes, usage_of},
     spawn::ProcessLauncher,
     table::{Table, running_for},
-    tail::{PumpReport, StderrTail, pump},
+    tail::StderrTail,
     tree::{ProcessTree, StopOutcome},
 };
 

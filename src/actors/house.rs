@@ -6,7 +6,10 @@
 //! one to a connection goes through it, so that `max_connections` is a number that holds.
 
 mod commands;
+mod following;
+mod kept;
 mod orders;
+mod rest;
 mod seats;
 mod spares;
 
@@ -15,7 +18,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle, StreamHandler};
 use tokio::sync::{mpsc, watch};
 
-pub(super) use self::seats::Kept;
+pub(super) use self::kept::Kept;
 use self::seats::{Resting, Tenant};
 use super::{
     Runtime,

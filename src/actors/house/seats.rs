@@ -1,66 +1,28 @@
-//! Connections: how they get an actor, what becomes of them, how they go.
+//! Connections in the house: how they get an actor, how they are shown and recorded, how they go.
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
-use futures_util::{
-    FutureExt,
-    future::{LocalBoxFuture, Shared},
-};
+use actix::{Actor, Addr, AsyncContext, Context};
+use futures_util::future::{LocalBoxFuture, Shared};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
 };
 
-use super::HouseActor;
+use super::{HouseActor, following::watch_over, kept::Kept};
 use crate::{
     actors::{
         instance::{Chronicle, Home, InstanceActor, Parts},
-        messages::{InstanceCommand, InstanceGone},
+        messages::InstanceCommand,
     },
     db::connections::ConnectionRecord,
     domain::{
-        connection::Client,
         instance::{Desired, Instance, Status},
-        lifecycle::{Event, State},
-        time::Timestamp,
+        lifecycle::State,
     },
-    mcp::session::{Record, SessionId, Sessions},
+    mcp::session::SessionId,
     routing::{Route, Seat},
 };
-
-/// A connection that outlives its actor: of an earlier run, or of a house that failed.
-pub(in crate::actors) struct Kept {
-    pub(in crate::actors) id: SessionId,
-    pub(in crate::actors) client: Option<Client>,
-    pub(in crate::actors) created_at: Timestamp,
-    pub(in crate::actors) used_at: Timestamp,
-    pub(in crate::actors) sessions: Arc<Sessions>,
-}
-
-impl Kept {
-    /// One of an earlier run; `None` when nobody can come back to it: its session has ended.
-    pub(in crate::actors) fn of(
-        record: &ConnectionRecord,
-        session: Option<Record>,
-        journal: Arc<dyn crate::mcp::session::Journal>,
-    ) -> Option<Self> {
-        let id = SessionId::read(&record.id)?;
-        if record.client.is_none() && session.is_none() {
-            return None;
-        }
-        let sessions = Arc::new(Sessions::of_connection(id, journal, session));
-        Some(Self { id, client: record.client, created_at: record.created_at, used_at: record.last_used_at, sessions })
-    }
-
-    /// One of a house that failed. A spare is nobody's.
-    pub(in crate::actors) fn of_seat(seat: &Seat) -> Option<Self> {
-        let sessions = Arc::clone(&seat.route.sessions);
-        let used_at = seat.route.last_used();
-        let kept = Self { id: seat.id, client: seat.client, created_at: seat.created_at, used_at, sessions };
-        (!seat.is_spare).then_some(kept)
-    }
-}
 
 /// A connection in the house.
 pub(super) struct Tenant {
@@ -87,36 +49,7 @@ impl Tenant {
     }
 }
 
-/// The status of a connection has changed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct SeatChanged(SessionId);
-
-/// A connection may have no client any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct SeatLeft(SessionId);
-
 impl HouseActor {
-    /// Takes in what an earlier run left, asleep; deletes what belongs to nobody.
-    pub(super) fn seat_kept(&mut self, context: &mut Context<Self>) {
-        for kept in std::mem::take(&mut self.kept) {
-            self.seat(context, kept, State::Idle, false, None);
-        }
-        self.publish_seats();
-        let (folder, known) = (self.runtime.paths.connections(self.instance.id), self.names());
-        actix_rt::spawn(async move {
-            let removed = tokio::task::spawn_blocking(move || remove_unknown(&folder, &known)).await;
-            if let Ok(Err(error)) = removed {
-                log::warn!("files of connections that are gone could not be removed: {error}");
-            }
-        });
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.tenants.keys().map(ToString::to_string).collect()
-    }
-
     /// Gives a connection an actor, in `state`: `Pending` starts its process at once.
     pub(super) fn seat(
         &mut self,
@@ -133,23 +66,35 @@ impl HouseActor {
         let max = self.runtime.config.max_in_flight;
         let route = Route::to_connection(&instance, receiver.clone(), sessions, max, (id, &self.connections));
         route.touch(used_at);
-        self.generation = self.generation.next();
-        let parts = Parts {
-            runtime: Arc::clone(&self.runtime),
-            chronicle: Chronicle::Connection(self.runtime.recorder.clone(), instance.id, id),
-            instance,
-            home,
-            route: Arc::clone(&route),
-            status,
-            supervisor: context.address().recipient(),
-            generation: self.generation,
-            previous,
-        };
+        let parts = self.parts(context, id, (instance, home), (Arc::clone(&route), status), previous);
         let actor = InstanceActor::new(parts).start();
         watch_over(context.address(), id, receiver, Arc::clone(&route.sessions));
         let seat = Arc::new(Seat { id, client, created_at, route, is_spare });
         self.tenants.insert(id, Tenant { seat: Arc::clone(&seat), actor, resting: None, is_called: false });
         Some(seat)
+    }
+
+    /// What the actor of connection `id` is made from. Each has a generation later than any before.
+    fn parts(
+        &mut self,
+        context: &mut Context<Self>,
+        id: SessionId,
+        (instance, home): (Instance, Home),
+        (route, status): (Arc<Route>, watch::Sender<Status>),
+        previous: Option<JoinHandle<bool>>,
+    ) -> Parts {
+        self.generation = self.generation.next();
+        Parts {
+            runtime: Arc::clone(&self.runtime),
+            chronicle: Chronicle::Connection(self.runtime.recorder.clone(), instance.id, id),
+            instance,
+            home,
+            route,
+            status,
+            supervisor: context.address().recipient(),
+            generation: self.generation,
+            previous,
+        }
     }
 
     /// The instance as a connection's actor sees it: what its owner wants is the house's to follow.
@@ -215,73 +160,6 @@ impl HouseActor {
         Some(gone)
     }
 
-    /// Ends every process; spares go, connections stay.
-    pub(super) fn put_all_to_rest(&mut self, context: &mut Context<Self>) {
-        self.cancel_spare(context);
-        for id in self.spares() {
-            self.evict(id);
-        }
-        for tenant in self.tenants.values_mut().filter(|tenant| tenant.resting.is_none()) {
-            let (graceful, stopped) = oneshot::channel();
-            tenant.actor.do_send(InstanceCommand::ShutDown { graceful });
-            tenant.is_called = false;
-            tenant.resting = Some(async move { stopped.await.unwrap_or(false) }.boxed_local().shared());
-        }
-        self.route.set_usage(None);
-    }
-
-    /// Gives those actors again that rest; they sleep until somebody asks for them.
-    pub(super) fn rouse_all(&mut self, context: &mut Context<Self>) {
-        let resting: Vec<SessionId> =
-            self.tenants.iter().filter(|(_, tenant)| tenant.resting.is_some()).map(|(id, _)| *id).collect();
-        for id in resting {
-            let Some(tenant) = self.tenants.remove(&id) else { continue };
-            if let Some(kept) = Kept::of_seat(&tenant.seat) {
-                self.seat(context, kept, State::Idle, false, tenant.resting.map(actix_rt::spawn));
-            }
-        }
-        self.publish_seats();
-    }
-
-    /// Ends what nobody has come back to for so long that its files go; notes when the others were used.
-    pub(super) fn sweep(&mut self, _: &mut Context<Self>) {
-        let keep = i64::try_from(self.runtime.config.connection_keep.as_millis()).unwrap_or(i64::MAX);
-        let now = Timestamp::now().0;
-        let unused = |tenant: &Tenant| now.saturating_sub(tenant.seat.route.last_used().0);
-        let over = |tenant: &&Tenant| !tenant.seat.is_spare && !tenant.is_awake() && unused(tenant) >= keep;
-        let over: Vec<SessionId> = self.tenants.values().filter(over).map(|tenant| tenant.seat.id).collect();
-        for id in over {
-            self.evict(id);
-        }
-        let recent = self.tenants.values().filter(|tenant| unused(tenant) < 120_000);
-        recent.for_each(|tenant| self.record(&tenant.seat));
-    }
-}
-
-/// Tells the house of what becomes of a connection, until its actor is gone.
-fn watch_over(house: Addr<HouseActor>, id: SessionId, mut status: watch::Receiver<Status>, sessions: Arc<Sessions>) {
-    actix_rt::spawn(async move {
-        loop {
-            tokio::select! {
-                changed = status.changed() => match changed {
-                    Ok(()) => house.do_send(SeatChanged(id)),
-                    Err(_) => return,
-                },
-                () = sessions.ended() => house.do_send(SeatLeft(id)),
-            }
-        }
-    });
-}
-
-impl Handler<SeatLeft> for HouseActor {
-    type Result = ();
-
-    fn handle(&mut self, SeatLeft(id): SeatLeft, _: &mut Context<Self>) {
-        self.let_go(id);
-    }
-}
-
-impl HouseActor {
     /// Ends a connection that was for a session and has none.
     pub(super) fn let_go(&mut self, id: SessionId) {
         let is_over = |tenant: &Tenant| {
@@ -291,85 +169,4 @@ impl HouseActor {
             self.evict(id);
         }
     }
-}
-
-impl Handler<SeatChanged> for HouseActor {
-    type Result = ();
-
-    fn handle(&mut self, SeatChanged(id): SeatChanged, context: &mut Context<Self>) {
-        let Some(tenant) = self.tenants.get_mut(&id).filter(|tenant| tenant.resting.is_none()) else { return };
-        tenant.is_called = false;
-        let (seat, status) = (Arc::clone(&tenant.seat), tenant.seat.route.status());
-        if !self.state().serves() {
-            self.follow(&status);
-        }
-        match status.state {
-            State::Running => {
-                self.spares_fail = false;
-                self.plan_spare(context);
-            }
-            State::Idle if seat.is_spare => drop(self.evict(id)),
-            State::Failed if seat.is_spare => {
-                self.spares_fail = true;
-                self.publish(|own| own.last_error = status.last_error);
-                self.evict(id);
-            }
-            State::Idle => {
-                self.record(&seat);
-                self.plan_spare(context);
-            }
-            _ => {}
-        }
-        if self.state().serves() && self.awake() == 0 && self.next_spare.is_none() {
-            self.advance(Event::SleepRequested);
-            self.route.set_usage(None);
-        }
-    }
-}
-
-impl HouseActor {
-    /// Until the house serves, its state is that of the first process.
-    fn follow(&mut self, first: &Status) {
-        match first.state {
-            State::Pending => self.status.send_modify(|own| own.progress.clone_from(&first.progress)),
-            State::Starting => drop(self.advance(Event::Spawned)),
-            State::Running => self.open_doors(),
-            State::Restarting => {
-                self.advance(Event::EndedWillRestart);
-                self.publish(|own| own.last_error.clone_from(&first.last_error));
-            }
-            State::Failed => {
-                self.advance(Event::EndedForGood);
-                self.publish(|own| own.last_error.clone_from(&first.last_error));
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Handler<InstanceGone> for HouseActor {
-    type Result = ();
-
-    /// The actor of a connection has failed by a panic: another takes over.
-    fn handle(&mut self, InstanceGone { id, deliberate }: InstanceGone, context: &mut Context<Self>) {
-        let Some(id) = SessionId::read(&id.uuid().simple().to_string()).filter(|_| !deliberate) else { return };
-        let Some(tenant) = self.tenants.remove(&id) else { return };
-        log::error!("the actor of connection {id} failed; replacing it");
-        if let Some(kept) = Kept::of_seat(&tenant.seat) {
-            self.seat(context, kept, State::Idle, false, None);
-        }
-        self.publish_seats();
-    }
-}
-
-/// Removes directories that are no connection's. Blocks.
-fn remove_unknown(folder: &std::path::Path, known: &[String]) -> std::io::Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let is_known = entry.file_name().to_str().is_some_and(|name| known.iter().any(|known| known == name));
-        if !is_known && entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
 }

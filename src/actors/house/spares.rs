@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, fut::wrap_future};
 
-use super::{HouseActor, seats::Kept};
+use super::{HouseActor, kept::Kept};
 use crate::{
     domain::{lifecycle::State, time::Timestamp},
     mcp::session::{SessionId, Sessions},

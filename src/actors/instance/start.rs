@@ -3,47 +3,36 @@
 //! The task reports to its actor by messages with its generation; aborting it drops whatever it
 //! has made so far, and with that kills it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod inputs;
+mod preparing;
+mod taking_over;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use actix::Addr;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use super::{
-    InstanceActor,
-    child::{Running, finished},
-    conversation::{Opening, Speaks},
-    home::Home,
-    housekeeping::open_log,
-    network,
-};
+use self::{inputs::Inputs, preparing::Prepared};
+use super::{InstanceActor, child::finished, conversation::Opening, home::Home};
 use crate::{
     actors::{
-        Runtime, environment,
-        environment::Values,
-        eras,
-        eras::Version,
+        Runtime,
+        environment::{self, Values},
         messages::{Happened, What},
-        ports::PortLease,
-        rooms,
     },
     catalog::{Program, Service},
-    db::credentials,
-    domain::{
-        crash::ExitReason,
-        ids::Generation,
-        instance::{Instance, credential_owner},
-        manifest::{CredentialKind, Launch, Transport},
-        secret::Secret,
-    },
+    domain::{crash::ExitReason, ids::Generation, instance::Instance, manifest::Launch},
     mcp::{
-        era::Era,
         http::{HttpChild, HttpTarget},
         session::Sessions,
-        stdio::{Pipe, StdioLimits},
+        stdio::StdioLimits,
         upstream::Upstream,
     },
-    process::{Child, Door, InstanceDirs, LaunchSpec, Marker, StderrTail, logs::Rotation},
-    vault::Vault,
+    process::{InstanceDirs, StderrTail, logs::Rotation},
 };
 
 /// How long one start may hold its place among those that start at a time: a server that never
@@ -69,12 +58,6 @@ pub(super) struct StartJob {
 }
 
 type Fingerprint = BTreeMap<String, String>;
-
-/// What the owner and the vault add to the manifest.
-struct Inputs {
-    own_env: BTreeMap<String, String>,
-    credential: Option<Secret>,
-}
 
 impl StartJob {
     /// Runs the start to its end and reports it.
@@ -114,29 +97,6 @@ impl StartJob {
         self.runtime.installer.ensure(service, &progress).await.map_err(|error| failed(chain(&error)))
     }
 
-    /// Opens what is sealed. The clear text lives until the launch stage has it.
-    async fn inputs(&self, service: &Service) -> Result<Inputs, ExitReason> {
-        let own_env = open_environment(&self.runtime.vault, &self.instance)?;
-        let credential = match self.instance.credential_id {
-            None => None,
-            Some(id) => {
-                let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id)).await;
-                let row = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))?;
-                let owner = credential_owner(row.user_id, row.id);
-                Some(
-                    self.runtime
-                        .vault
-                        .open_sealed(&owner, &row.sealed)
-                        .map_err(|error| failed(format!("its credential cannot be opened: {error}")))?,
-                )
-            }
-        };
-        if credential.is_none() && service.manifest.credential.kind != CredentialKind::None {
-            return Err(failed("it has no credential any more; give it one".to_owned()));
-        }
-        Ok(Inputs { own_env, credential })
-    }
-
     async fn connect_remote(
         &self,
         service: &Service,
@@ -163,25 +123,14 @@ impl StartJob {
         inputs: Inputs,
         fingerprint: Fingerprint,
     ) -> Result<Upstream, ExitReason> {
-        self.prepare_directories().await?;
-        let port = match service.manifest.transport {
-            Transport::Stdio => None,
-            Transport::Http => Some(self.lease_port()?),
-        };
-        let Inputs { own_env, credential } = inputs;
-        let number = port.as_ref().map(PortLease::port);
-        let values = Values::new(&self.instance, service, &self.home, number, credential);
-        let spec = self.spec(service, program, &values, &own_env, number)?;
         let timeout = service.manifest.health.start_timeout();
-        let version = Version::of(&self.instance.service, program);
-        // Before its turn: a server that is silent when probed must not keep others from starting.
-        let era = if port.is_some() { Era::Session } else { self.era(&version, &spec, timeout).await };
+        let Prepared { spec, port, values, mask, protocol } = self.prepare(service, program, inputs, timeout).await?;
         let turn = self.runtime.starting.acquire().await;
         let started = Instant::now();
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
-        self.runtime.metrics.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let tail = Arc::new(StderrTail::masking(values.mask(&own_env)));
-        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), port, service, &values, (version, era));
+        self.runtime.metrics.starts.fetch_add(1, Relaxed);
+        let tail = Arc::new(StderrTail::masking(mask));
+        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), port, service, &values, protocol);
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let left = timeout.saturating_sub(started.elapsed());
@@ -196,121 +145,6 @@ impl StartJob {
 
     fn opening(&self, timeout: Duration) -> Opening<'_> {
         Opening { runtime: &self.runtime, sessions: &self.sessions, owner: self.instance.user_id, timeout }
-    }
-
-    /// What the program speaks, as far as it can be known before it serves.
-    async fn era(&self, version: &Version, spec: &LaunchSpec, timeout: Duration) -> Era {
-        let probe = eras::probe(&*self.runtime.launcher, spec.clone(), self.stdio_limits(), timeout / 2);
-        self.runtime.eras.of(version, probe).await
-    }
-
-    async fn prepare_directories(&self) -> Result<(), ExitReason> {
-        let dirs = self.dirs.clone();
-        let made = tokio::task::spawn_blocking(move || dirs.create().and_then(|()| dirs.empty_tmp())).await;
-        match made {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(format!("its directories cannot be made: {error}"))),
-            Err(error) => Err(failed(error.to_string())),
-        }
-    }
-
-    fn lease_port(&self) -> Result<PortLease, ExitReason> {
-        let lease = self.runtime.ports.lease(self.instance.port, self.instance.user_number, self.instance.number);
-        lease.ok_or_else(|| {
-            failed(format!("no port is free in {}; stop an instance or widen `ports`", self.runtime.ports.range()))
-        })
-    }
-
-    fn spec(
-        &self,
-        service: &Service,
-        program: &Program,
-        values: &Values,
-        own_env: &BTreeMap<String, String>,
-        port: Option<u16>,
-    ) -> Result<LaunchSpec, ExitReason> {
-        let config = &self.runtime.config;
-        let limits = config.limits(self.instance.limits, service.manifest.limits);
-        let whose = (&self.runtime.paths, config.uids);
-        let room = rooms::room_of(&self.instance, service, program, &self.dirs, (port, limits), whose);
-        Ok(LaunchSpec {
-            name: self.home.name.clone(),
-            program: program.program.clone(),
-            args: values.arguments(service, program),
-            env: values.environment(service, program, &self.dirs, own_env),
-            cwd: self.dirs.work.clone(),
-            open_files: limits.open_files,
-            cgroup: Some(limits),
-            room: room.map_err(failed)?,
-            marker: Marker { host: self.runtime.host.clone(), instance: self.home.mark, generation: self.generation },
-        })
-    }
-
-    /// Starts the tasks that live with the child.
-    fn take_over(
-        &self,
-        (child, tail): (Child, Arc<StderrTail>),
-        port: Option<PortLease>,
-        service: &Service,
-        values: &Values,
-        (version, era): (Version, Era),
-    ) -> (Running, Speaks) {
-        let Child { pid, stdin, stdout, stderr, exit, tree, walls, mut door } = child;
-        let tree = Arc::new(tree);
-        let (ended, watching) = watch::channel(false);
-        let mut tasks = Vec::new();
-        // Opened only now: the end of the process before may have archived the file.
-        let (path, rotation) = self.error_log.clone();
-        let log = open_log(path, rotation);
-        let pump = log.clone().map(|log| actix_rt::spawn(crate::process::pump(stderr, log, Arc::clone(&tail))));
-        let (speaks, stdin, reading) = match &port {
-            None => {
-                let limits = self.stdio_limits();
-                let (pipe, reading) = Pipe::start(stdin, stdout, limits);
-                tasks.push(actix_rt::spawn(Arc::clone(&pipe).drain()));
-                (Speaks::Stdio { pipe, version, era }, None, Some(actix_rt::spawn(reading)))
-            }
-            Some(port) => {
-                // What an HTTP server prints on its standard output is log, too.
-                if let Some(log) = log.clone() {
-                    let pump = crate::process::pump(stdout, log, Arc::clone(&tail));
-                    tasks.push(actix_rt::spawn(async move {
-                        let _ = pump.await;
-                    }));
-                }
-                let path = match &service.manifest.launch {
-                    Launch::Http { path, .. } => path.clone(),
-                    _ => "/mcp".to_owned(),
-                };
-                let target = HttpTarget {
-                    origin: format!("http://127.0.0.1:{}", port.port()),
-                    path,
-                    headers: values.headers(service),
-                    via: door.as_ref().map(|door| network::way_in(door, port.port())),
-                };
-                (Speaks::Http(self.http(target)), Some(stdin), None)
-            }
-        };
-        if let Some(passages) = door.as_mut().and_then(Door::passages) {
-            let metrics = Arc::clone(&self.runtime.metrics);
-            tasks.push(actix_rt::spawn(network::keep_account(passages, log.clone(), metrics)));
-        }
-        let watch = super::watching::Watch {
-            exit,
-            reading,
-            pump,
-            tree: Arc::clone(&tree),
-            ended,
-            actor: self.actor.clone(),
-            generation: self.generation,
-        };
-        tasks.push(actix_rt::spawn(watch.run()));
-        let stdio = match &speaks {
-            Speaks::Stdio { pipe, .. } => Some(Arc::clone(pipe)),
-            Speaks::Http(_) => None,
-        };
-        let walls = walls.into();
-        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, walls, door, tasks }, speaks)
     }
 
     fn stdio_limits(&self) -> StdioLimits {
@@ -348,14 +182,6 @@ async fn with_turn<T, G>(turn: G, ready: impl Future<Output = T>) -> T {
             ready.await
         }
     }
-}
-
-fn open_environment(vault: &Vault, instance: &Instance) -> Result<BTreeMap<String, String>, ExitReason> {
-    let Some(sealed) = &instance.env_sealed else { return Ok(BTreeMap::new()) };
-    let opened = vault.open_sealed(&instance.env_owner(), sealed);
-    let json = opened.map_err(|error| failed(format!("its environment cannot be opened: {error}")))?;
-    serde_json::from_str(json.expose())
-        .map_err(|_| failed("its environment is not readable any more; set it again".to_owned()))
 }
 
 const fn failed(detail: String) -> ExitReason {

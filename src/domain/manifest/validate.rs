@@ -1,4 +1,10 @@
 //! What types cannot say about a manifest. Every refusal names the field and what would be right.
+//!
+//! `names` has how single names must be spelled.
+
+mod names;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeSet,
@@ -7,6 +13,7 @@ use std::{
 
 use thiserror::Error;
 
+use self::names::{environment_name, exact_version, npm_name, program, pypi_name, relative_path};
 use super::{CredentialKind, Launch, Manifest, Network, Transport};
 use crate::domain::{
     instance::Mode,
@@ -214,151 +221,5 @@ impl Manifest {
             }
         }
         Ok(())
-    }
-}
-
-fn relative_path(field: &str, path: &str) -> Result<(), ManifestError> {
-    let inside =
-        !path.is_empty() && !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.is_empty());
-    if inside { Ok(()) } else { Err(ManifestError::new(field, "must be a relative path inside the service's folder")) }
-}
-
-fn program(command: &str) -> Result<(), ManifestError> {
-    let usable =
-        !command.trim().is_empty() && !command.contains('\0') && (command.starts_with('/') || !command.contains('/'));
-    if usable {
-        Ok(())
-    } else {
-        Err(ManifestError::new("launch.command", "must be an absolute path or a bare program name"))
-    }
-}
-
-fn npm_name(package: &str) -> Result<(), ManifestError> {
-    let part = |text: &str| {
-        !text.is_empty()
-            && !text.starts_with(['.', '-', '_'])
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.' | b'~'))
-    };
-    let good = match package.strip_prefix('@') {
-        Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| part(scope) && part(name)),
-        None => part(package),
-    };
-    if good && package.len() <= 214 {
-        Ok(())
-    } else {
-        Err(ManifestError::new("launch.package", format!("{package:?} is not an npm package name")))
-    }
-}
-
-fn pypi_name(package: &str) -> Result<(), ManifestError> {
-    let good = (1..=100).contains(&package.len())
-        && package.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && package.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if good {
-        Ok(())
-    } else {
-        Err(ManifestError::new("launch.package", format!("{package:?} is not a PyPI package name")))
-    }
-}
-
-fn exact_version(version: &str) -> Result<(), ManifestError> {
-    let exact = version.starts_with(|c: char| c.is_ascii_digit())
-        && version.len() <= 64
-        && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b'!'));
-    if exact {
-        Ok(())
-    } else {
-        Err(ManifestError::new(
-            "launch.version",
-            format!("{version:?} is not an exact version; ranges and tags are not allowed"),
-        ))
-    }
-}
-
-fn environment_name(field: &str, name: &str) -> Result<(), ManifestError> {
-    let plain = !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !plain {
-        return Err(ManifestError::new(field, "must be letters, digits and '_', not starting with a digit"));
-    }
-    if name.starts_with("BERTH_") || name.starts_with("LD_") {
-        return Err(ManifestError::new(field, "names that start with BERTH_ or LD_ are not allowed"));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(changes: &[(&str, serde_json::Value)]) -> serde_json::Value {
-        let mut base = serde_json::json!({
-            "name": "echo", "display_name": "Echo", "transport": "stdio",
-            "launch": {"kind": "command", "command": "/bin/echo-server"},
-        });
-        for (key, value) in changes {
-            base[*key] = value.clone();
-        }
-        base
-    }
-
-    fn refusal(changes: &[(&str, serde_json::Value)]) -> String {
-        match serde_json::from_value::<Manifest>(json(changes)) {
-            Err(error) => error.to_string(),
-            Ok(manifest) => manifest.validate().map_or_else(|error| error.to_string(), |()| "accepted".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_minimal_manifest_is_enough() {
-        assert_eq!(refusal(&[]), "accepted");
-        assert_eq!(refusal(&[("network", serde_json::json!({"allow_list": ["api.example.com:443"]}))]), "accepted");
-    }
-
-    #[test]
-    fn every_refusal_names_the_field() {
-        use serde_json::json;
-        let cases = [
-            (vec![("name", json!("Bad Name"))], "service name"),
-            (vec![("colour", json!("red"))], "unknown field `colour`"),
-            (vec![("display_name", json!(" "))], "`display_name`"),
-            (vec![("launch", json!({"kind": "docker"}))], "unknown variant `docker`"),
-            (vec![("launch", json!({"kind": "command", "command": "./x"}))], "`launch.command`"),
-            (vec![("launch", json!({"kind": "npm", "package": "a b", "version": "1.0.0"}))], "`launch.package`"),
-            (vec![("launch", json!({"kind": "npm", "package": "a", "version": "^1"}))], "`launch.version`"),
-            (vec![("launch", json!({"kind": "pypi", "package": "a", "version": "latest"}))], "`launch.version`"),
-            (vec![("launch", json!({"kind": "node", "entry": "../x.js"}))], "`launch.entry`"),
-            (vec![("launch", json!({"kind": "http", "command": "x"}))], "`transport`"),
-            (vec![("launch", json!({"kind": "remote", "url": "file:///etc/passwd"}))], "`launch.url`"),
-            (vec![("credential", json!({"kind": "passport"}))], "unknown variant `passport`"),
-            (vec![("credential", json!({"kind": "api_key"}))], "`credential`"),
-            (vec![("env", json!({"LD_PRELOAD": "x"}))], "`env.LD_PRELOAD`"),
-            (vec![("read_only", json!(["/opt/x", "../y"]))], "`read_only[1]`"),
-            (vec![("read_only", json!(["/opt/../etc"]))], "`read_only[0]`"),
-            (vec![("read_only", json!(["/"]))], "`read_only[0]`"),
-            (vec![("runtime_args", json!(["--x"]))], "`runtime_args`"),
-            (vec![("debug", json!({"args": ["a\u{0}"]}))], "`debug.args`"),
-            (vec![("debug", json!({"env": {"LD_PRELOAD": "x"}}))], "`debug.env.LD_PRELOAD`"),
-            (vec![("debug", json!({"level": "x"}))], "unknown field `level`"),
-            (vec![("health", json!({"retries": 0}))], "`health.retries`"),
-            (vec![("health", json!({"endpoint": "/x"}))], "`health.endpoint`"),
-            (vec![("modes", json!(["shared"]))], "`shared`"),
-            (vec![("network", json!("closed"))], "unknown variant `closed`"),
-            (vec![("network", json!({"allow_list": []}))], "`network.allow_list`: must have 1 to 64"),
-            (
-                vec![("network", json!({"allow_list": ["*.a.example:443"]}))],
-                "`network.allow_list[0]`: \"*.a.example:443\" has a wildcard",
-            ),
-            (vec![("network", json!({"allow_list": ["a.example:443", "A.example:443"]}))], "`network.allow_list[1]`"),
-            (vec![("network", json!({"allow_list": ["a.example"]}))], "must be host:port"),
-            (vec![("config", json!([{"name": "a"}, {"name": "a"}]))], "`config[1].name`"),
-        ];
-        for (changes, expected) in cases {
-            let got = refusal(&changes);
-            assert!(got.contains(expected), "{changes:?}: {got}");
-        }
     }
 }

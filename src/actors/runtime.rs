@@ -1,0 +1,50 @@
+//! What every actor is given: the parts of Berth that instances need, made once at the start.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{Eras, Paths, PortRegistry, Recorder};
+use crate::{
+    catalog::{Catalog, Installer},
+    config::RuntimeConfig,
+    db::Db,
+    process::{Cgroups, Launcher},
+    routing::RouteTable,
+    telemetry::Metrics,
+    vault::Vault,
+};
+
+/// Everything that instances need to run. Shared by all actors.
+pub struct Runtime {
+    /// Desired state.
+    pub db: Db,
+    /// Opens credentials.
+    pub vault: Arc<Vault>,
+    /// What instances are copies of.
+    pub catalog: Catalog,
+    /// Brings packages here.
+    pub installer: Installer,
+    /// Starts processes.
+    pub launcher: Arc<dyn Launcher>,
+    /// Control groups, as far as this machine grants them; the launcher uses the same.
+    pub cgroups: Arc<Cgroups>,
+    /// Where calls find instances.
+    pub routes: Arc<RouteTable>,
+    /// Ports of HTTP children.
+    pub ports: Arc<PortRegistry>,
+    /// Writes what is into the database.
+    pub recorder: Recorder,
+    /// Settings.
+    pub config: RuntimeConfig,
+    /// Where instances keep their files.
+    pub paths: Paths,
+    /// This data directory's own id: the mark of our processes.
+    pub host: String,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Which protocol era services speak.
+    pub eras: Eras,
+    /// Starts at a time: a hundred Node servers at once would starve all.
+    pub starting: Arc<Semaphore>,
+}

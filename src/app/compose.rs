@@ -1,0 +1,138 @@
+//! The composition: every part is made once, here, and given to those that need it.
+//!
+//! No instance is brought back here and no request is taken: when that happens is the start's to say.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use actix_web::web::Data;
+use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::stores::{Stores, load_catalog};
+use crate::{
+    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
+    auth::{Authenticator, throttle::Throttle},
+    catalog::{Catalog, Installer},
+    config::Config,
+    db::Db,
+    domain::walls::{State, WallReport},
+    process::{
+        self, Cgroups, Enforcement, Guard, Launcher, ProcessLauncher,
+        walls::{Policy, probe_this_host},
+    },
+    routing::RouteTable,
+    telemetry::Metrics,
+    web::{origin::Allowed, state::AppState},
+};
+
+/// Threads for instances' actors: few, never one each.
+const ARBITERS: usize = 2;
+
+/// Makes what requests are answered with, and starts the supervisor.
+pub(super) fn compose(
+    config: Config,
+    stores: Stores,
+    bound: SocketAddr,
+    cgroups: Arc<Cgroups>,
+) -> Result<Data<AppState>> {
+    let catalog = catalog(&config, &stores.db)?;
+    let walls = try_walls(&config)?;
+    let enforcement = probe_limits(&cgroups);
+    let launcher = launcher(&config, &walls)?.with_cgroups(Arc::clone(&cgroups));
+    let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
+    let public_url = public_url(&config, bound)?;
+    let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
+    Ok(Data::new(AppState {
+        supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
+        authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        throttle: Throttle::new(config.auth.login_attempts),
+        started: Instant::now(),
+        draining: AtomicBool::new(false),
+        config,
+        db: runtime.db.clone(),
+        vault: Arc::clone(&runtime.vault),
+        catalog: runtime.catalog.clone(),
+        routes: Arc::clone(&runtime.routes),
+        metrics: Arc::clone(&runtime.metrics),
+        paths: runtime.paths.clone(),
+        public_url,
+        allowed,
+        cgroups: Arc::clone(&runtime.cgroups),
+        enforcement,
+    }))
+}
+
+/// What instances need.
+fn runtime(
+    config: &Config,
+    stores: Stores,
+    catalog: Catalog,
+    (launcher, cgroups): (Arc<dyn Launcher>, Arc<Cgroups>),
+) -> Runtime {
+    let Stores { db, vault, host } = stores;
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    Runtime {
+        vault,
+        catalog,
+        installer: Installer::new(config.storage.data_dir.join("cache")),
+        launcher,
+        cgroups,
+        routes: Arc::new(RouteTable::default()),
+        ports: PortRegistry::new(config.runtime.ports),
+        recorder: Recorder::start(db.clone()),
+        config: config.runtime.clone(),
+        paths: Paths::new(config.storage.data_dir.clone()),
+        host,
+        metrics: Arc::new(Metrics::default()),
+        eras: Eras::new(db.clone()),
+        starting: Arc::new(Semaphore::new(cores.saturating_mul(4))),
+        db,
+    }
+}
+
+/// The catalog; what is left out of it is logged.
+fn catalog(config: &Config, db: &Db) -> Result<Catalog> {
+    let (catalog, problems) = load_catalog(config, db)?;
+    for problem in problems {
+        log::error!("a service is left out: {problem}");
+    }
+    Ok(catalog)
+}
+
+/// Says by what limits hold here.
+fn probe_limits(cgroups: &Cgroups) -> Vec<Enforcement> {
+    let enforcement = process::probe(cgroups);
+    for line in &enforcement {
+        log::info!("{}: {}, {}", line.what, line.how.as_str(), line.detail);
+    }
+    enforcement
+}
+
+/// How clients reach Berth: what the operator says, else the address.
+fn public_url(config: &Config, bound: SocketAddr) -> Result<Url> {
+    match &config.server.public_url {
+        Some(url) => Ok(url.clone()),
+        None => Url::parse(&format!("http://{bound}")).context("the address makes no URL"),
+    }
+}
+
+/// Builds each wall once, around a process that is thrown away, and says which cannot stand here.
+fn try_walls(config: &Config) -> Result<Arc<[WallReport]>> {
+    let identity = identity_of(config.runtime.uids, 0).map_err(anyhow::Error::msg)?;
+    let walls = probe_this_host(identity);
+    for wall in walls.iter().filter(|wall| wall.state == State::Missing) {
+        log::warn!("the wall {} cannot be built here: {}", wall.name, wall.detail);
+    }
+    Ok(walls.into())
+}
+
+fn launcher(config: &Config, walls: &[WallReport]) -> Result<ProcessLauncher> {
+    let launcher = ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?;
+    let guard = Guard::new(config.runtime.private_targets.clone());
+    Ok(launcher.with_guard(guard).with_policy(Policy::new(config.runtime.allow_missing_walls.clone(), walls.to_vec())))
+}
