@@ -56,7 +56,7 @@ pub async fn serve(config: Config) -> Result<Ended> {
     let _lock = DataLock::take(&config.storage.data_dir)?;
     let stores = open_stores(&config)?;
     install_crypto_provider();
-    process::raise_open_files();
+    crate::process::raise_open_files();
     reaper::become_subreaper().context("cannot become the subreaper of instances")?;
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;

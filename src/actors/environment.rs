@@ -7,6 +7,7 @@ use crate::{
     catalog::{Program, Service},
     domain::{
         instance::Instance,
+        limits::Limits,
         manifest::{CredentialSpec, Launch},
         secret::Secret,
         template,
@@ -28,7 +29,7 @@ impl Values {
         instance: &Instance,
         service: &Service,
         home: &Home,
-        port: Option<u16>,
+        (port, limits): (Option<u16>, Limits),
         credential: Option<Secret>,
     ) -> Self {
         let dirs = &home.dirs;
@@ -44,7 +45,7 @@ impl Values {
         if let Some(port) = port {
             plain.insert("PORT".to_owned(), port.to_string());
         }
-        if let Some(heap) = instance.limits.or(service.manifest.limits).heap_mib() {
+        if let Some(heap) = limits.heap_mib() {
             plain.insert("HEAP_MIB".to_owned(), heap.to_string());
         }
         // Defaults may use the values above; what the owner wrote is taken as it is.

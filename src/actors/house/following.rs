@@ -64,6 +64,10 @@ impl Handler<SeatChanged> for HouseActor {
         if !self.state().serves() {
             self.follow(&status);
         }
+        // The house has no process: its page shows the walls of the last connection that has one.
+        if !status.walls.is_empty() && self.status.borrow().walls != status.walls {
+            self.status.send_modify(|own| own.walls = Arc::clone(&status.walls));
+        }
         self.react(context, &seat, status);
         if self.state().serves() && self.awake() == 0 && self.next_spare.is_none() {
             self.advance(Event::SleepRequested);

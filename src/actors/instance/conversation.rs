@@ -16,7 +16,10 @@ use crate::{
         stdio::{Pipe, Probed, SessionStdio, StatelessStdio},
         upstream::Upstream,
     },
-    process::StderrTail,
+    process::{
+        StderrTail,
+        inspect::{self, Listener},
+    },
 };
 
 /// How the child is reached, before the conversation with it is open.
@@ -24,7 +27,29 @@ pub(super) enum Speaks {
     /// On pipes, in the era that this version of the service is taken to speak.
     Stdio { pipe: Arc<Pipe>, version: Version, era: Era },
     /// Over HTTP, where asking does no harm.
-    Http(Arc<HttpChild>),
+    Http(Arc<HttpChild>, Listening),
+}
+
+/// Who must be found listening before anything is said: what is said may carry a credential.
+pub(super) enum Listening {
+    /// A program in a network of its own, where nobody else is.
+    Alone,
+    /// On a port that any program of this host could have taken before it.
+    Among { port: u16, leader: u32 },
+}
+
+impl Listening {
+    /// `Err` as long as it is not the program that listens.
+    async fn check(&self) -> Result<(), String> {
+        let Self::Among { port, leader } = *self else { return Ok(()) };
+        let look = move || inspect::listener_on(port, Some(leader));
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Listener::Own { .. }) => Ok(()),
+            Ok(Listener::Nobody) => Err(format!("it does not listen on port {port}")),
+            Ok(Listener::Other) => Err(format!("another process listens on port {port}: it is not spoken to")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 impl Speaks {
@@ -35,7 +60,7 @@ impl Speaks {
                 Some(noise) => format!("{detail}; {}", tail.masked(&noise)),
                 None => detail,
             },
-            Self::Http(_) => detail,
+            Self::Http(..) => detail,
         }
     }
 }
@@ -54,7 +79,7 @@ impl Opening<'_> {
         match speaks {
             Speaks::Stdio { pipe, version, era: Era::Stateless } => self.open_stateless(pipe, version).await,
             Speaks::Stdio { pipe, version, era: Era::Session } => self.open_session(pipe, version).await,
-            Speaks::Http(http) => self.wait_for_port(http).await,
+            Speaks::Http(http, listening) => self.wait_for_port(http, listening).await,
         }
     }
 
@@ -102,17 +127,23 @@ impl Opening<'_> {
         HeldLimits { parked: config.max_parked, listens: config.max_sessions, patience: config.ask_patience }
     }
 
-    async fn wait_for_port(&self, http: &Arc<HttpChild>) -> Result<Upstream, String> {
+    async fn wait_for_port(&self, http: &Arc<HttpChild>, listening: &Listening) -> Result<Upstream, String> {
         let deadline = Instant::now() + self.timeout;
         let mut pause = Duration::from_millis(10);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.knock(http, left.min(Duration::from_secs(5))).await {
-                Ok(upstream) => return upstream,
-                Err(error) => error,
+            let error = match listening.check().await {
+                Err(reason) => reason,
+                Ok(()) => match self.knock(http, left.min(Duration::from_secs(5))).await {
+                    Ok(upstream) => return upstream,
+                    Err(error) => error.to_string(),
+                },
             };
             if left <= pause {
-                return Err(format!("no answer at its MCP endpoint within {} s: {error}", self.timeout.as_secs()));
+                return Err(format!(
+                    "no answer at its MCP endpoint within {:.1} s: {error}",
+                    self.timeout.as_secs_f32()
+                ));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(250));

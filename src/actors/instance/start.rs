@@ -25,7 +25,7 @@ use crate::{
         messages::{Happened, What},
     },
     catalog::{Program, Service},
-    domain::{crash::ExitReason, ids::Generation, instance::Instance, manifest::Launch},
+    domain::{crash::ExitReason, ids::Generation, instance::Instance, limits::Limits, manifest::Launch},
     mcp::{
         http::{HttpChild, HttpTarget},
         session::Sessions,
@@ -106,7 +106,7 @@ impl StartJob {
         let Launch::Remote { url, .. } = &service.manifest.launch else {
             return Err(failed("the service has neither a program nor a URL".to_owned()));
         };
-        let values = Values::new(&self.instance, service, &self.home, None, inputs.credential);
+        let values = Values::new(&self.instance, service, &self.home, (None, Limits::default()), inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
         let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service), via: None });

@@ -93,8 +93,13 @@ fn of_reason(facts: &Facts, card: &CrashCard) -> Option<Ranked> {
 const NOT_MCP: &str = "only MCP may go to standard output: have it log to standard error; or it speaks HTTP, and `transport` in the manifest is wrong";
 
 fn not_ready(facts: &Facts, detail: &str) -> Ranked {
-    let refused = detail.contains(OWN_ENDPOINT) && detail.to_lowercase().contains("refused");
-    if refused || matches!(facts.port, Some((_, false))) {
+    if detail.contains("another process listens") {
+        let fix = "restart it: it gets another port, or the same once that is free";
+        return (64, finding("port_in_use", "another process has taken its port", detail, fix));
+    }
+    let is_refused = detail.to_lowercase().contains("refused") || detail.contains("does not listen");
+    let is_own = detail.contains(OWN_ENDPOINT) && is_refused;
+    if is_own || matches!(facts.port, Some((_, false))) {
         let fix = "have it listen on the port in `PORT`, on 127.0.0.1; or it speaks on standard output, and `transport` is wrong";
         return (62, finding("not_listening", "nothing listens on its port", detail, fix));
     }

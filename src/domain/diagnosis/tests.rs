@@ -175,6 +175,18 @@ fn knows_how_processes_end() {
             "not_listening",
         ),
         (
+            ExitReason::NotReady {
+                detail: text("no answer at its MCP endpoint within 9.0 s: it does not listen on port 3001"),
+            },
+            "not_listening",
+        ),
+        (
+            ExitReason::NotReady {
+                detail: text("no answer at its MCP endpoint within 9.0 s: another process listens on port 3001"),
+            },
+            "port_in_use",
+        ),
+        (
             ExitReason::NotReady { detail: text("the server could not be reached: Connection refused (os error 111)") },
             "unreachable",
         ),

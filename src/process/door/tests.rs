@@ -72,19 +72,30 @@ async fn a_descriptor_that_is_no_tcp_socket_is_not_taken() {
 
 #[tokio::test]
 async fn a_keeper_that_makes_no_sense_loses_its_door() {
-    for message in [
-        Message::Knocked { target: 1 },
-        Message::Dialled { id: 3 },
-        Message::Failed { id: 3, errno: 1 },
-        Message::Dial { id: 1, port: 1 },
-    ] {
+    for message in
+        [Message::Knocked { target: 1 }, Message::Failed { id: 3, errno: 1 }, Message::Dial { id: 1, port: 1 }]
+    {
         let (mut door, theirs) = door(&["a.localhost:1"]);
-        // A failure that carries a descriptor, and the others that carry none or are not a keeper's to say.
+        // A failure that carries a descriptor, an entry that is not on the list, what only Berth says.
         let with = matches!(message, Message::Knocked { .. } | Message::Failed { .. }).then(|| theirs.as_fd());
         wire::send(&theirs, message, with).unwrap();
         let passage = door.passages().unwrap().recv().await;
         assert!(matches!(&passage, Some(Passage::Refused(text)) if text.contains("shut")), "{message:?}: {passage:?}");
     }
+}
+
+#[tokio::test]
+async fn a_descriptor_that_the_kernel_keeps_back_shuts_nothing() {
+    let (mut door, theirs) = door(&["a.localhost:1"]);
+    let mut passages = door.passages().unwrap();
+    for message in [Message::Dialled { id: 3 }, Message::Knocked { target: 0 }] {
+        wire::send(&theirs, message, None).unwrap();
+    }
+    let passage = passages.recv().await;
+    assert!(matches!(&passage, Some(Passage::Failed(text)) if text.contains("open files")), "{passage:?}");
+    // It is still heard.
+    wire::send(&theirs, Message::Dial { id: 1, port: 1 }, None).unwrap();
+    assert!(matches!(passages.recv().await, Some(Passage::Refused(_))));
 }
 
 #[tokio::test]

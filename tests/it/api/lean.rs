@@ -38,6 +38,7 @@ fn shown(client: &Client, body: &Value) -> Value {
 fn node_is_started_lean_unless_the_manifest_says_otherwise() {
     let limited = json!({ "memory_bytes": 512_u64 << 20 });
     let app = TestApp::builder()
+        .set("default_memory_bytes", 0)
         .service(server("plain", &["one"]))
         .service(server("limited", &[]).with("limits", limited))
         .service(server("own", &[]).with("runtime_args", json!(["--title={INSTANCE_TYPE}"])))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::scene::{BARE, Party, Scene, builder};
-use crate::support::services::Service;
+use crate::support::{services::Service, wait_for};
 
 #[test]
 fn abstract_sockets_are_not_shared() {
@@ -111,4 +111,25 @@ fn a_port_that_somebody_holds_is_nobodys_trap() {
         }
         eve.is_well();
     }
+}
+
+/// Whoever takes a port between its lease and its use is not taken for the instance.
+#[test]
+fn a_thief_of_a_port_hears_nothing() {
+    let slow = Service::http("slow", &["--no-listen"]).start_seconds(3);
+    let app = builder().service(slow).start();
+    let ann = app.user("ann");
+    let id = ann.order("slow").id;
+    let port = wait_for("a port", || {
+        let port = ann.show(&id).view["port"].as_u64()?;
+        u16::try_from(port).ok()
+    });
+    let thief = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    thief.set_nonblocking(true).unwrap();
+    wait_for("the start to be given up", || {
+        let error = ann.show(&id).view["last_error"].to_string();
+        error.contains(&format!("another process listens on port {port}")).then_some(())
+    });
+    let came = thief.accept();
+    assert!(came.is_err(), "somebody spoke to the thief: {came:?}");
 }

@@ -258,6 +258,7 @@ fn a_spare_is_there_before_its_client() {
     let app = app(&[]);
     let ann = app.user("ann");
     let instance = order(&ann, "each");
+    assert!(ann.show(&instance.id).view["walls"].to_string().contains("seccomp"), "{}", instance.view);
     let mut seen = BTreeSet::new();
     for _ in 0..2 {
         let waiting = spare(&ann, &instance);

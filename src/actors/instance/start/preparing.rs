@@ -11,7 +11,7 @@ use crate::{
         rooms,
     },
     catalog::{Program, Service},
-    domain::{crash::ExitReason, manifest::Transport},
+    domain::{crash::ExitReason, limits::Limits, manifest::Transport},
     mcp::era::Era,
     process::{LaunchSpec, Marker, Mask},
 };
@@ -44,8 +44,9 @@ impl StartJob {
         };
         let Inputs { own_env, credential } = inputs;
         let number = port.as_ref().map(PortLease::port);
-        let values = Values::new(&self.instance, service, &self.home, number, credential);
-        let spec = self.spec(service, program, &values, &own_env, number)?;
+        let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
+        let values = Values::new(&self.instance, service, &self.home, (number, limits), credential);
+        let spec = self.spec(service, program, (&values, &own_env), (number, limits))?;
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.
         let era = if port.is_some() { Era::Session } else { self.era(&version, &spec, timeout).await };
@@ -74,13 +75,10 @@ impl StartJob {
         &self,
         service: &Service,
         program: &Program,
-        values: &Values,
-        own_env: &BTreeMap<String, String>,
-        port: Option<u16>,
+        (values, own_env): (&Values, &BTreeMap<String, String>),
+        (port, limits): (Option<u16>, Limits),
     ) -> Result<LaunchSpec, ExitReason> {
-        let config = &self.runtime.config;
-        let limits = config.limits(self.instance.limits, service.manifest.limits);
-        let whose = (&self.runtime.paths, config.uids);
+        let whose = (&self.runtime.paths, self.runtime.config.uids);
         let room = rooms::room_of(&self.instance, service, program, &self.dirs, (port, limits), whose);
         Ok(LaunchSpec {
             name: self.home.name.clone(),

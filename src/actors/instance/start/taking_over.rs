@@ -12,7 +12,13 @@ use crate::{
     actors::{
         environment::Values,
         eras::Version,
-        instance::{child::Running, conversation::Speaks, housekeeping::open_log, network, watching::Watch},
+        instance::{
+            child::Running,
+            conversation::{Listening, Speaks},
+            housekeeping::open_log,
+            network,
+            watching::Watch,
+        },
         ports::PortLease,
     },
     catalog::Service,
@@ -56,7 +62,11 @@ impl StartJob {
             None => self.on_pipes(stdin, stdout, protocol),
             Some(port) => {
                 let target = target(service, values, port.port(), door.as_ref());
-                self.over_http(stdin, stdout, (log.clone(), &tail), target)
+                let listening = match target.via {
+                    Some(_) => Listening::Alone,
+                    None => Listening::Among { port: port.port(), leader: pid },
+                };
+                self.over_http(stdin, stdout, (log.clone(), &tail), (target, listening))
             }
         };
         let account = door.as_mut().and_then(|door| self.keep_account(door, log.clone()));
@@ -98,7 +108,7 @@ impl StartJob {
         stdin: pipe::Sender,
         stdout: pipe::Receiver,
         (log, tail): (Option<Arc<LogFile>>, &Arc<StderrTail>),
-        target: HttpTarget,
+        (target, listening): (HttpTarget, Listening),
     ) -> Ends {
         let task = log.map(|log| {
             let pump = pump(stdout, log, Arc::clone(tail));
@@ -106,7 +116,7 @@ impl StartJob {
                 let _ = pump.await;
             })
         });
-        let speaks = Speaks::Http(self.http(target));
+        let speaks = Speaks::Http(self.http(target), listening);
         Ends { speaks, stdio: None, stdin: Some(stdin), reading: None, task }
     }
 
