@@ -29,7 +29,7 @@ pub use self::{
 use crate::{
     config::Config,
     mcp::http::install_crypto_provider,
-    process::{Cgroups, cgroup::Allow, reaper},
+    process::reaper,
     routing::Route,
     web::{self, state::AppState},
 };
@@ -60,9 +60,7 @@ pub async fn serve(config: Config) -> Result<Ended> {
     reaper::become_subreaper().context("cannot become the subreaper of instances")?;
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;
-    // Under v2 this process moves: before it has children.
-    let cgroups = Arc::new(take_cgroups(&config, &stores.host));
-    let state = compose(config, stores, bound, Arc::clone(&cgroups))?;
+    let state = compose(config, stores, bound)?;
     // Every instance has its route before the first request is taken: a client that comes back after
     // a restart must wait for its instance, not be told that there is none.
     let report = state.supervisor.boot().await.context("instances could not be brought back")?;
@@ -76,12 +74,9 @@ pub async fn serve(config: Config) -> Result<Ended> {
     upkeep.abort();
     serving.await??;
     drop(control);
+    let cgroups = Arc::clone(&state.cgroups);
     tokio::task::spawn_blocking(move || cgroups.close()).await?;
     Ok(Ended { graceful, again })
-}
-
-fn take_cgroups(config: &Config, host: &str) -> Cgroups {
-    Cgroups::take(host, if config.runtime.cgroups { Allow::All } else { Allow::Nothing })
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {

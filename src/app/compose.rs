@@ -23,6 +23,7 @@ use crate::{
     domain::walls::{State, WallReport},
     process::{
         self, Cgroups, Enforcement, Guard, Launcher, ProcessLauncher,
+        cgroup::Allow,
         walls::{Policy, probe_this_host},
     },
     routing::RouteTable,
@@ -34,12 +35,9 @@ use crate::{
 const ARBITERS: usize = 2;
 
 /// Makes what requests are answered with, and starts the supervisor.
-pub(super) fn compose(
-    config: Config,
-    stores: Stores,
-    bound: SocketAddr,
-    cgroups: Arc<Cgroups>,
-) -> Result<Data<AppState>> {
+pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<AppState>> {
+    // Under v2 this process moves: before it has children.
+    let cgroups = Arc::new(take_cgroups(&config, &stores.host));
     let catalog = catalog(&config, &stores.db)?;
     let walls = try_walls(&config)?;
     let enforcement = probe_limits(&cgroups);
@@ -65,6 +63,10 @@ pub(super) fn compose(
         cgroups: Arc::clone(&runtime.cgroups),
         enforcement,
     }))
+}
+
+fn take_cgroups(config: &Config, host: &str) -> Cgroups {
+    Cgroups::take(host, if config.runtime.cgroups { Allow::All } else { Allow::Nothing })
 }
 
 /// What instances need.
