@@ -165,6 +165,23 @@ cgroup_v2_tests() {
     return "$status"
 }
 step "Control groups of v2" cgroup_v2_tests
+# Walls are built otherwise where Berth is not root: the same attacks, from and against an ordinary user.
+ordinary_user_tests() {
+    local binary home status=0
+    binary=$(cargo test --locked --test it --no-run 2>&1 | sed -n 's/.*Executable .*(\(.*\)).*/\1/p')
+    [ -x "$binary" ] || { warn "the test program was not found" && return 1; }
+    home=$(mktemp -d /var/tmp/berth-ordinary.XXXXXX) # not below /tmp, which is a room's own
+    chown 40001:40001 "$home"
+    setpriv --reuid 40001 --regid 40001 --clear-groups -- env HOME="$home" TMPDIR="$home" \
+        "$ROOT/${binary#"$ROOT"/}" --test-threads 4 hostile process::walls supervision::network supervision::connections || status=$?
+    rm -rf "$home"
+    return "$status"
+}
+if [ "$(id -u)" = 0 ]; then
+    step "Walls of an ordinary user" ordinary_user_tests
+else
+    skip "the walls of root: run as root, too"
+fi
 step "Soak of rooms" soak
 step "Documentation tests" cargo test --quiet --doc
 for manifest in mcp-servers/*/package.json; do

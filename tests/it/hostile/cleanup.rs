@@ -21,8 +21,14 @@ fn daemon(party: &Party, name: &str) -> String {
     words
 }
 
-fn both(app: &TestApp) -> [(User, &'static str); 2] {
-    [(app.user("eve"), WALLED), (app.admin(), BARE)]
+/// Who hides where it would be found: without walls and without control groups nothing finds what has left
+/// its session, its parent and its environment.
+fn both(app: &TestApp) -> Vec<(User, &'static str)> {
+    let (eve, admin) = (app.user("eve"), app.admin());
+    let limits = admin.create(BARE).view["limits_enforced"].clone();
+    let stop = limits.as_array().unwrap().iter().find(|line| line["what"] == "whole_tree_stop").unwrap();
+    let is_found = stop["how"] == "by cgroup";
+    std::iter::once((eve, WALLED)).chain(is_found.then_some((admin, BARE))).collect()
 }
 
 #[test]

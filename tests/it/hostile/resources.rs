@@ -40,8 +40,10 @@ fn a_fork_bomb_stays_small() {
         assert_eq!(outcome["stopped_by"], "EAGAIN");
         assert!(outcome["got"].as_u64().unwrap() < TASKS, "{outcome}");
     }
-    // It is looked at, and ended.
-    ended_for(&eve, "process");
+    // Where the kernel counts it alone it never has more than its share; else it is looked at, and ended.
+    if outcome["got"].as_u64().is_none_or(|got| got > MOST) {
+        ended_for(&eve, "process");
+    }
     ann.is_well();
     assert_eq!(ann.user.create("small").view["status"], "running", "there is room for others");
     eve.user.delete(&eve.instance.id);
