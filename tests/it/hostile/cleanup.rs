@@ -26,8 +26,8 @@ fn daemon(party: &Party, name: &str) -> String {
 fn both(app: &TestApp) -> Vec<(User, &'static str)> {
     let (eve, admin) = (app.user("eve"), app.admin());
     let limits = admin.create(BARE).view["limits_enforced"].clone();
-    let stop = limits.as_array().unwrap().iter().find(|line| line["what"] == "whole_tree_stop").unwrap();
-    let is_found = stop["how"] == "by cgroup";
+    let memory = limits.as_array().unwrap().iter().find(|line| line["what"] == "memory").unwrap();
+    let is_found = memory["how"] == "by cgroup";
     std::iter::once((eve, WALLED)).chain(is_found.then_some((admin, BARE))).collect()
 }
 
