@@ -25,8 +25,10 @@ fn daemon(party: &Party, name: &str) -> String {
 /// its session, its parent and its environment.
 fn both(app: &TestApp) -> Vec<(User, &'static str)> {
     let (eve, admin) = (app.user("eve"), app.admin());
-    let limits = admin.create(BARE).view["limits_enforced"].clone();
-    let memory = limits.as_array().unwrap().iter().find(|line| line["what"] == "memory").unwrap();
+    let probe = admin.create(BARE);
+    admin.delete(&probe.id);
+    let memory =
+        probe.view["limits_enforced"].as_array().unwrap().iter().find(|line| line["what"] == "memory").unwrap();
     let is_found = memory["how"] == "by cgroup";
     std::iter::once((eve, WALLED)).chain(is_found.then_some((admin, BARE))).collect()
 }
