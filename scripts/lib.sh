@@ -52,13 +52,11 @@ check_node() {
     [ "$major" -ge 20 ] || die "node is version $major, at least 20 is needed. See https://nodejs.org"
 }
 
-# A C compiler for the bundled SQLite, libpq for PostgreSQL, Python with venv for services from PyPI.
+# A C compiler for the bundled SQLite and libpq, OpenSSL for connections to PostgreSQL, Python with venv for services from PyPI.
 check_system_libraries() {
     local missing=()
     have cc || missing+=(gcc libc6-dev)
-    if ! { have pkg-config && pkg-config --exists libpq; } && ! have pg_config; then
-        missing+=(libpq-dev pkg-config)
-    fi
+    { have pkg-config && pkg-config --exists openssl; } || missing+=(libssl-dev pkg-config)
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     have curl || missing+=(curl)
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}" || die "the packages named above are needed"

@@ -24,7 +24,7 @@ prepare() {
     check_cargo
     check_node
     check_system_libraries
-    say "cargo, node, npm, python3, cc and libpq are there"
+    say "cargo, node, npm, python3, cc and OpenSSL are there"
     title "Building"
     cargo build --release --locked --bin berth
     mkdir -p "$BERTH_DATA_DIR"
