@@ -43,6 +43,7 @@ pub mod sweep;
 mod table;
 mod tail;
 mod tree;
+mod walk;
 pub mod walls;
 mod wire;
 
@@ -67,11 +68,12 @@ pub use self::{
     memory::memory_is_short,
     probe::{Enforcement, How, probe, walls_in_force},
     room::{DEFAULT_TMP_BYTES, Identity, Room, View, runs_as_root},
-    sample::{Sample, Samples, directory_bytes, usage_of},
+    sample::{Sample, Samples, usage_of},
     spawn::ProcessLauncher,
     table::{Table, running_for},
     tail::{PumpReport, StderrTail, pump},
     tree::{ProcessTree, StopOutcome},
+    walk::{DirectorySize, directory_size},
 };
 
 /// Starts programs. The real one is [`ProcessLauncher`]; tests put a fake in its place.

@@ -100,6 +100,7 @@ impl HouseActor {
             processes: sum.processes + one.processes,
             open_files: sum.open_files + one.open_files,
             disk_bytes: sum.disk_bytes + one.disk_bytes,
+            disk_is_lower_bound: sum.disk_is_lower_bound || one.disk_is_lower_bound,
             log_bytes: sum.log_bytes + one.log_bytes,
         });
         self.route.set_usage(sum);

@@ -32,7 +32,7 @@ impl Handler<Happened> for InstanceActor {
             What::Ready { started } => self.ready(context, *started),
             What::Ended { reason } => self.fell(context, reason),
             What::Probed { outcome } => self.probed(context, outcome),
-            What::Measured { disk_bytes, log_bytes } => self.housekeeping.measured(disk_bytes, log_bytes),
+            What::Measured { disk, logs } => self.housekeeping.measured(disk, logs),
         }
     }
 }

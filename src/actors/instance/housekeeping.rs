@@ -22,7 +22,7 @@ use crate::{
         usage::UsageHour,
     },
     process::{
-        Samples, directory_bytes,
+        DirectorySize, Samples, directory_size,
         logs::{LogFile, Rotation, archive},
     },
     routing::Route,
@@ -57,7 +57,8 @@ pub(in crate::actors) struct Housekeeping {
     /// Requests at the last sample.
     requests: u64,
     samples: u32,
-    disk: (u64, u64),
+    /// Its directories and its logs, when they were walked last.
+    disk: (DirectorySize, DirectorySize),
 }
 
 impl Housekeeping {
@@ -81,7 +82,7 @@ impl Housekeeping {
             hour: None,
             requests: 0,
             samples: 0,
-            disk: (0, 0),
+            disk: Default::default(),
         }
     }
 
@@ -120,8 +121,15 @@ impl Housekeeping {
         self.hour.take()
     }
 
-    pub(super) const fn measured(&mut self, disk_bytes: u64, log_bytes: u64) {
-        self.disk = (disk_bytes, log_bytes);
+    pub(super) const fn measured(&mut self, disk: DirectorySize, logs: DirectorySize) {
+        self.disk = (disk, logs);
+    }
+
+    /// A sample with what was measured last.
+    const fn with_disk(&self, usage: Usage) -> Usage {
+        let (disk, logs) = &self.disk;
+        let disk_is_lower_bound = disk.is_lower_bound;
+        Usage { disk_bytes: disk.bytes, disk_is_lower_bound, log_bytes: logs.bytes, ..usage }
     }
 }
 
@@ -178,6 +186,10 @@ pub(in crate::actors) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf)
     }
 }
 
+fn log_unmeasured(error: &std::io::Error) {
+    log::warn!("disk use could not be measured: {error}; raise the open-files limit of Berth if it is used up");
+}
+
 impl InstanceActor {
     /// A sample of all processes was taken: what of it is ours, and is it too much?
     pub(super) fn take_sample(&mut self, context: &mut Context<Self>, samples: &Samples) {
@@ -188,8 +200,7 @@ impl InstanceActor {
         let spent = sample.cpu.saturating_sub(keeping.cpu.unwrap_or_default());
         keeping.cpu = Some(sample.cpu);
         keeping.sampled_at = Some(Instant::now());
-        let (disk_bytes, log_bytes) = keeping.disk;
-        let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
+        let usage = keeping.with_disk(sample.usage);
         self.route.set_usage(usage);
         if let Some(part) = self.housekeeping.add_to_hour(&usage, spent, self.route.access.requests()) {
             self.chronicle.usage(part);
@@ -260,9 +271,12 @@ impl InstanceActor {
         let (actor, generation) = (context.address(), self.generation);
         let (root, logs) = (self.dirs.root.clone(), self.dirs.logs.clone());
         actix_rt::spawn(async move {
-            let measured = tokio::task::spawn_blocking(move || (directory_bytes(&root), directory_bytes(&logs))).await;
-            if let Ok((disk_bytes, log_bytes)) = measured {
-                actor.do_send(Happened { generation, what: What::Measured { disk_bytes, log_bytes } });
+            let measure = move || Ok((directory_size(&root)?, directory_size(&logs)?));
+            match tokio::task::spawn_blocking(measure).await {
+                Ok(Ok((disk, logs))) => actor.do_send(Happened { generation, what: What::Measured { disk, logs } }),
+                // What was measured before stands.
+                Ok(Err(error)) => log_unmeasured(&error),
+                Err(_) => {}
             }
         });
     }
