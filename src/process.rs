@@ -20,6 +20,7 @@
 //!
 //! Needs Linux 5.3 (pidfd). No actors and no HTTP here.
 
+mod archive;
 mod budget;
 pub mod cgroup;
 mod dirs;
@@ -60,8 +61,9 @@ use crate::domain::{
 };
 
 pub use self::{
+    archive::archive,
     cgroup::Cgroups,
-    dirs::InstanceDirs,
+    dirs::{InstanceDirs, directories_in, remove_tree, remove_trees},
     door::{Door, DoorHandle, Guard, Passage},
     marker::Marker,
     mask::Mask,

@@ -268,11 +268,11 @@ impl InstanceActor {
     fn expire(&mut self, context: &mut Context<Self>) {
         self.go_down(context, Event::ExpiryReached);
         self.note("expired", serde_json::json!({}));
-        let (logs, archive) = (self.dirs.logs.clone(), self.runtime.paths.archive(&self.instance));
+        let dirs = self.dirs.clone();
         let stopping = self.stopping.take();
         self.stopping = Some(actix_rt::spawn(async move {
             let graceful = child::finished(stopping).await;
-            housekeeping::archive_logs(logs, archive).await;
+            housekeeping::archive_logs(dirs).await;
             graceful
         }));
     }

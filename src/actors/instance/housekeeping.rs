@@ -1,6 +1,7 @@
 //! Log files, and samples of what an instance uses.
 
 use std::{
+    error::Error as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -22,8 +23,8 @@ use crate::{
         usage::UsageHour,
     },
     process::{
-        DirectorySize, Samples, directory_size,
-        logs::{LogFile, Rotation, archive},
+        DirectorySize, InstanceDirs, Samples, archive, directory_size,
+        logs::{LogFile, Rotation},
     },
     routing::Route,
 };
@@ -175,14 +176,15 @@ pub(in crate::actors) async fn write_lines(lines: Option<(Arc<LogFile>, String)>
     }
 }
 
-/// Compresses an expired instance's logs into `archive_dir`.
-pub(in crate::actors) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
-    let target = logs.file_name().map(|name| archive_dir.join(name)).unwrap_or(archive_dir);
+/// Packs an expired instance's logs into a directory of their own in its archives, named by the time.
+pub(in crate::actors) async fn archive_logs(dirs: InstanceDirs) {
+    let Some(archives) = dirs.archives else { return };
+    // Sorted as the times are, and a name on every file system.
+    let target = archives.join(Timestamp::now().to_string().replace(':', "-"));
     let archived =
-        tokio::task::spawn_blocking(move || if logs.exists() { archive(&logs, &target).map(|_| ()) } else { Ok(()) })
-            .await;
-    if let Ok(Err(error)) = archived {
-        log::error!("{error}");
+        tokio::task::spawn_blocking(move || if dirs.logs.exists() { archive(&dirs.logs, &target) } else { Ok(()) });
+    if let Ok(Err(error)) = archived.await {
+        log::error!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     }
 }
 
