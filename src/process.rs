@@ -20,6 +20,7 @@
 //!
 //! Needs Linux 5.3 (pidfd). No actors and no HTTP here.
 
+mod archive;
 mod budget;
 pub mod cgroup;
 mod descriptors;
@@ -45,6 +46,7 @@ pub mod sweep;
 mod table;
 mod tail;
 mod tree;
+mod walk;
 pub mod walls;
 mod wire;
 
@@ -61,9 +63,10 @@ use crate::domain::{
 };
 
 pub use self::{
+    archive::archive,
     cgroup::Cgroups,
     descriptors::raise_open_files,
-    dirs::InstanceDirs,
+    dirs::{InstanceDirs, directories_in, remove_tree, remove_trees},
     door::{Door, DoorHandle, Guard, Passage},
     marker::Marker,
     mask::Mask,
@@ -71,11 +74,12 @@ pub use self::{
     probe::{Enforcement, How, probe, walls_in_force},
     pump::{PumpReport, pump},
     room::{DEFAULT_TMP_BYTES, Identity, Room, View, runs_as_root},
-    sample::{Sample, Samples, directory_bytes, usage_of},
+    sample::{Sample, Samples, usage_of},
     spawn::ProcessLauncher,
     table::{Table, running_for},
     tail::StderrTail,
     tree::{ProcessTree, StopOutcome},
+    walk::{DirectorySize, directory_size},
 };
 
 /// Starts programs. The real one is [`ProcessLauncher`]; tests put a fake in its place.

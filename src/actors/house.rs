@@ -16,13 +16,17 @@ mod spares;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle, StreamHandler};
-use tokio::sync::{mpsc, watch};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(super) use self::kept::Kept;
-use self::seats::{Resting, Tenant};
+use self::seats::Tenant;
 use super::{
     Runtime,
-    instance::{Housekeeping, Ticket, archive_logs, open_log, write_lines},
+    instance::{Ending, Housekeeping, Ticket, archive_logs, ending, open_log, write_lines},
     messages::InstanceGone,
 };
 use crate::{
@@ -55,6 +59,8 @@ pub(super) struct HouseActor {
     kept: Vec<Kept>,
     housekeeping: Housekeeping,
     expiry: Option<SpawnHandle>,
+    /// The logs of an expiry being packed.
+    archiving: Option<Ending>,
     next_spare: Option<SpawnHandle>,
     /// A spare has failed for good; another is made when a connection has shown that it can be.
     spares_fail: bool,
@@ -84,6 +90,7 @@ impl HouseActor {
             orders: Some(orders),
             tenants: HashMap::new(),
             expiry: None,
+            archiving: None,
             next_spare: None,
             spares_fail: false,
             runtime,
@@ -188,15 +195,35 @@ impl HouseActor {
     }
 
     fn expire(&mut self, context: &mut Context<Self>) {
+        // Spares take their logs with them: that must not happen while all logs are packed.
+        let leaving: Vec<_> = self.spares().into_iter().filter_map(|id| self.evict(id)).collect();
         self.go_down(context, Event::ExpiryReached);
         self.note("expired", serde_json::json!({}));
         self.housekeeping.reopen();
-        let (logs, archive) = (self.runtime.paths.logs(&self.instance), self.runtime.paths.archive(&self.instance));
-        let resting: Vec<Resting> = self.tenants.values().filter_map(|tenant| tenant.resting.clone()).collect();
-        actix_rt::spawn(async move {
-            futures_util::future::join_all(resting).await;
-            archive_logs(logs, archive).await;
+        self.archive_after(leaving);
+    }
+
+    /// Packs the logs when every process has ended and those of `leaving` have gone.
+    fn archive_after(&mut self, leaving: Vec<oneshot::Receiver<()>>) {
+        let resting: Vec<Ending> = self.tenants.values().filter_map(|tenant| tenant.resting.clone()).collect();
+        let dirs = self.runtime.paths.of(&self.instance);
+        let archiving = ending(async move {
+            join(join_all(leaving), join_all(resting)).await;
+            archive_logs(dirs).await;
+            true
         });
+        // Whoever starts again, or goes, does so after that.
+        for tenant in self.tenants.values_mut() {
+            let archiving = archiving.clone();
+            tenant.resting =
+                tenant.resting.take().map(|resting| ending(join(resting, archiving).map(|(ended, _)| ended)));
+        }
+        self.archiving = Some(archiving);
+    }
+
+    /// The end of the packing of logs that a process started now has to wait for.
+    fn archived(&self) -> Option<Ending> {
+        self.archiving.clone().filter(|archiving| archiving.peek().is_none())
     }
 }
 

@@ -23,7 +23,7 @@ use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub(super) use self::{
-    child::Running,
+    child::{Ending, Running, ending},
     home::{Chronicle, Home},
     housekeeping::{Housekeeping, archive_logs, open_log, write_lines},
     start::Started,
@@ -61,7 +61,7 @@ pub(super) struct InstanceActor {
     /// The start that is under way; aborted by a stop.
     starting: Option<JoinHandle<()>>,
     /// The end of the last process; a new start waits for it.
-    stopping: Option<JoinHandle<bool>>,
+    stopping: Option<Ending>,
     health: HealthRecord,
     housekeeping: Housekeeping,
     idle: IdleClock,
@@ -110,7 +110,7 @@ pub(super) struct Parts {
     /// The first start's generation: later than that of any process that may still live.
     pub(super) generation: Generation,
     /// The end of the process of an actor before this one.
-    pub(super) previous: Option<JoinHandle<bool>>,
+    pub(super) previous: Option<Ending>,
 }
 
 impl InstanceActor {
@@ -199,7 +199,7 @@ impl InstanceActor {
         }
         if let Some(running) = self.running.take() {
             let grace = self.runtime.config.stop_grace;
-            self.stopping = Some(actix_rt::spawn(running.stop(grace, self.stopping.take())));
+            self.stopping = Some(child::ending(running.stop(grace, self.stopping.take())));
         }
         self.publish(|status| {
             status.pid = None;
@@ -268,11 +268,11 @@ impl InstanceActor {
     fn expire(&mut self, context: &mut Context<Self>) {
         self.go_down(context, Event::ExpiryReached);
         self.note("expired", serde_json::json!({}));
-        let (logs, archive) = (self.dirs.logs.clone(), self.runtime.paths.archive(&self.instance));
+        let dirs = self.dirs.clone();
         let stopping = self.stopping.take();
-        self.stopping = Some(actix_rt::spawn(async move {
+        self.stopping = Some(child::ending(async move {
             let graceful = child::finished(stopping).await;
-            housekeeping::archive_logs(logs, archive).await;
+            housekeeping::archive_logs(dirs).await;
             graceful
         }));
     }

@@ -19,7 +19,7 @@ use crate::{
         lifecycle::Health,
         time::Timestamp,
     },
-    process::Samples,
+    process::{DirectorySize, Samples},
 };
 
 // === handle → supervisor ===
@@ -140,5 +140,5 @@ pub(super) enum What {
     /// A health check came to an end.
     Probed { outcome: Result<(), String> },
     /// Disk use was measured.
-    Measured { disk_bytes: u64, log_bytes: u64 },
+    Measured { disk: DirectorySize, logs: DirectorySize },
 }

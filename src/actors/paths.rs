@@ -21,10 +21,10 @@ impl Paths {
         Self { data }
     }
 
-    /// The working, home, temp and log directories of one instance.
+    /// The working, home, temp, log and archive directories of one instance.
     #[must_use]
     pub fn of(&self, instance: &Instance) -> InstanceDirs {
-        InstanceDirs::new(self.root(instance.id), self.logs(instance))
+        InstanceDirs::new(self.root(instance.id), self.logs(instance)).archived_in(self.archives(instance))
     }
 
     /// The data directory.
@@ -58,15 +58,24 @@ impl Paths {
         self.data.join("logs").join(instance.log_path())
     }
 
-    /// Where the logs of an expired instance go.
+    /// What holds the archives of its logs, one for each time that it expired:
+    /// `archive/user_{id}/mcp_{nnn}_{service}_{number}`.
     #[must_use]
-    pub fn archive(&self, instance: &Instance) -> PathBuf {
-        self.data.join("archive").join(format!("user_{}", instance.user_number))
+    pub fn archives(&self, instance: &Instance) -> PathBuf {
+        // As its log directory is called in that of its user.
+        let name = self.logs(instance).file_name().map(PathBuf::from).unwrap_or_default();
+        self.user_archives(instance.user_number).join(name)
     }
 
     /// The logs of one user.
     #[must_use]
     pub fn user_logs(&self, user_number: u32) -> PathBuf {
         self.data.join("logs").join("users").join(format!("user_{user_number}"))
+    }
+
+    /// The archived logs of one user.
+    #[must_use]
+    pub fn user_archives(&self, user_number: u32) -> PathBuf {
+        self.data.join("archive").join(format!("user_{user_number}"))
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         users::{self, NewUser, Role},
     },
     domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
+    process::remove_trees,
 };
 
 #[derive(Subcommand)]
@@ -188,12 +189,8 @@ fn remove_here(context: &Context, db: &Db, user: &users::User) -> Result<()> {
         let entry = by_operator("user.remove", format!("user:{}", user.id), json!({ "email": user.email }));
         audit::append(conn, &entry).map(drop)
     })?;
-    match std::fs::remove_dir_all(paths.user_logs(user.number)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).context("cannot remove the user's logs")
-        }
-        _ => Ok(()),
-    }
+    let logs = [paths.user_logs(user.number), paths.user_archives(user.number)];
+    remove_trees(logs).context("cannot remove the user's logs")
 }
 
 fn keep_an_admin(db: &Db, user: &users::User) -> Result<()> {

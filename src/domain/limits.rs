@@ -24,7 +24,8 @@ pub struct Limits {
     /// Open files per process. By the kernel (`RLIMIT_NOFILE`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u32>,
-    /// Bytes below the instance's own directories. By sampling; twice as much ends it at once.
+    /// Bytes below the instance's own directories. By sampling; twice as much ends it at once. Where there
+    /// is this limit, files that cannot be counted are over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
     /// Bytes of its logs, archives included. By sampling, beside the rotation that bounds them anyway.
@@ -101,10 +102,23 @@ impl Limits {
         let (disk, log) = (usage.disk_bytes, usage.log_bytes);
         bytes("disk use", disk, self.disk_bytes)
             .map(|over| twice(over, disk, self.disk_bytes))
+            .or_else(|| self.uncounted(usage))
             .or_else(|| bytes("log use", log, self.log_bytes).map(|over| twice(over, log, self.log_bytes)))
             .or_else(|| bytes("memory", usage.memory_bytes, memory))
             .or_else(|| over("CPU", u64::from(usage.cpu_percent), cpu, " %"))
             .or_else(|| over("process count", u64::from(usage.processes), self.processes.map(u64::from), ""))
+    }
+}
+
+impl Limits {
+    /// Files that nobody can count are how a limit on them would be escaped.
+    fn uncounted(&self, usage: &Usage) -> Option<Over> {
+        let limit = self.disk_bytes.filter(|_| usage.disk_is_lower_bound)?;
+        let detail = format!(
+            "disk use cannot be held to the limit of {limit} bytes: its files cannot be counted: more than a million, \
+             or unreadable"
+        );
+        Some(Over { detail, at_once: false })
     }
 }
 
@@ -134,6 +148,9 @@ pub struct Usage {
     pub open_files: u32,
     /// Bytes below the instance's own directories.
     pub disk_bytes: u64,
+    /// Whether there is more than `disk_bytes` says: too many files to be counted, or unreadable ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disk_is_lower_bound: bool,
     /// Bytes of its logs, archives included.
     pub log_bytes: u64,
 }
@@ -167,6 +184,8 @@ mod tests {
             ..Limits::default()
         };
         let (sampling, kernel) = (ByKernel::default(), ByKernel { memory: true, cpu: true });
+        let uncounted = "disk use cannot be held to the limit of 1000 bytes: its files cannot be counted: more than a \
+                         million, or unreadable";
         let usage = Usage { memory_bytes: 100, cpu_percent: 50, processes: 2, disk_bytes: 1000, ..Usage::default() };
         let cases = [
             (usage, sampling, None),
@@ -189,11 +208,19 @@ mod tests {
                 kernel,
                 Some(("disk use 2002 bytes is over the limit of 1000 bytes", true)),
             ),
+            (Usage { disk_is_lower_bound: true, disk_bytes: 1, ..usage }, kernel, Some((uncounted, false))),
+            (
+                Usage { disk_is_lower_bound: true, disk_bytes: 2002, ..usage },
+                kernel,
+                Some(("disk use 2002 bytes is over the limit of 1000 bytes", true)),
+            ),
         ];
         for (usage, kernel, expected) in cases {
             let over = limits.exceeded_by(&usage, kernel);
             assert_eq!(over.as_ref().map(|over| (over.detail.as_str(), over.at_once)), expected, "{usage:?}");
         }
+        let uncounted = Usage { disk_is_lower_bound: true, ..Usage::default() };
+        assert_eq!(Limits { disk_bytes: None, ..limits }.exceeded_by(&uncounted, kernel), None, "no limit, no matter");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use rustix::fs::CWD;
 
 use super::removal;
 
+/// Entries of a folder that are listed at once.
+const MAX_LISTED: usize = 100_000;
+
 /// The directories that an instance has to itself. Mode 0700, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceDirs {
@@ -24,13 +27,21 @@ pub struct InstanceDirs {
     pub tmp: PathBuf,
     /// Its logs; elsewhere, so that they can be archived on their own.
     pub logs: PathBuf,
+    /// What its logs are archived in, a directory for each time; a connection has none.
+    pub archives: Option<PathBuf>,
 }
 
 impl InstanceDirs {
-    /// The layout below `root`, with the logs in `logs`. Touches nothing.
+    /// The layout below `root`, with the logs in `logs` and no archives. Touches nothing.
     #[must_use]
     pub fn new(root: PathBuf, logs: PathBuf) -> Self {
-        Self { work: root.join("work"), home: root.join("home"), tmp: root.join("tmp"), root, logs }
+        Self { work: root.join("work"), home: root.join("home"), tmp: root.join("tmp"), root, logs, archives: None }
+    }
+
+    /// With the logs archived in `archives`.
+    #[must_use]
+    pub fn archived_in(self, archives: PathBuf) -> Self {
+        Self { archives: Some(archives), ..self }
     }
 
     /// Makes what is missing, and closes to others what is there.
@@ -41,13 +52,13 @@ impl InstanceDirs {
         [&self.root, &self.work, &self.home, &self.tmp, &self.logs].into_iter().try_for_each(|path| private(path))
     }
 
-    /// Removes all of it, logs included. What is already gone is no error.
+    /// Removes all of it, logs and their archives included. What is already gone is no error.
     ///
     /// # Errors
-    /// Something cannot be removed.
+    /// Something cannot be removed; the rest is removed all the same.
     pub fn remove(&self) -> io::Result<()> {
-        remove_tree(&self.root)?;
-        remove_tree(&self.logs)
+        let all = [Some(&self.root), Some(&self.logs), self.archives.as_ref()];
+        remove_trees(all.into_iter().flatten().cloned())
     }
 
     /// Empties the temporary directory, as between two starts.
@@ -72,13 +83,34 @@ fn private(path: &Path) -> io::Result<()> {
     removal::open_up(&directory).map_err(named)
 }
 
-fn remove_tree(path: &Path) -> io::Result<()> {
+/// Removes `path` and everything below it, however deep, following no link. What is already gone is no error.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     match removal::remove_tree(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(io::Error::new(error.kind(), format!("cannot remove {}: {error}", path.display())))
         }
         _ => Ok(()),
     }
+}
+
+/// Removes each of `paths` as [`remove_tree`] does; one that cannot be removed does not keep the others.
+///
+/// # Errors
+/// The first thing that cannot be removed.
+pub fn remove_trees(paths: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
+    paths.into_iter().map(|path| remove_tree(&path)).fold(Ok(()), io::Result::and)
+}
+
+/// The directories, at most 100,000, that are in `folder` at this moment; none where it cannot be read.
+#[must_use]
+pub fn directories_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_LISTED);
+    // The kind comes with the name.
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -94,7 +126,8 @@ mod tests {
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("kept"), "").unwrap();
 
-        let dirs = InstanceDirs::new(base.path().join("a/b"), base.path().join("logs/users/user_1/mcp_001_x_1"));
+        let dirs = InstanceDirs::new(base.path().join("a/b"), base.path().join("logs/users/user_1/mcp_001_x_1"))
+            .archived_in(base.path().join("archive"));
         dirs.create().unwrap();
         dirs.create().unwrap();
         for path in [&dirs.root, &dirs.work, &dirs.home, &dirs.tmp, &dirs.logs] {
@@ -102,10 +135,11 @@ mod tests {
         }
         std::os::unix::fs::symlink(&outside, dirs.work.join("link")).unwrap();
         fs::set_permissions(&dirs.home, Permissions::from_mode(0o0)).unwrap();
+        fs::create_dir_all(base.path().join("archive/once")).unwrap();
         dirs.empty_tmp().unwrap();
         dirs.remove().unwrap();
         dirs.remove().unwrap();
-        assert!(!dirs.root.exists() && !dirs.logs.exists());
+        assert!(!dirs.root.exists() && !dirs.logs.exists() && !base.path().join("archive").exists());
         assert!(outside.join("kept").exists());
     }
 
@@ -117,5 +151,24 @@ mod tests {
         fs::remove_dir(&dirs.tmp).unwrap();
         std::os::unix::fs::symlink("/etc", &dirs.tmp).unwrap();
         assert!(dirs.create().is_err());
+    }
+
+    /// As a connection that is made after the others were listed: it is nobody's to remove.
+    #[test]
+    fn what_was_listed_is_removed_and_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let (outside, folder) = (base.path().join("outside"), base.path().join("folder"));
+        fs::create_dir_all(&outside).unwrap();
+        fs::create_dir_all(folder.join("old/below")).unwrap();
+        fs::write(folder.join("file"), "").unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("link")).unwrap();
+        let mut listed = directories_in(&folder);
+        assert_eq!(listed, [folder.join("old")]);
+        fs::create_dir(folder.join("new")).unwrap();
+        // What cannot be removed does not keep the others; what is gone is no matter.
+        listed.splice(0..0, ["no\0path".into(), folder.join("gone")]);
+        assert!(remove_trees(listed).is_err());
+        assert!(folder.join("new").exists() && !folder.join("old").exists() && outside.exists());
+        assert!(directories_in(&folder.join("gone")).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Log files: appended to, rotated, expired, archived, and read from their end. Everything here blocks.
+//! Log files: appended to, rotated, expired, and read from their end. Everything here blocks.
 //!
 //! `error.log` is the current file; `error.log.1.gz`, `error.log.2.gz` … are older, the lowest number
 //! the youngest. A rotated file stays uncompressed when there was no room to compress it. A failed
@@ -49,7 +49,7 @@ pub struct LogError {
 }
 
 impl LogError {
-    fn on(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn on(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self { what, path, source }
     }
@@ -166,7 +166,8 @@ impl LogFile {
             }
         }
         if self.rotation.keep > 0 {
-            let compressed = compress(&first, &numbered(&self.path, 1, true));
+            let source = options().read(true).open(&first);
+            let compressed = source.and_then(|source| compress(source, false, &numbered(&self.path, 1, true)));
             self.warn_on("compress", compressed.and_then(|()| fs::remove_file(&first)));
         }
     }
@@ -220,50 +221,26 @@ fn rotated_files(path: &Path) -> Vec<(u32, PathBuf)> {
     entries.filter_map(|entry| Some((number(&entry)?, entry.path()))).collect()
 }
 
-/// Writes `from`, compressed, to `to`, which exists only when it is whole.
-fn compress(from: &Path, to: &Path) -> io::Result<()> {
+/// Writes the rest of `from`, compressed unless it is already, to `to`, which exists only when it is whole.
+pub(super) fn compress(mut from: File, is_compressed: bool, to: &Path) -> io::Result<()> {
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let write = || {
-        let mut source = options().read(true).open(from)?;
-        let target = options().write(true).create(true).truncate(true).open(&partial)?;
-        let mut encoder = GzEncoder::new(target, Compression::default());
-        io::copy(&mut source, &mut encoder)?;
-        encoder.finish()?.sync_all()?;
+    let mut write = || {
+        let mut target = options().write(true).create(true).truncate(true).open(&partial)?;
+        if is_compressed {
+            io::copy(&mut from, &mut target)?;
+        } else {
+            let mut encoder = GzEncoder::new(target, Compression::default());
+            io::copy(&mut from, &mut encoder)?;
+            target = encoder.finish()?;
+        }
+        target.sync_all()?;
         fs::rename(&partial, to)
     };
     write().inspect_err(|_| {
         let _ = fs::remove_file(&partial);
     })
-}
-
-/// Moves every file of `log_dir` into `archive_dir`, compressed, and removes `log_dir`; returns `archive_dir`.
-///
-/// Files of the same name that are already there are replaced: give each archive a directory of its own.
-/// Nothing is removed before all of it is safely there.
-///
-/// # Errors
-/// The archive cannot be written. The logs are then still where they were.
-pub fn archive(log_dir: &Path, archive_dir: &Path) -> Result<PathBuf, LogError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(archive_dir);
-    made.map_err(LogError::on("make the archive directory", archive_dir))?;
-    let entries = fs::read_dir(log_dir).map_err(LogError::on("read the log directory", log_dir))?;
-    let files = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-    for path in &files {
-        let Some(name) = path.file_name() else { continue };
-        let mut target = archive_dir.join(name);
-        let archived = if target.extension().is_some_and(|extension| extension == "gz") {
-            fs::copy(path, &target).map(drop)
-        } else {
-            target.as_mut_os_string().push(".gz");
-            compress(path, &target)
-        };
-        archived.map_err(LogError::on("archive", path))?;
-    }
-    fs::remove_dir_all(log_dir).map_err(LogError::on("remove the archived log directory", log_dir))?;
-    Ok(archive_dir.to_path_buf())
 }
 
 /// The last `count` lines of the log at `path`, oldest first, at most 4 MiB of them.

@@ -1,7 +1,7 @@
 //! What process trees use: from the files of their control groups, else from one pass over `/proc` for
 //! all instances. Everything here blocks.
 
-use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, time::Duration};
 
 use super::{
     ProcessTree,
@@ -10,13 +10,10 @@ use super::{
 };
 use crate::domain::limits::Usage;
 
-/// Entries that a walk over a directory looks at before it stops: beyond this the sum is a lower bound.
-const MAX_ENTRIES: usize = 1_000_000;
-
 /// One sample of a process tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// What it uses. Disk and log bytes are zero: they are walked less often, by [`directory_bytes`].
+    /// What it uses. Disk and log bytes are zero: they are walked less often, by [`directory_size`](super::directory_size).
     pub usage: Usage,
     /// CPU time so far, to be given to the next call.
     pub cpu: Duration,
@@ -105,31 +102,6 @@ pub(super) fn open_files(pid: u32) -> u32 {
     u32::try_from(counted).unwrap_or(u32::MAX)
 }
 
-/// Bytes on disk below `path`, links not followed; zero when it does not exist.
-///
-/// Counts allocated blocks: a file of one byte is a block, a sparse file only what it holds.
-#[must_use]
-pub fn directory_bytes(path: &Path) -> u64 {
-    let mut bytes = 0_u64;
-    let mut entries = 0;
-    let mut directories = vec![path.to_path_buf()];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            entries += 1;
-            if entries > MAX_ENTRIES {
-                return bytes;
-            }
-            // `DirEntry::metadata` does not follow a link.
-            let Ok(metadata) = entry.metadata() else { continue };
-            bytes = bytes.saturating_add(metadata.blocks().saturating_mul(512));
-            if metadata.is_dir() {
-                directories.push(entry.path());
-            }
-        }
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,17 +126,5 @@ mod tests {
         assert!(before >= 3 && after >= 50 + 3, "{before} {after}");
         drop(held);
         assert_eq!(open_files(u32::MAX), 0);
-    }
-
-    #[test]
-    fn directory_bytes_does_not_follow_links() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("below")).unwrap();
-        fs::write(directory.path().join("below/file"), vec![1; 100_000]).unwrap();
-        std::os::unix::fs::symlink("/usr", directory.path().join("link")).unwrap();
-        std::os::unix::fs::symlink("..", directory.path().join("below/loop")).unwrap();
-        let bytes = directory_bytes(directory.path());
-        assert!((100_000..200_000).contains(&bytes), "{bytes}");
-        assert_eq!(directory_bytes(&directory.path().join("missing")), 0);
     }
 }

@@ -7,5 +7,6 @@ mod host;
 mod leftovers;
 mod lifecycle;
 mod network;
+mod remains;
 mod sleeping;
 mod survival;

@@ -100,6 +100,7 @@ impl HouseActor {
             processes: sum.processes + one.processes,
             open_files: sum.open_files + one.open_files,
             disk_bytes: sum.disk_bytes + one.disk_bytes,
+            disk_is_lower_bound: sum.disk_is_lower_bound || one.disk_is_lower_bound,
             log_bytes: sum.log_bytes + one.log_bytes,
         });
         self.route.set_usage(sum);
@@ -116,9 +117,13 @@ impl HouseActor {
         let ids: Vec<_> = self.tenants.keys().copied().collect();
         let leaving: Vec<_> = ids.into_iter().filter_map(|id| self.evict(id)).collect();
         self.ticket.leave();
-        let dirs = self.runtime.paths.of(&self.instance);
+        let (dirs, archiving) = (self.runtime.paths.of(&self.instance), self.archiving.take());
         actix_rt::spawn(async move {
             futures_util::future::join_all(leaving).await;
+            // Its archives go, too.
+            if let Some(archiving) = archiving {
+                archiving.await;
+            }
             let removed = tokio::task::spawn_blocking(move || dirs.remove()).await;
             if let Ok(Err(error)) = removed {
                 log::error!("directories of a deleted instance could not be removed: {error}");

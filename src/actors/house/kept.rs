@@ -2,7 +2,7 @@
 //!
 //! What an earlier run has left, or an actor that failed, is taken in asleep.
 
-use std::sync::Arc;
+use std::{collections::HashSet, ffi::OsStr, path::PathBuf, sync::Arc};
 
 use actix::Context;
 
@@ -11,6 +11,7 @@ use crate::{
     db::connections::ConnectionRecord,
     domain::{connection::Client, lifecycle::State, time::Timestamp},
     mcp::session::{Journal, Record, SessionId, Sessions},
+    process::{directories_in, remove_trees},
     routing::Seat,
 };
 
@@ -54,28 +55,23 @@ impl HouseActor {
             self.seat(context, kept, State::Idle, false, None);
         }
         self.publish_seats();
-        let (folder, known) = (self.runtime.paths.connections(self.instance.id), self.names());
+        // Listed before there are orders: a connection that is made from now on is not among them.
+        let unknown = self.unknown_folders();
         actix_rt::spawn(async move {
-            let removed = tokio::task::spawn_blocking(move || remove_unknown(&folder, &known)).await;
+            let removed = tokio::task::spawn_blocking(move || remove_trees(unknown)).await;
             if let Ok(Err(error)) = removed {
                 log::warn!("files of connections that are gone could not be removed: {error}");
             }
         });
     }
 
-    fn names(&self) -> Vec<String> {
-        self.tenants.keys().map(ToString::to_string).collect()
+    /// Directories that are no connection's.
+    fn unknown_folders(&self) -> Vec<PathBuf> {
+        let known: HashSet<String> = self.tenants.keys().map(ToString::to_string).collect();
+        let is_known =
+            |path: &PathBuf| path.file_name().and_then(OsStr::to_str).is_some_and(|name| known.contains(name));
+        let mut folders = directories_in(&self.runtime.paths.connections(self.instance.id));
+        folders.retain(|path| !is_known(path));
+        folders
     }
-}
-
-/// Removes directories that are no connection's. Blocks.
-fn remove_unknown(folder: &std::path::Path, known: &[String]) -> std::io::Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let is_known = entry.file_name().to_str().is_some_and(|name| known.iter().any(|known| known == name));
-        if !is_known && entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -55,7 +55,7 @@ impl HouseActor {
             None => {
                 self.make_place()?;
                 let kept = self.fresh(client);
-                kept.and_then(|kept| self.seat(context, kept, State::Pending, false, None))
+                kept.and_then(|kept| self.seat(context, kept, State::Pending, false, self.archived()))
             }
         };
         let seat = seat.ok_or_else(|| Unavailable { detail: "no connection could be made; try again".to_owned() })?;

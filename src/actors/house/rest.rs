@@ -1,12 +1,11 @@
 //! Sleep: processes end while their connections stay, until somebody asks for them or nobody has for long.
 
 use actix::Context;
-use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::{HouseActor, kept::Kept, seats::Tenant};
 use crate::{
-    actors::messages::InstanceCommand,
+    actors::{instance::ending, messages::InstanceCommand},
     domain::{lifecycle::State, time::Timestamp},
     mcp::session::SessionId,
 };
@@ -22,7 +21,7 @@ impl HouseActor {
             let (graceful, stopped) = oneshot::channel();
             tenant.actor.do_send(InstanceCommand::ShutDown { graceful });
             tenant.is_called = false;
-            tenant.resting = Some(async move { stopped.await.unwrap_or(false) }.boxed_local().shared());
+            tenant.resting = Some(ending(async move { stopped.await.unwrap_or(false) }));
         }
         self.route.set_usage(None);
     }
@@ -34,7 +33,7 @@ impl HouseActor {
         for id in resting {
             let Some(tenant) = self.tenants.remove(&id) else { continue };
             if let Some(kept) = Kept::of_seat(&tenant.seat) {
-                self.seat(context, kept, State::Idle, false, tenant.resting.map(actix_rt::spawn));
+                self.seat(context, kept, State::Idle, false, tenant.resting);
             }
         }
         self.publish_seats();

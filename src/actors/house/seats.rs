@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context};
-use futures_util::future::{LocalBoxFuture, Shared};
-use tokio::{
-    sync::{oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{oneshot, watch};
 
 use super::{HouseActor, following::watch_over, kept::Kept};
 use crate::{
     actors::{
-        instance::{Chronicle, Home, InstanceActor, Parts},
+        instance::{Chronicle, Ending, Home, InstanceActor, Parts},
         messages::InstanceCommand,
     },
     db::connections::ConnectionRecord,
@@ -29,13 +25,10 @@ pub(super) struct Tenant {
     pub(super) seat: Arc<Seat>,
     pub(super) actor: Addr<InstanceActor>,
     /// The end of its process, while the house is closed.
-    pub(super) resting: Option<Resting>,
+    pub(super) resting: Option<Ending>,
     /// It was told to wake, and has not yet said that it does.
     pub(super) is_called: bool,
 }
-
-/// Whether a process ended by itself, once it has ended.
-pub(super) type Resting = Shared<LocalBoxFuture<'static, bool>>;
 
 impl Tenant {
     pub(super) fn state(&self) -> State {
@@ -57,7 +50,7 @@ impl HouseActor {
         kept: Kept,
         state: State,
         is_spare: bool,
-        previous: Option<JoinHandle<bool>>,
+        previous: Option<Ending>,
     ) -> Option<Arc<Seat>> {
         let Kept { id, client, created_at, used_at, sessions } = kept;
         let home = Home::of_connection(&self.runtime, &self.instance, id)?;
@@ -81,7 +74,7 @@ impl HouseActor {
         id: SessionId,
         (instance, home): (Instance, Home),
         (route, status): (Arc<Route>, watch::Sender<Status>),
-        previous: Option<JoinHandle<bool>>,
+        previous: Option<Ending>,
     ) -> Parts {
         self.generation = self.generation.next();
         Parts {

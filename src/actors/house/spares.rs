@@ -74,7 +74,7 @@ impl HouseActor {
     fn start_spares(&mut self, context: &mut Context<Self>) {
         while self.may_spare() {
             let Some(kept) = self.fresh(None) else { return };
-            if self.seat(context, kept, State::Pending, true, None).is_none() {
+            if self.seat(context, kept, State::Pending, true, self.archived()).is_none() {
                 return;
             }
         }

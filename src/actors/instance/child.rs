@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -52,7 +56,7 @@ impl Running {
 
     /// Input closed, signal, grace, kill: the whole tree. Waits for an earlier process first.
     /// Returns whether everything ended by itself.
-    pub(super) async fn stop(mut self, grace: Duration, previous: Option<JoinHandle<bool>>) -> bool {
+    pub(super) async fn stop(mut self, grace: Duration, previous: Option<Ending>) -> bool {
         let before = finished(previous).await;
         self.stdin = None;
         if let Some(stdio) = &self.stdio {
@@ -72,11 +76,20 @@ impl Running {
     }
 }
 
-/// Waits for the end of a process; whether it ended by itself. No task: there was none to end.
-pub(super) async fn finished(task: Option<JoinHandle<bool>>) -> bool {
-    match task {
-        // An error means that the task has panicked: the process was killed by `Drop`.
-        Some(task) => task.await.unwrap_or(false),
+/// The end of a process, for all who wait for it; whether it ended by itself.
+pub(in crate::actors) type Ending = Shared<BoxFuture<'static, bool>>;
+
+/// The end that `task` brings about, whoever waits for it.
+pub(in crate::actors) fn ending(task: impl Future<Output = bool> + 'static) -> Ending {
+    let task = actix_rt::spawn(task);
+    // An error means that the task has panicked: the process was killed by `Drop`.
+    async move { task.await.unwrap_or(false) }.boxed().shared()
+}
+
+/// Waits for the end of a process; whether it ended by itself. None: there was none to end.
+pub(super) async fn finished(ending: Option<Ending>) -> bool {
+    match ending {
+        Some(ending) => ending.await,
         None => true,
     }
 }

@@ -32,7 +32,7 @@ impl Handler<Happened> for InstanceActor {
             What::Ready { started } => self.ready(context, *started),
             What::Ended { reason } => self.fell(context, reason),
             What::Probed { outcome } => self.probed(context, outcome),
-            What::Measured { disk_bytes, log_bytes } => self.housekeeping.measured(disk_bytes, log_bytes),
+            What::Measured { disk, logs } => self.housekeeping.measured(disk, logs),
         }
     }
 }
@@ -53,7 +53,8 @@ impl InstanceActor {
             generation: self.generation,
             error_log: self.housekeeping.error_log(),
             actor: context.address(),
-            previous: self.stopping.take(),
+            // A start that is given up while it waits leaves the end to whoever waits next.
+            previous: self.stopping.clone(),
         };
         self.starting = Some(actix_rt::spawn(job.run()));
     }

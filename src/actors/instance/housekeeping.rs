@@ -1,6 +1,7 @@
 //! Log files, and samples of what an instance uses.
 
 use std::{
+    error::Error as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -22,8 +23,8 @@ use crate::{
         usage::UsageHour,
     },
     process::{
-        Samples, directory_bytes,
-        logs::{LogFile, Rotation, archive},
+        DirectorySize, InstanceDirs, Samples, archive, directory_size,
+        logs::{LogFile, Rotation},
     },
     routing::Route,
 };
@@ -57,7 +58,8 @@ pub(in crate::actors) struct Housekeeping {
     /// Requests at the last sample.
     requests: u64,
     samples: u32,
-    disk: (u64, u64),
+    /// Its directories and its logs, when they were walked last.
+    disk: (DirectorySize, DirectorySize),
 }
 
 impl Housekeeping {
@@ -81,7 +83,7 @@ impl Housekeeping {
             hour: None,
             requests: 0,
             samples: 0,
-            disk: (0, 0),
+            disk: Default::default(),
         }
     }
 
@@ -120,8 +122,15 @@ impl Housekeeping {
         self.hour.take()
     }
 
-    pub(super) const fn measured(&mut self, disk_bytes: u64, log_bytes: u64) {
-        self.disk = (disk_bytes, log_bytes);
+    pub(super) const fn measured(&mut self, disk: DirectorySize, logs: DirectorySize) {
+        self.disk = (disk, logs);
+    }
+
+    /// A sample with what was measured last.
+    const fn with_disk(&self, usage: Usage) -> Usage {
+        let (disk, logs) = &self.disk;
+        let disk_is_lower_bound = disk.is_lower_bound;
+        Usage { disk_bytes: disk.bytes, disk_is_lower_bound, log_bytes: logs.bytes, ..usage }
     }
 }
 
@@ -167,15 +176,20 @@ pub(in crate::actors) async fn write_lines(lines: Option<(Arc<LogFile>, String)>
     }
 }
 
-/// Compresses an expired instance's logs into `archive_dir`.
-pub(in crate::actors) async fn archive_logs(logs: PathBuf, archive_dir: PathBuf) {
-    let target = logs.file_name().map(|name| archive_dir.join(name)).unwrap_or(archive_dir);
+/// Packs an expired instance's logs into a directory of their own in its archives, named by the time.
+pub(in crate::actors) async fn archive_logs(dirs: InstanceDirs) {
+    let Some(archives) = dirs.archives else { return };
+    // Sorted as the times are, and a name on every file system.
+    let target = archives.join(Timestamp::now().to_string().replace(':', "-"));
     let archived =
-        tokio::task::spawn_blocking(move || if logs.exists() { archive(&logs, &target).map(|_| ()) } else { Ok(()) })
-            .await;
-    if let Ok(Err(error)) = archived {
-        log::error!("{error}");
+        tokio::task::spawn_blocking(move || if dirs.logs.exists() { archive(&dirs.logs, &target) } else { Ok(()) });
+    if let Ok(Err(error)) = archived.await {
+        log::error!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     }
+}
+
+fn log_unmeasured(error: &std::io::Error) {
+    log::warn!("disk use could not be measured: {error}; raise the open-files limit of Berth if it is used up");
 }
 
 impl InstanceActor {
@@ -188,8 +202,7 @@ impl InstanceActor {
         let spent = sample.cpu.saturating_sub(keeping.cpu.unwrap_or_default());
         keeping.cpu = Some(sample.cpu);
         keeping.sampled_at = Some(Instant::now());
-        let (disk_bytes, log_bytes) = keeping.disk;
-        let usage = Usage { disk_bytes, log_bytes, ..sample.usage };
+        let usage = keeping.with_disk(sample.usage);
         self.route.set_usage(usage);
         if let Some(part) = self.housekeeping.add_to_hour(&usage, spent, self.route.access.requests()) {
             self.chronicle.usage(part);
@@ -260,9 +273,12 @@ impl InstanceActor {
         let (actor, generation) = (context.address(), self.generation);
         let (root, logs) = (self.dirs.root.clone(), self.dirs.logs.clone());
         actix_rt::spawn(async move {
-            let measured = tokio::task::spawn_blocking(move || (directory_bytes(&root), directory_bytes(&logs))).await;
-            if let Ok((disk_bytes, log_bytes)) = measured {
-                actor.do_send(Happened { generation, what: What::Measured { disk_bytes, log_bytes } });
+            let measure = move || Ok((directory_size(&root)?, directory_size(&logs)?));
+            match tokio::task::spawn_blocking(measure).await {
+                Ok(Ok((disk, logs))) => actor.do_send(Happened { generation, what: What::Measured { disk, logs } }),
+                // What was measured before stands.
+                Ok(Err(error)) => log_unmeasured(&error),
+                Err(_) => {}
             }
         });
     }

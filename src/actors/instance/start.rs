@@ -14,10 +14,15 @@ use std::{
 };
 
 use actix::Addr;
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use self::{inputs::Inputs, preparing::Prepared};
-use super::{InstanceActor, child::finished, conversation::Opening, home::Home};
+use super::{
+    InstanceActor,
+    child::{Ending, finished},
+    conversation::Opening,
+    home::Home,
+};
 use crate::{
     actors::{
         Runtime,
@@ -54,7 +59,7 @@ pub(super) struct StartJob {
     pub(super) generation: Generation,
     pub(super) error_log: (std::path::PathBuf, Rotation),
     pub(super) actor: Addr<InstanceActor>,
-    pub(super) previous: Option<JoinHandle<bool>>,
+    pub(super) previous: Option<Ending>,
 }
 
 type Fingerprint = BTreeMap<String, String>;

@@ -16,6 +16,7 @@ use crate::{
     },
     domain::{ids::InstanceId, instance::Instance, lifecycle::State},
     mcp::session::SessionId,
+    process::{directories_in, remove_trees},
     routing::Route,
 };
 
@@ -59,10 +60,11 @@ impl Handler<ChangeMode> for SupervisorActor {
 fn forget_clients(runtime: &Runtime, route: Arc<Route>) {
     if let Some(connections) = route.connections() {
         connections.all().iter().for_each(|seat| runtime.recorder.forget_connection(seat.id.to_string()));
-        let folder = runtime.paths.connections(route.id);
+        // Listed now: those of its successor are not among them.
+        let folders = directories_in(&runtime.paths.connections(route.id));
         actix_rt::spawn(async move {
             // They go with the instance at the latest.
-            let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
+            let _ = tokio::task::spawn_blocking(move || remove_trees(folders)).await;
         });
     }
     for seat in route.with_connections() {

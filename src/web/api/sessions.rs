@@ -2,7 +2,7 @@
 //!
 //! A connection has the id of its session, where it has one; so one id names either.
 
-use std::{path::Path as FilePath, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::{
     HttpResponse,
@@ -14,7 +14,7 @@ use super::List;
 use crate::{
     auth::policy::{Action, allows},
     mcp::session::{SessionId, SessionView},
-    process::logs::tail,
+    process::{directory_size, logs::tail},
     routing::{Route, Seat, Traffic},
     web::{
         error::{ApiError, ErrorCode},
@@ -25,8 +25,6 @@ use crate::{
 
 /// Lines of a connection's log that are shown with its state.
 const TAIL: usize = 50;
-/// Files of a connection that are counted before the number is given as a lower bound.
-const MAX_FILES: u64 = 1_000_000;
 
 /// A client of an instance.
 enum Found {
@@ -73,9 +71,10 @@ pub async fn inspect(caller: Caller, state: Data<AppState>, path: Path<String>) 
         let (id, seat) = (route.id, seat.id);
         let instance = state.db.read(move |conn| crate::db::instances::by_id(conn, id)).await?;
         let dirs = state.paths.of_connection(&instance, seat);
-        let looked = tokio::task::spawn_blocking(move || (count(&dirs.root), tail(&dirs.logs.join("error.log"), TAIL)));
-        let ((files, bytes), lines) = looked.await.map_err(ApiError::internal)?;
-        about["files"] = json!({ "count": files, "bytes": bytes });
+        let look = move || (directory_size(&dirs.root), tail(&dirs.logs.join("error.log"), TAIL));
+        let (size, lines) = tokio::task::spawn_blocking(look).await.map_err(ApiError::internal)?;
+        let size = size.map_err(ApiError::internal)?;
+        about["files"] = json!({ "count": size.files, "bytes": size.bytes, "complete": !size.is_lower_bound });
         about["stderr"] = json!(lines.unwrap_or_default());
     }
     Ok(HttpResponse::Ok().json(about))
@@ -212,22 +211,4 @@ fn merged(mut one: Value, mut other: Value) -> Value {
         one.append(other);
     }
     one
-}
-
-/// Files below `path`, and their bytes on disk. Links are not followed. Blocks.
-fn count(path: &FilePath) -> (u64, u64) {
-    let mut files = 0;
-    let mut folders = vec![path.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                _ => files += 1,
-            }
-            if files >= MAX_FILES {
-                break;
-            }
-        }
-    }
-    (files, crate::process::directory_bytes(path))
 }

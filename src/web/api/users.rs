@@ -21,6 +21,7 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
+    process::remove_trees,
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -193,12 +194,9 @@ pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -
         let _ = state.catalog.remove_runtime(name);
     }
     state.authenticator.forget_user(id);
-    let logs = state.paths.user_logs(user.number);
-    let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(logs)).await;
-    if let Ok(Err(error)) = removed
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        log::error!("the log directory of a removed user could not be removed: {error}");
+    let logs = [state.paths.user_logs(user.number), state.paths.user_archives(user.number)];
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || remove_trees(logs)).await {
+        log::error!("the logs of a removed user could not be removed: {error}");
     }
     Ok(HttpResponse::NoContent().finish())
 }

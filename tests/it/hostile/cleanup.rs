@@ -10,7 +10,7 @@ use berth::{db::instances, domain::time::Timestamp};
 use serde_json::json;
 
 use super::scene::{BARE, Party, WALLED, builder, wait_until_gone};
-use crate::support::{TestApp, User, procs, sleep, wait_for};
+use crate::support::{TestApp, User, procs, wait_for};
 
 /// A daemon of the party's, with its words; it lives until Berth does something about it.
 #[track_caller]
@@ -245,8 +245,12 @@ fn archiving_follows_no_link() {
     app.start_again();
     eve.user.wait(&eve.instance.id, "expired");
     // The archive is written after the state is.
-    sleep(std::time::Duration::from_millis(500));
+    wait_for("the end of the logs", || (!folder.exists()).then_some(()));
     canary.is_untouched();
+    let archives = app.data().join("archive");
+    let packed = super::scene::find(&archives, "access.log.gz").expect("what is no link is kept");
+    assert_eq!(fs::read_dir(packed.parent().unwrap()).unwrap().count(), 1, "{}", packed.display());
     eve.user.delete(&eve.instance.id);
     canary.is_untouched();
+    assert_eq!(super::scene::find(&archives, "access.log.gz"), None, "the archives go with the instance");
 }

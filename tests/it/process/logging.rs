@@ -3,14 +3,15 @@
 use std::{
     fs,
     io::{Read, Write},
+    os::unix::fs::symlink,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use berth::process::{
-    Child, PumpReport, StderrTail,
-    logs::{LogFile, Rotation, archive, tail},
+    Child, PumpReport, StderrTail, archive,
+    logs::{LogFile, Rotation, tail},
     pump,
 };
 use tokio::time::timeout;
@@ -87,7 +88,7 @@ fn reopened_logs_go_on_and_links_are_refused() {
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
 
     let link = directory.path().join("link.log");
-    std::os::unix::fs::symlink(&path, &link).unwrap();
+    symlink(&path, &link).unwrap();
     assert!(LogFile::open(link.clone(), Rotation::default()).is_err());
     assert!(tail(&link, 1).is_err());
 }
@@ -119,11 +120,51 @@ fn archives_everything_compressed() {
     log.append(b"old\n").unwrap();
     log.append(b"new\n").unwrap();
     fs::write(logs.join("access.log"), "GET\n").unwrap();
-    assert_eq!(archive(&logs, &archived).unwrap(), archived);
+    archive(&logs, &archived).unwrap();
     assert_eq!(names(&archived), ["access.log.gz", "error.log.1.gz", "error.log.gz"]);
     let texts = ["access.log.gz", "error.log.1.gz", "error.log.gz"].map(|name| unzipped(&archived.join(name)));
     assert_eq!(texts, ["GET\n", "old\n", "new\n"]);
     assert!(!logs.exists());
+}
+
+#[test]
+fn archives_the_logs_of_connections_and_follows_no_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let (logs, archived) = (directory.path().join("logs"), directory.path().join("archive/one"));
+    let (connection, outside) = (logs.join("connections/7f"), directory.path().join("outside"));
+    fs::create_dir_all(&connection).unwrap();
+    fs::create_dir_all(connection.join("deeper/still")).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret.log"), "secret").unwrap();
+    fs::write(connection.join("error.log"), "one\n").unwrap();
+    fs::write(connection.join("deeper/no.log"), "").unwrap();
+    symlink(outside.join("secret.log"), connection.join("stolen.log")).unwrap();
+    symlink(&outside, logs.join("connections/8f")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, connection.join("pipe.log"), rustix::fs::Mode::RWXU).unwrap();
+    archive(&logs, &archived).unwrap();
+    assert_eq!(names(&archived), ["connections"]);
+    assert_eq!(names(&archived.join("connections")), ["7f"]);
+    assert_eq!(names(&archived.join("connections/7f")), ["error.log.gz"]);
+    assert_eq!(unzipped(&archived.join("connections/7f/error.log.gz")), "one\n");
+    assert!(!logs.exists() && outside.join("secret.log").exists());
+}
+
+#[test]
+fn an_archive_replaces_no_other_and_is_whole_or_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (logs, archived) = (directory.path().join("logs"), directory.path().join("archive/one"));
+    fs::create_dir_all(&archived).unwrap();
+    fs::create_dir(&logs).unwrap();
+    fs::write(logs.join("error.log"), "later\n").unwrap();
+    assert!(archive(&logs, &archived).is_err());
+    assert!(names(&archived).is_empty() && logs.join("error.log").exists());
+    // A directory is where the file would go.
+    let second = directory.path().join("archive/two");
+    fs::write(logs.join("a.log"), "").unwrap();
+    fs::create_dir(logs.join("a.log.gz")).unwrap();
+    fs::write(logs.join("a.log.gz/below.log"), "").unwrap();
+    assert!(archive(&logs, &second).is_err());
+    assert!(!second.exists() && logs.join("error.log").exists());
 }
 
 #[tokio::test]

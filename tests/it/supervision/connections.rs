@@ -117,6 +117,7 @@ fn clients_share_nothing() {
                 state["files"]["count"].as_u64() >= Some(1) && state["files"]["bytes"].as_u64() > Some(0),
                 "{state}"
             );
+            assert_eq!(state["files"]["complete"], true);
             assert!(state["stderr"].is_array() && state["last_error"].is_null(), "{state}");
             // Nobody else's business.
             bob.http.get(&format!("/api/v1/sessions/{}/state", client.session)).expect(404);
