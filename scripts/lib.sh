@@ -171,8 +171,8 @@ api() {
     printf '%s\n' "$answer"
 }
 
-# create_instance TOKEN SERVICE: prints its id.
-create_instance() { api "$1" POST /mcps "{\"service\":\"$2\"}" | json id; }
+# create_instance TOKEN SERVICE [MODE]: prints its id.
+create_instance() { api "$1" POST /mcps "{\"service\":\"$2\"${3:+,\"mode\":\"$3\"}}" | json id; }
 
 # wait_running TOKEN ID [SECONDS]: prints the endpoint's URL.
 wait_running() {

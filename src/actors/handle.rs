@@ -28,6 +28,8 @@ use crate::{
 
 /// How long the supervisor may take to accept a request.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an instance may take to take a command before its sender goes on all the same.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// Why the supervisor did not do it.
 #[derive(Debug, Error)]
@@ -249,7 +251,16 @@ impl SupervisorHandle {
 
     async fn tell(&self, id: InstanceId, command: InstanceCommand) -> Result<(), SupervisorError> {
         let known = self.supervisor.send(ToInstance { id, command }).timeout(ACCEPT_TIMEOUT).await?;
-        if known { Ok(()) } else { Err(SupervisorError::Unknown) }
+        if !known {
+            return Err(SupervisorError::Unknown);
+        }
+        // Whoever asks for something next meets the state that follows.
+        let (reply, heard) = oneshot::channel();
+        let barrier = ToInstance { id, command: InstanceCommand::Heard { reply } };
+        if self.supervisor.send(barrier).timeout(ACCEPT_TIMEOUT).await? {
+            let _ = tokio::time::timeout(HEARD, heard).await;
+        }
+        Ok(())
     }
 
     async fn is_expired(&self, id: InstanceId) -> Result<bool, SupervisorError> {

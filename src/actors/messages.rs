@@ -94,6 +94,8 @@ pub(super) enum InstanceCommand {
     Reconfigure { instance: Box<Instance> },
     /// Say what the process wrote last on its standard error.
     LastWords { reply: oneshot::Sender<Vec<String>> },
+    /// Say that the commands before this one have been taken.
+    Heard { reply: oneshot::Sender<()> },
     /// Check health now.
     Check { reply: oneshot::Sender<Health> },
     /// Go down, delete the files, end.

@@ -108,6 +108,8 @@ impl Handler<ToInstance> for SupervisorActor {
             _ => {}
         }
         match &mut entry.waiting {
+            // One of the other kind is on its way: nobody waits for that.
+            Some(_) if matches!(command, InstanceCommand::Heard { .. }) => {}
             Some(waiting) => waiting.push(command),
             None if starts && entry.mode != entry.instance.mode => give_way(context, id, entry),
             None => entry.actor.do_send(command),

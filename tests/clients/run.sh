@@ -188,7 +188,7 @@ fi
 title "Starting Berth and its instances"
 mkdir "$BERTH_SERVICES_DIR"
 cp -r "$ROOT/mcp-servers/." "$BERTH_SERVICES_DIR"
-services=(everything memory1 memory2 time)
+services=(everything memory1 memory2 rooms time)
 if [ -n "$matrix" ]; then
     for server in "${servers[@]}"; do
         write_manifest "$server"
@@ -200,16 +200,19 @@ token=$(new_user client@example.com)
 declare -A ids urls
 for name in "${services[@]}"; do
     service=$name
+    mode=
     [[ $name != memory? ]] || service=memory
-    ids[$name]=$(create_instance "$token" "$service")
+    # One instance of memory, with a process and a graph for each client.
+    [ "$name" != rooms ] || { service=memory && mode=session; }
+    ids[$name]=$(create_instance "$token" "$service" "$mode")
 done
 for name in "${services[@]}"; do
     urls[$name]=$(wait_running "$token" "${ids[$name]}" 300)
     say "$name: ${urls[$name]}"
 done
 export BERTH_TOKEN=$token
-BERTH_CLIENT_TARGETS=$(printf '{"everything":"%s","memory1":"%s","memory2":"%s","time":"%s"}' \
-    "${urls[everything]}" "${urls[memory1]}" "${urls[memory2]}" "${urls[time]}")
+BERTH_CLIENT_TARGETS=$(printf '{"everything":"%s","memory1":"%s","memory2":"%s","rooms":"%s","time":"%s"}' \
+    "${urls[everything]}" "${urls[memory1]}" "${urls[memory2]}" "${urls[rooms]}" "${urls[time]}")
 export BERTH_CLIENT_TARGETS
 
 status=0

@@ -30,6 +30,8 @@ impl Handler<InstanceCommand> for HouseActor {
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Debug { until } => self.debug(until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
+            // Nobody may wait for it any more.
+            InstanceCommand::Heard { reply } => drop(reply.send(())),
             InstanceCommand::LastWords { reply } => self.ask_last_words(reply),
             InstanceCommand::Check { reply } => {
                 let health = if self.state().serves() { Health::Healthy } else { Health::Unknown };

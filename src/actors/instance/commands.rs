@@ -28,6 +28,8 @@ impl InstanceActor {
             InstanceCommand::Debug { until } => self.debug(context, until),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),
+            // Nobody may wait for it any more.
+            InstanceCommand::Heard { reply } => drop(reply.send(())),
             InstanceCommand::LastWords { reply } => {
                 let words = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
                 // Nobody may wait for it any more.

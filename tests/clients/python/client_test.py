@@ -1,6 +1,6 @@
 """The official Python SDK, unmodified, against instances of a running Berth.
 
-BERTH_CLIENT_TARGETS: JSON of {everything, memory1, memory2, time} -> URL. BERTH_TOKEN: a token for all.
+BERTH_CLIENT_TARGETS: JSON of {everything, memory1, memory2, rooms, time} -> URL. BERTH_TOKEN: a token for all.
 """
 
 import asyncio
@@ -44,6 +44,16 @@ class Clients(unittest.IsolatedAsyncioTestCase):
             await first.call_tool("create_entities", {"entities": [entity]})
             self.assertIn(entity["name"], text_of(await first.call_tool("read_graph", {})))
             self.assertNotIn(entity["name"], text_of(await second.call_tool("read_graph", {})))
+
+    async def test_clients_of_one_instance_in_session_mode_are_apart(self):
+        async with session("rooms") as web, session("rooms") as desktop:
+            for name, client in (("web", web), ("desktop", desktop)):
+                entity = {"name": f"{name}-{os.getpid()}", "entityType": "secret", "observations": [f"of {name}"]}
+                await client.call_tool("create_entities", {"entities": [entity]})
+            for name, other, client in (("web", "desktop", web), ("desktop", "web", desktop)):
+                seen = text_of(await client.call_tool("read_graph", {}))
+                self.assertIn(f"{name}-{os.getpid()}", seen)
+                self.assertNotIn(f"{other}-{os.getpid()}", seen)
 
     async def test_time_tells_the_time(self):
         async with session("time") as client:

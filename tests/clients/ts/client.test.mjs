@@ -1,5 +1,5 @@
 // The official TypeScript SDK, unmodified, against instances of a running Berth.
-// BERTH_CLIENT_TARGETS: JSON of {everything, memory1, memory2, time} → URL. BERTH_TOKEN: a token for all.
+// BERTH_CLIENT_TARGETS: JSON of {everything, memory1, memory2, rooms, time} → URL. BERTH_TOKEN: a token for all.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -10,9 +10,9 @@ const targets = JSON.parse(process.env.BERTH_CLIENT_TARGETS);
 const token = process.env.BERTH_TOKEN;
 const clients = {};
 
-async function connect(name, bearer = token) {
+async function connect(name, bearer = token, sessionId = undefined) {
     const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
-    const transport = new StreamableHTTPClientTransport(new URL(targets[name]), { requestInit });
+    const transport = new StreamableHTTPClientTransport(new URL(targets[name]), { requestInit, sessionId });
     const client = new Client({ name: 'berth-client-test', version: '1.0.0' });
     await client.connect(transport);
     return { client, transport };
@@ -65,6 +65,27 @@ test('two instances of memory do not see each other', async () => {
     await call('memory1', 'create_entities', { entities: [entity] });
     assert.match(textOf(await call('memory1', 'read_graph', {})), new RegExp(entity.name));
     assert.doesNotMatch(textOf(await call('memory2', 'read_graph', {})), new RegExp(entity.name));
+});
+
+test('two clients of one instance in session mode have their own graphs, and find them again', async () => {
+    const graph = async ({ client }) => textOf(await client.callTool({ name: 'read_graph', arguments: {} }));
+    const names = ['web', 'desktop'];
+    const sessions = {};
+    for (const name of names) {
+        const { client, transport } = await connect('rooms');
+        const entities = [{ name: `${name}-${process.pid}`, entityType: 'secret', observations: [`of ${name}`] }];
+        await client.callTool({ name: 'create_entities', arguments: { entities } });
+        sessions[name] = transport.sessionId;
+        await client.close();
+    }
+    assert.notEqual(sessions.web, sessions.desktop);
+    for (const name of names) {
+        const again = await connect('rooms', token, sessions[name]);
+        const seen = await graph(again);
+        for (const other of names) assert.equal(seen.includes(`${other}-${process.pid}`), other === name, seen);
+        await again.transport.terminateSession();
+        await again.client.close();
+    }
 });
 
 test('time tells the time', async () => {
