@@ -285,6 +285,7 @@ impl Actor for InstanceActor {
         housekeeping::schedule(context);
         self.arm_expiry(context);
         self.await_wake(context);
+        self.arm_plan(context);
         self.arm_debugging(context);
         let expired = self.instance.expires_at.is_some_and(|at| at <= Timestamp::now());
         let wanted = self.instance.desired == Desired::Running && !expired;

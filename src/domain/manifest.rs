@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::{debug::DebugSpec, validate::ManifestError};
-use super::{instance::Mode, limits::Limits, names::ServiceName, walls::Level};
+use super::{instance::Mode, limits::Limits, names::ServiceName, time::TimeOfDay, walls::Level};
 
 /// How to run one kind of MCP server, and what it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct Manifest {
     /// Seconds without use after which an instance sleeps; 0: never. The setting's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u32>,
+    /// Times of day (UTC) at which a sleeping dedicated instance is woken, so that its first call need not wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wake_at: Vec<TimeOfDay>,
     /// Connections that session mode keeps started in advance; 0: none. The setting's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spares: Option<u32>,

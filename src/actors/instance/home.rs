@@ -26,6 +26,8 @@ pub(in crate::actors) struct Home {
     pub(in crate::actors) session: String,
     /// Its own directories.
     pub(in crate::actors) dirs: InstanceDirs,
+    /// Whether it is woken at the times that its service names.
+    pub(in crate::actors) wakes_by_plan: bool,
     /// How long a client session may be without a request.
     pub(in crate::actors) session_idle: Duration,
 }
@@ -38,6 +40,7 @@ impl Home {
             name: instance.process_name(),
             session: instance.id.uuid().simple().to_string(),
             dirs: runtime.paths.of(instance),
+            wakes_by_plan: true,
             session_idle: runtime.config.session_idle,
         }
     }
@@ -49,6 +52,7 @@ impl Home {
             mark: session.parse().ok()?,
             name: format!("{}-{}", instance.process_name(), session.get(..8)?),
             dirs: runtime.paths.of_connection(instance, id),
+            wakes_by_plan: false,
             session,
             session_idle: runtime.config.connection_keep,
         })

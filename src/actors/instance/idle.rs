@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::InstanceActor;
 use crate::domain::{lifecycle::Event, lifecycle::State, manifest::Launch, time::Timestamp};
 
+/// The longest wait for a time of day.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
 /// When the child was last seen in use, and the timer of the next look.
 #[derive(Default)]
 pub(super) struct IdleClock {
@@ -94,6 +97,31 @@ impl InstanceActor {
             actor.wake(context);
             actor.await_wake(context);
         }));
+    }
+
+    /// Waits for the next of the times at which the service has it woken.
+    pub(super) fn arm_plan(&self, context: &mut Context<Self>) {
+        if !self.home.wakes_by_plan {
+            return;
+        }
+        let now = Timestamp::now();
+        let service = self.runtime.catalog.get(&self.instance.service);
+        let next = service.and_then(|service| service.manifest.wake_at.iter().map(|time| time.next_after(now)).min());
+        // Long waits are cut, so that changes of the service and of the wall clock are noticed within the hour.
+        let wait = next.map_or(MAX_WAIT, |at| at.until(now).min(MAX_WAIT));
+        context.run_later(wait, move |actor, context| {
+            if next.is_some_and(|at| at <= Timestamp::now()) {
+                actor.wake_by_plan(context);
+            }
+            actor.arm_plan(context);
+        });
+    }
+
+    fn wake_by_plan(&mut self, context: &mut Context<Self>) {
+        if self.state() == State::Idle {
+            self.note("woken_by_plan", serde_json::json!({}));
+            self.come_up(context);
+        }
     }
 
     /// Does nothing when it is awake: one of many requests was faster.

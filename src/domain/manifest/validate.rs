@@ -80,6 +80,9 @@ impl Manifest {
         if self.description.len() > 2000 {
             return Err(ManifestError::new("description", "must have at most 2000 characters"));
         }
+        if self.wake_at.len() > 48 {
+            return Err(ManifestError::new("wake_at", "must have at most 48 times"));
+        }
         if self.modes.is_empty() {
             return Err(ManifestError::new("modes", "must name at least one of dedicated, shared, session"));
         }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use berth::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -258,4 +259,21 @@ fn what_sleeps_expires_all_the_same() {
     ann.http.get(&instance.beside("/mcp/tools")).expect(503);
     ann.act(&instance.id, "restore");
     assert_eq!(ann.connect(&ann.wait(&instance.id, "running")).echo("back"), "back");
+}
+
+#[test]
+fn a_plan_wakes_it_before_anybody_asks() {
+    let soon = |seconds: i64| Timestamp(Timestamp::now().0 + seconds * 1000).to_string()[11..19].to_owned();
+    // Many, so that one of them finds it asleep however slow this machine is.
+    let times: Vec<String> = (2..42).map(|step| soon(step * 2)).collect();
+    let service = Service::stdio("early", &[]).with("wake_at", json!(times)).with("idle_seconds", json!(1));
+    let app = TestApp::builder().service(service).start();
+    let ann = app.user("ann");
+    let instance = ann.create("early");
+    let first = instance.pid();
+    wait_for("the plan to wake it", || {
+        let events = ann.http.get(&format!("/api/v1/mcps/{}/events", instance.id)).expect(200).text();
+        let view = ann.show(&instance.id).view;
+        (events.contains("woken_by_plan") && view["pid"].is_u64() && view["pid"] != first).then_some(())
+    });
 }

@@ -47,6 +47,8 @@ fn every_refusal_names_the_field() {
         (vec![("read_only", json!(["/opt/x", "../y"]))], "`read_only[1]`"),
         (vec![("read_only", json!(["/opt/../etc"]))], "`read_only[0]`"),
         (vec![("read_only", json!(["/"]))], "`read_only[0]`"),
+        (vec![("wake_at", json!(vec!["07:45"; 49]))], "`wake_at`"),
+        (vec![("wake_at", json!(["soon"]))], "no time of day"),
         (vec![("runtime_args", json!(["--x"]))], "`runtime_args`"),
         (vec![("debug", json!({"args": ["a\u{0}"]}))], "`debug.args`"),
         (vec![("debug", json!({"env": {"LD_PRELOAD": "x"}}))], "`debug.env.LD_PRELOAD`"),
