@@ -102,7 +102,8 @@ ensure_nextest() {
 
 rust_tests() {
     if ensure_nextest; then
-        cargo nextest run --profile full --no-fail-fast "$@"
+        # The long soak is a step of its own.
+        env -u BERTH_SOAK_SECONDS cargo nextest run --profile full --no-fail-fast "$@"
     else
         warn "cargo-nextest could not be installed: using cargo test"
         cargo test --no-fail-fast --lib --bins --tests "$@"
