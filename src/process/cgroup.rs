@@ -25,7 +25,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -53,6 +53,7 @@ pub struct Cgroups {
     janitor: Arc<Janitor>,
     live: Mutex<HashMap<u64, Weak<Group>>>,
     next: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 /// Which hierarchies may be used.
@@ -95,7 +96,15 @@ impl Cgroups {
             }
         }
         notes.dedup();
-        Self { bases, notes, allow, janitor: Arc::default(), live: Mutex::default(), next: AtomicU64::new(1) }
+        Self {
+            bases,
+            notes,
+            allow,
+            janitor: Arc::default(),
+            live: Mutex::default(),
+            next: AtomicU64::new(1),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
     /// None at all: everything holds by sampling.
@@ -115,7 +124,14 @@ impl Cgroups {
         let id = self.next.fetch_add(1, Relaxed);
         let name = format!("{}-{}.{id}", marker.instance, marker.generation);
         let group = Arc::new(Group::make(id, &name, &self.bases, limits, &self.janitor)?);
-        self.live.lock().insert(id, Arc::downgrade(&group));
+        let mut live = self.live.lock();
+        if self.is_closed.load(Relaxed) {
+            // A start that was given up while Berth ends: nothing will enter it, and nobody else removes it.
+            group.remove_at_once();
+            self.remove_bases();
+            return Ok(None);
+        }
+        live.insert(id, Arc::downgrade(&group));
         Ok(Some(group))
     }
 
@@ -195,7 +211,11 @@ impl Cgroups {
     /// been stopped. Blocking, for 2 s at most.
     pub fn close(&self) {
         // A group may have owners yet: a task that was aborted and has not been dropped, for one.
-        self.live.lock().values().filter_map(Weak::upgrade).for_each(|group| group.remove());
+        let live = self.live.lock();
+        self.is_closed.store(true, Relaxed);
+        let groups: Vec<Arc<Group>> = live.values().filter_map(Weak::upgrade).collect();
+        drop(live);
+        groups.iter().for_each(|group| group.remove());
         self.janitor.finish();
         self.remove_bases();
     }

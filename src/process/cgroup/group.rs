@@ -149,6 +149,13 @@ impl Group {
         }
     }
 
+    /// Removes the groups, which nothing has ever entered.
+    pub(super) fn remove_at_once(&self) {
+        for dir in &self.dirs {
+            files::remove(&dir.path);
+        }
+    }
+
     /// The processes as one of the groups lists them: v2 does so for less than v1.
     fn listed(&self) -> Vec<u32> {
         let dir = self.dirs.iter().find(|dir| dir.version == Version::V2).or_else(|| self.dirs.first());

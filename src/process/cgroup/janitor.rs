@@ -11,6 +11,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::files;
+use crate::process::reaper;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -66,6 +67,8 @@ fn serve(groups: &mpsc::Receiver<PathBuf>) {
                 if !first {
                     pause();
                 }
+                // The actor that collects adopted processes is gone by now, and a zombie is in its group still.
+                reaper::reap_adopted();
             }
         }
         waiting.retain(|(dir, since)| !files::remove(dir) && !given_up(dir, *since));
