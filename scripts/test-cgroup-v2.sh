@@ -30,10 +30,10 @@ ensure_programs() {
 
 # Debian's kernel for virtual machines, unpacked, not installed; kept in target/vm.
 ensure_kernel() {
-    kernel=$(find "$CACHE" -name 'vmlinuz-*' 2>/dev/null | sort -V | tail -n 1)
+    mkdir -p "$CACHE"
+    kernel=$(find "$CACHE" -name 'vmlinuz-*' | sort -V | tail -n 1)
     [ -z "$kernel" ] || return 0
     { have apt-get && have dpkg; } || skip "missing: a kernel for the virtual machine (Debian's linux-image-cloud-amd64)"
-    mkdir -p "$CACHE"
     local name try
     for try in 1 2 3; do
         name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
@@ -96,7 +96,7 @@ INIT
 }
 
 title "Building the tests"
-binaries=$(cargo build --locked --tests --bins --message-format=json 2>/dev/null |
+binaries=$(cargo build --locked --tests --bins --message-format=json |
     sed -n 's/.*"name":"\(it\|berth\)".*"executable":"\([^"]*\)".*/\1 \2/p')
 it=$(awk '$1 == "it" { print $2 }' <<<"$binaries" | tail -n 1)
 berth=$ROOT/target/debug/berth
@@ -108,7 +108,7 @@ make_root "$it" "$berth"
 
 title "Running $TESTS with cgroup v2 alone ($(basename "$kernel"))"
 # panic=-1: what goes wrong ends the machine, and with it the test.
-timeout 120 qemu-system-x86_64 -M pc -m 1024 -smp 1 -nographic -no-reboot -kernel "$kernel" \
+timeout 240 qemu-system-x86_64 -M pc -m 1024 -smp 1 -nographic -no-reboot -kernel "$kernel" \
     -initrd "$work/initrd.gz" -append 'console=ttyS0 quiet panic=-1' </dev/null | tr -d '\r' | tee "$work/console"
 for expected in "RESULT delegated passed" "RESULT root passed" "by cgroup: v2" "other processes are in it" "Delegate=yes"; do
     grep -qF "$expected" "$work/console" || die "the machine did not say: $expected"
