@@ -208,7 +208,7 @@ impl Cgroups {
     }
 
     /// Removes all groups, waiting for those that still empty, and the bases. Call it when everything has
-    /// been stopped. Blocking, for 2 s at most.
+    /// been stopped. Blocking, for 4 s at most.
     pub fn close(&self) {
         // A group may have owners yet: a task that was aborted and has not been dropped, for one.
         let live = self.live.lock();

@@ -115,6 +115,15 @@ pub fn become_subreaper() -> io::Result<()> {
 /// A zombie in Berth's own session is left alone: it was started by other means than the launcher
 /// (which gives every child a session of its own), and whoever started it waits for it.
 pub fn reap_adopted() -> usize {
+    reap(false)
+}
+
+/// Collects every ended child, leaders included: at the end of Berth, when whoever waited for them may be gone.
+pub(crate) fn reap_all() -> usize {
+    reap(true)
+}
+
+fn reap(leaders_too: bool) -> usize {
     Scan::forget();
     let _fork = FORK.lock();
     let table = Table::read();
@@ -122,10 +131,10 @@ pub fn reap_adopted() -> usize {
     // zero, which `getsid` cannot say.
     let own_session = table.get(std::process::id()).map_or(0, |row| row.session);
     let ended = table.children_of(std::process::id()).filter(|row| row.is_zombie());
-    ended.filter(|row| reap_one(row.pid, row.session != own_session)).count()
+    ended.filter(|row| reap_one(row.pid, row.session != own_session, leaders_too)).count()
 }
 
-fn reap_one(pid: u32, foreign_session: bool) -> bool {
+fn reap_one(pid: u32, foreign_session: bool, leaders_too: bool) -> bool {
     let mut leaders = LEADERS.lock();
     let leader = leaders.get(&pid).map(Arc::clone);
     let wait = || {
@@ -133,7 +142,7 @@ fn reap_one(pid: u32, foreign_session: bool) -> bool {
         Ok(waitpid(pid, WaitOptions::NOHANG)?)
     };
     match leader {
-        Some(leader) if leader.abandoned.load(Relaxed) => {
+        Some(leader) if leaders_too || leader.abandoned.load(Relaxed) => {
             matches!(leader.reap_locked(&mut leaders, wait), Ok(Some(_)))
         }
         Some(_) => false,

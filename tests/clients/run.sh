@@ -115,7 +115,7 @@ write_manifest() {
     mkdir -p "$BERTH_SERVICES_DIR/matrix-$server"
     {
         printf 'name = "matrix-%s"\ndisplay_name = "%s"\ntransport = "%s"\n' "$server" "$server" "${server%-*}"
-        printf 'modes = ["dedicated", "session"]\nnetwork = "%s"\n' "$network"
+        printf 'modes = ["dedicated", "session"]\nnetwork = "%s"\nread_only = ["%s"]\n' "$network" "$work/servers"
         printf '[launch]\nkind = "%s"\ncommand = "%s"\nargs = ["%s"]\n' "$kind" "$node" "$(program_of "$server")"
         [ "$kind" = command ] || printf '[env]\nPORT = "{PORT}"\n[health]\nendpoint = "/health"\n'
     } >"$BERTH_SERVICES_DIR/matrix-$server/service.toml"

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::files;
+use super::{files, kill};
 use crate::process::reaper;
 
 /// Between two tries.
@@ -20,7 +20,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// At the end of Berth nobody waits longer than this.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
+
+/// At the end of Berth, what is not gone by itself this long after it was let go of is ended.
+const OWN_END: Duration = Duration::from_millis(300);
 
 /// The sending side of the thread.
 #[derive(Debug, Default)]
@@ -43,7 +46,7 @@ impl Janitor {
         }
     }
 
-    /// Waits until everything is removed, for two seconds at most.
+    /// Waits until everything is removed, for four seconds at most.
     pub(super) fn finish(&self) {
         if let Some((sender, handle)) = self.0.lock().take() {
             drop(sender);
@@ -67,12 +70,22 @@ fn serve(groups: &mpsc::Receiver<PathBuf>) {
                 if !first {
                     pause();
                 }
-                // The actor that collects adopted processes is gone by now, and a zombie is in its group still.
-                reaper::reap_adopted();
+                insist(&waiting);
             }
         }
         waiting.retain(|(dir, since)| !files::remove(dir) && !given_up(dir, *since));
     }
+}
+
+/// At the end of Berth nobody else is left to do it: ends what is in the groups, and collects it, for a zombie
+/// is in its group still.
+fn insist(waiting: &[(PathBuf, Instant)]) {
+    for (dir, since) in waiting {
+        if since.elapsed() > OWN_END {
+            kill::end_members(dir);
+        }
+    }
+    reaper::reap_all();
 }
 
 fn given_up(dir: &std::path::Path, since: Instant) -> bool {

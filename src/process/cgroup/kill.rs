@@ -63,6 +63,20 @@ fn is_frozen(dir: &Dir) -> bool {
     }
 }
 
+/// Ends what is in one group, frozen or not.
+pub(super) fn end_members(group: &Path) {
+    signal_members(group);
+    let (v1, v2) = (group.join("freezer.state"), group.join("cgroup.freeze"));
+    // A killed process that is frozen ends when it thaws. Which hierarchy this is, the file says.
+    let _ = if v1.exists() {
+        put(group, "freezer.state", "THAWED")
+    } else if v2.exists() {
+        put(group, "cgroup.freeze", 0)
+    } else {
+        Ok(())
+    };
+}
+
 /// SIGKILL to each process of the group: its number counts only while a pidfd pins it there.
 fn signal_members(group: &Path) {
     for pid in files::pids(group) {
