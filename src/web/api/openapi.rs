@@ -76,7 +76,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
     (HttpMethod::Get, "/api/v1/admin/limits", "By what limits hold on this machine (administrators)", "200"),
     (HttpMethod::Post, "/api/v1/admin/refresh", "Read the services directory again (administrators)", "200"),
-    (HttpMethod::Get, "/api/v1/sessions", "Sessions, and connections of instances in session mode", "200"),
+    (HttpMethod::Get, "/api/v1/sessions", "Sessions and connections of the instances that one manages", "200"),
     (HttpMethod::Delete, "/api/v1/sessions/{id}", "End a session; a connection with its process and files", "204"),
     (HttpMethod::Get, "/api/v1/sessions/{id}/state", "One of them: process, files, last failure, log", "200"),
     (HttpMethod::Get, "/health", "Whether Berth serves", "200"),
