@@ -10,22 +10,20 @@
 mod authenticator;
 pub mod passwords;
 pub mod policy;
+mod reach;
 pub mod throttle;
 pub mod tokens;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::sync::{Arc, atomic::AtomicI64};
 
 use governor::DefaultDirectRateLimiter;
 use thiserror::Error;
 
-pub use self::authenticator::Authenticator;
+pub use self::{authenticator::Authenticator, reach::Reach};
 use crate::{
     db::{DbError, users::Role},
     domain::{
-        ids::{InstanceId, LoginId, TokenId, UserId},
+        ids::{GrantId, LoginId, TokenId, UserId},
         names::Email,
         time::Timestamp,
     },
@@ -72,12 +70,15 @@ pub enum AuthError {
 /// How a principal proved who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// With an API token; limited to these instances where there is a list.
+    /// With an API token.
     Token {
         /// The token.
         id: TokenId,
-        /// The instances that it reaches; all of its owner's when absent.
-        instances: Option<HashSet<InstanceId>>,
+    },
+    /// With an access token that an OAuth client was granted: for the MCP endpoint of one instance alone.
+    Grant {
+        /// What the user consented to.
+        id: GrantId,
     },
     /// With the dashboard's cookie.
     Login {
@@ -100,6 +101,8 @@ pub struct Principal {
     pub role: Role,
     /// How it was proved.
     pub via: Via,
+    /// How far the proof reaches.
+    pub reach: Reach,
     /// When the proof expires.
     pub expires_at: Option<Timestamp>,
     /// Requests per second, shared by all tokens of the account.

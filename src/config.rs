@@ -125,6 +125,7 @@ pub const SETTINGS: &[&str] = &[
     "connection_keep_hours",
     "spares",
     "allow_private_targets",
+    "ca_file",
     "instance_quota",
     "calls_per_second",
     "login_attempts",

@@ -67,7 +67,7 @@ pub use self::{
     cgroup::Cgroups,
     descriptors::raise_open_files,
     dirs::{InstanceDirs, directories_in, remove_tree, remove_trees},
-    door::{Door, DoorHandle, Guard, Passage},
+    door::{Door, DoorHandle, Passage},
     marker::Marker,
     mask::Mask,
     memory::memory_is_short,

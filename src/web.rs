@@ -6,6 +6,7 @@ pub mod extract;
 mod framework;
 mod gateway;
 pub mod origin;
+pub mod pages;
 pub mod state;
 
 use actix_web::web::{self, ServiceConfig};
@@ -26,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/health/sessions", [get(sessions::health)]))
         .service(at("/metrics", [get(system::metrics)]))
         .service(at("/openapi.json", [get(openapi::document)]))
+        .service(at("/assets/pages.css", [get(pages::style)]))
         .service(at("/api/v1/auth/login", [post(auth::login)]))
         .service(at("/api/v1/auth/logout", [post(auth::logout)]))
         .service(at("/api/v1/auth/me", [get(auth::me)]))

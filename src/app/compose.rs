@@ -9,7 +9,8 @@ use std::{
 };
 
 use actix_web::web::Data;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -21,8 +22,9 @@ use crate::{
     config::Config,
     db::Db,
     domain::walls::{State, WallReport},
+    outbound::{Fetcher, Guard},
     process::{
-        self, Cgroups, Enforcement, Guard, Launcher, ProcessLauncher,
+        self, Cgroups, Enforcement, Launcher, ProcessLauncher,
         cgroup::Allow,
         walls::{Policy, probe_this_host},
     },
@@ -41,13 +43,16 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let catalog = catalog(&config, &stores.db)?;
     let walls = try_walls(&config)?;
     let enforcement = probe_limits(&cgroups);
-    let launcher = launcher(&config, &walls)?.with_cgroups(Arc::clone(&cgroups));
+    let guard = Arc::new(Guard::new(config.runtime.private_targets.clone()));
+    let fetcher = Fetcher::new(Arc::clone(&guard), &further_authorities(&config)?);
+    let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
     let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
     let public_url = public_url(&config, bound)?;
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        fetcher,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),
         draining: AtomicBool::new(false),
@@ -133,8 +138,16 @@ fn try_walls(config: &Config) -> Result<Arc<[WallReport]>> {
     Ok(walls.into())
 }
 
-fn launcher(config: &Config, walls: &[WallReport]) -> Result<ProcessLauncher> {
+/// The certificate authorities that the operator adds.
+fn further_authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>> {
+    let Some(file) = &config.runtime.ca_file else { return Ok(Vec::new()) };
+    let read = || CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
+    let found = read().with_context(|| format!("`ca_file`: {} cannot be used", file.display()))?;
+    ensure!(!found.is_empty(), "`ca_file`: {} has no certificate in PEM", file.display());
+    Ok(found)
+}
+
+fn launcher(config: &Config, walls: &[WallReport], guard: Arc<Guard>) -> Result<ProcessLauncher> {
     let launcher = ProcessLauncher::of_this_binary().context("the launch stage cannot be found")?;
-    let guard = Guard::new(config.runtime.private_targets.clone());
     Ok(launcher.with_guard(guard).with_policy(Policy::new(config.runtime.allow_missing_walls.clone(), walls.to_vec())))
 }

@@ -17,7 +17,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AuthError, Principal, Via,
+    AuthError, Principal, Reach, Via,
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
@@ -72,6 +72,7 @@ impl Authenticator {
             email,
             role: Role::Admin,
             via: Via::Operator,
+            reach: Reach::WHOLE,
             expires_at: None,
             limiter: self.limiter(user),
             noted_second: AtomicI64::new(0),
@@ -110,12 +111,12 @@ impl Authenticator {
         if login.expires_at <= Timestamp::now() {
             return Err(AuthError::Expired);
         }
-        self.principal(&user, Via::Login { id: login.id }, Some(login.expires_at)).map(Arc::new)
+        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at)).map(Arc::new)
     }
 
     /// Forgets a token: the next request with it is looked up anew.
     pub fn forget_token(&self, id: TokenId) {
-        self.forget(|principal| matches!(&principal.via, Via::Token { id: cached, .. } if *cached == id));
+        self.forget(|principal| matches!(&principal.via, Via::Token { id: cached } if *cached == id));
     }
 
     /// Forgets all tokens of an account.
@@ -160,8 +161,9 @@ impl Authenticator {
         if row.revoked_at.is_some() {
             return Err(AuthError::Revoked);
         }
-        let via = Via::Token { id: row.id, instances: row.instances.map(|ids| ids.into_iter().collect()) };
-        let principal = Arc::new(self.principal(&user, via, row.expires_at)?);
+        let instances = row.instances.map(|ids| ids.into_iter().collect());
+        let reach = Reach { instances, ..Reach::WHOLE };
+        let principal = Arc::new(self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at)?);
         let mut cache = self.cache.write();
         // Something was revoked while we asked: answer this once, remember nothing.
         if self.epoch.load(Ordering::Acquire) == epoch {
@@ -173,7 +175,13 @@ impl Authenticator {
         Ok(principal)
     }
 
-    fn principal(&self, user: &User, via: Via, expires_at: Option<Timestamp>) -> Result<Principal, AuthError> {
+    fn principal(
+        &self,
+        user: &User,
+        via: Via,
+        reach: Reach,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Principal, AuthError> {
         if user.disabled_at.is_some() {
             return Err(AuthError::Disabled);
         }
@@ -183,6 +191,7 @@ impl Authenticator {
             email: user.email.clone(),
             role: user.role,
             via,
+            reach,
             expires_at,
             limiter: self.limiter(user.id),
             noted_second: AtomicI64::new(0),
@@ -203,7 +212,7 @@ impl Authenticator {
 
     /// To the second is enough, and saves a lock on most calls.
     fn note_use(&self, principal: &Principal, now: Timestamp) {
-        let Via::Token { id, .. } = &principal.via else { return };
+        let Via::Token { id } = &principal.via else { return };
         let second = now.0 / 1000;
         if principal.noted_second.swap(second, Ordering::Relaxed) != second {
             self.used.lock().insert(*id, now);

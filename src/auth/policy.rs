@@ -40,14 +40,15 @@ pub enum Action {
 #[must_use]
 pub fn allows(principal: &Principal, action: Action) -> bool {
     let is_admin = principal.role == Role::Admin;
-    let whole_account = !matches!(principal.via, Via::Token { instances: Some(_), .. });
-    let reaches = |id: InstanceId| match &principal.via {
-        Via::Token { instances: Some(instances), .. } => instances.contains(&id),
-        Via::Token { instances: None, .. } | Via::Login { .. } | Via::Operator => true,
-    };
+    // An OAuth client speaks MCP for its user, and does nothing else of what they may do.
+    let speaks_only = matches!(principal.via, Via::Grant { .. });
+    let whole_account = !speaks_only && principal.reach.is_whole();
+    let reaches = |id: InstanceId| principal.reach.covers(id);
     match action {
         Action::Call { id, owner } => owner == principal.user && reaches(id),
-        Action::View { id, owner } => reaches(id) && (owner == principal.user || (is_admin && whole_account)),
+        Action::View { id, owner } => {
+            !speaks_only && reaches(id) && (owner == principal.user || (is_admin && whole_account))
+        }
         Action::Manage { owner, .. } => whole_account && (owner == principal.user || is_admin),
         Action::UseAccount => whole_account,
         Action::Administer => is_admin && whole_account,
@@ -61,9 +62,12 @@ mod tests {
     use governor::{Quota, RateLimiter};
 
     use super::*;
-    use crate::domain::ids::{LoginId, TokenId};
+    use crate::{
+        auth::Reach,
+        domain::ids::{GrantId, LoginId, TokenId},
+    };
 
-    fn principal(user: UserId, role: Role, via: Via) -> Principal {
+    fn principal(user: UserId, role: Role, via: Via, reach: Reach) -> Principal {
         let limiter = Arc::new(RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)));
         Principal {
             user,
@@ -71,32 +75,41 @@ mod tests {
             email: "a@b.c".parse().unwrap(),
             role,
             via,
+            reach,
             expires_at: None,
             limiter,
             noted_second: 0.into(),
         }
     }
 
+    fn only(id: InstanceId) -> Reach {
+        Reach { instances: Some(HashSet::from([id])), ..Reach::WHOLE }
+    }
+
     #[test]
     fn role_by_proof_by_ownership() {
         let (me, other) = (UserId::generate(), UserId::generate());
         let (mine, listed, foreign) = (InstanceId::generate(), InstanceId::generate(), InstanceId::generate());
-        let token = |instances| Via::Token { id: TokenId::generate(), instances };
-        let scope = || Some(HashSet::from([listed]));
+        let token = || Via::Token { id: TokenId::generate() };
+        let grant = || Via::Grant { id: GrantId::generate() };
         let login = || Via::Login { id: LoginId::generate() };
+        let reading = || Reach { read_only: true, ..Reach::WHOLE };
         // Columns: call mine, call listed, call foreign, view mine, view listed, view foreign,
         // manage mine, manage listed, manage foreign, use account, administer.
         let table = [
-            (Role::User, token(None), "yy.yy.yy.y."),
-            (Role::User, token(scope()), ".y..y......"),
-            (Role::User, login(), "yy.yy.yy.y."),
-            (Role::Admin, token(None), "yy.yyyyyyyy"),
-            (Role::Admin, token(scope()), ".y..y......"),
-            (Role::Admin, login(), "yy.yyyyyyyy"),
-            (Role::Admin, Via::Operator, "yy.yyyyyyyy"),
+            (Role::User, token(), Reach::WHOLE, "yy.yy.yy.y."),
+            (Role::User, token(), only(listed), ".y..y......"),
+            (Role::User, token(), reading(), "yy.yy......"),
+            (Role::User, grant(), only(listed), ".y........."),
+            (Role::User, login(), Reach::WHOLE, "yy.yy.yy.y."),
+            (Role::Admin, token(), Reach::WHOLE, "yy.yyyyyyyy"),
+            (Role::Admin, token(), only(listed), ".y..y......"),
+            (Role::Admin, grant(), Reach::WHOLE, "yy........."),
+            (Role::Admin, login(), Reach::WHOLE, "yy.yyyyyyyy"),
+            (Role::Admin, Via::Operator, Reach::WHOLE, "yy.yyyyyyyy"),
         ];
-        for (role, via, expected) in table {
-            let principal = principal(me, role, via);
+        for (role, via, reach, expected) in table {
+            let principal = principal(me, role, via, reach);
             let owned = [(mine, me), (listed, me), (foreign, other)];
             let mut actions: Vec<Action> = Vec::new();
             actions.extend(owned.map(|(id, owner)| Action::Call { id, owner }));
@@ -105,7 +118,7 @@ mod tests {
             actions.extend([Action::UseAccount, Action::Administer]);
             let got: String =
                 actions.iter().map(|action| if allows(&principal, *action) { 'y' } else { '.' }).collect();
-            assert_eq!(got, expected, "{role:?} {:?}", principal.via);
+            assert_eq!(got, expected, "{role:?} {:?} {:?}", principal.via, principal.reach);
         }
     }
 
@@ -113,8 +126,7 @@ mod tests {
     fn a_scoped_token_never_reaches_a_foreign_instance_even_if_listed() {
         let (me, other) = (UserId::generate(), UserId::generate());
         let foreign = InstanceId::generate();
-        let via = Via::Token { id: TokenId::generate(), instances: Some(HashSet::from([foreign])) };
-        let principal = principal(me, Role::Admin, via);
+        let principal = principal(me, Role::Admin, Via::Token { id: TokenId::generate() }, only(foreign));
         assert!(!allows(&principal, Action::Call { id: foreign, owner: other }));
         assert!(!allows(&principal, Action::View { id: foreign, owner: other }));
     }

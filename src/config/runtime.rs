@@ -1,6 +1,6 @@
 //! Instances and their processes.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     ConfigError, Source,
@@ -69,6 +69,9 @@ pub struct RuntimeConfig {
     /// `allow_private_targets`: what allow-lists may reach although it is not on the public internet:
     /// `host:port` pairs and networks, comma-separated. Default none.
     pub private_targets: PrivateTargets,
+    /// `ca_file`: certificate authorities in PEM that Berth believes beside the public ones, when it asks
+    /// what users name (sign-in providers, client documents, webhooks). Default none.
+    pub ca_file: Option<PathBuf>,
     /// `cgroups`: `auto` uses control groups where this machine grants them, `off` never. Default `auto`.
     pub cgroups: bool,
     /// How failed instances are restarted.
@@ -129,6 +132,7 @@ impl RuntimeConfig {
             connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
             spares: read(source, "spares", 1)?,
             private_targets: read(source, "allow_private_targets", PrivateTargets::default())?,
+            ca_file: source.get("ca_file").map(PathBuf::from),
             restart: RestartPolicy::default(),
         })
     }

@@ -55,6 +55,10 @@ id!(
     TokenId
 );
 id!(
+    /// What a user has allowed an OAuth client.
+    GrantId
+);
+id!(
     /// A stored credential.
     CredentialId
 );

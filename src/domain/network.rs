@@ -118,7 +118,13 @@ impl PrivateTargets {
     /// Whether `endpoint` may be reached at `address`, which is not public.
     #[must_use]
     pub fn allow(&self, endpoint: &Endpoint, address: IpAddr) -> bool {
-        self.endpoints.contains(endpoint) || self.networks.iter().any(|network| network.contains(&address))
+        self.endpoints.contains(endpoint) || self.allow_address(address)
+    }
+
+    /// Whether anything at `address`, which is not public, may be reached.
+    #[must_use]
+    pub fn allow_address(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
     }
 }
 

@@ -13,7 +13,6 @@
 //! at most [`MAX_OUTSIDE`] at a time and [`MESSAGES_A_SECOND`], and answer what was asked; only TCP sockets
 //! are accepted from it. The program itself never holds an end of the door.
 
-mod guard;
 mod keeper;
 mod porter;
 mod relay;
@@ -41,11 +40,10 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::guard::Guard;
 use self::porter::Porter;
 use self::wire::Message;
 pub(super) use self::{keeper::Keeper, wire::pair};
-use crate::domain::network::Endpoint;
+use crate::{domain::network::Endpoint, outbound::Guard};
 
 /// Connections of one instance to the outside at a time.
 const MAX_OUTSIDE: usize = 64;

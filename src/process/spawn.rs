@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use tokio::{io::unix::AsyncFd, sync::oneshot, time::timeout};
 
 use super::{
-    Child, Door, Guard, LaunchSpec, Launcher, ProcessTree, SpawnError,
+    Child, Door, LaunchSpec, Launcher, ProcessTree, SpawnError,
     cgroup::{self, Cgroups},
     door,
     handshake::{Ends, Letter, Theirs, hand_over},
@@ -26,7 +26,10 @@ use super::{
     walls::Policy,
     wire::Built,
 };
-use crate::domain::{crash::ExitReason, walls::Wall};
+use crate::{
+    domain::{crash::ExitReason, walls::Wall},
+    outbound::Guard,
+};
 
 /// How long the launch stage may take; it takes milliseconds.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,8 +100,8 @@ impl ProcessLauncher {
 
     /// The same launcher, whose programs reach outside what `guard` lets pass, and their allow-lists name.
     #[must_use]
-    pub fn with_guard(self, guard: Guard) -> Self {
-        Self { guard: Arc::new(guard), ..self }
+    pub fn with_guard(self, guard: Arc<Guard>) -> Self {
+        Self { guard, ..self }
     }
 
     async fn start(&self, spec: LaunchSpec) -> Result<Child, SpawnError> {

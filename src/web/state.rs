@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     config::Config,
     db::Db,
+    outbound::Fetcher,
     process::{Cgroups, Enforcement},
     routing::RouteTable,
     telemetry::Metrics,
@@ -35,6 +36,8 @@ pub struct AppState {
     pub routes: Arc<RouteTable>,
     /// Who asks.
     pub authenticator: Authenticator,
+    /// The way to URLs that others name.
+    pub fetcher: Fetcher,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.

@@ -7,21 +7,35 @@ use std::{
 };
 
 /// Each layer and what it may use. `main` and `lib` are above all.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
     ("vault", &["config", "domain"]),
     ("db", &["config", "domain"]),
     ("catalog", &["config", "domain"]),
-    ("process", &["config", "domain"]),
+    ("outbound", &["config", "domain"]),
+    ("process", &["outbound", "config", "domain"]),
     ("mcp", &["config", "domain"]),
     ("routing", &["mcp", "config", "domain"]),
-    ("auth", &["db", "config", "domain"]),
-    ("actors", &["routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"]),
+    ("auth", &["outbound", "db", "config", "domain"]),
+    ("actors", &["routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
     (
         "web",
-        &["actors", "auth", "routing", "mcp", "process", "catalog", "vault", "db", "telemetry", "config", "domain"],
+        &[
+            "actors",
+            "auth",
+            "routing",
+            "mcp",
+            "process",
+            "outbound",
+            "catalog",
+            "vault",
+            "db",
+            "telemetry",
+            "config",
+            "domain",
+        ],
     ),
     (
         "app",
@@ -32,6 +46,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "routing",
             "mcp",
             "process",
+            "outbound",
             "catalog",
             "vault",
             "db",
@@ -50,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "routing",
             "mcp",
             "process",
+            "outbound",
             "catalog",
             "vault",
             "db",

@@ -13,8 +13,11 @@ use rustix::net::sockopt::{set_socket_keepalive, set_socket_linger, set_tcp_node
 use tokio::{io::copy_bidirectional, net::TcpStream, sync::mpsc};
 use tokio_util::io::InspectReader;
 
-use super::{Guard, Passage, guard::Refusal};
-use crate::domain::network::Endpoint;
+use super::Passage;
+use crate::{
+    domain::network::Endpoint,
+    outbound::{Guard, Refusal},
+};
 
 /// Makes closing `inside` an error for its other side, not an end that looks like success.
 pub(super) fn reset(inside: &StdTcpStream) {

@@ -125,7 +125,9 @@ fn cookie(state: &AppState, value: String, age: CookieDuration) -> Cookie<'stati
     Cookie::build(COOKIE, value)
         .path("/")
         .http_only(true)
-        .same_site(SameSite::Strict)
+        // Lax: who is sent here by an OAuth client is signed in when they arrive. Forms and calls that
+        // change something need the CSRF token besides.
+        .same_site(SameSite::Lax)
         .secure(secure)
         .max_age(age)
         .finish()

@@ -101,7 +101,8 @@ pub(super) async fn seat(admitted: &mut Admitted, wish: Wish<'_>) -> Result<Seat
 /// By what a client without a session is known.
 fn client_of(principal: &Principal) -> Client {
     match &principal.via {
-        Via::Token { id, .. } => Client::Token(*id),
+        Via::Token { id } => Client::Token(*id),
+        Via::Grant { id } => Client::Grant(*id),
         Via::Login { .. } | Via::Operator => Client::Account(principal.user),
     }
 }

@@ -1,4 +1,4 @@
-//! The guarded dialer: the one way from behind the walls to the outside.
+//! The guarded dialer: the one way to what a user names.
 //!
 //! A name is resolved here, and only an address that is on the public internet, or that the operator
 //! allows, is then dialled: what was checked is what is connected to. The machine's own addresses count
@@ -16,6 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use url::Host;
 
 use crate::domain::network::{Endpoint, PrivateTargets, reserved};
 
@@ -27,7 +28,7 @@ const MAX_LOOKUPS: usize = 32;
 /// Connections to the outside at a time, of all instances together: each holds two descriptors of Berth.
 const MAX_OUTSIDE: usize = 8192;
 
-/// Dials endpoints of allow-lists. One for all instances.
+/// Dials what users name: endpoints of allow-lists, hosts of URLs. One for all.
 #[derive(Debug)]
 pub struct Guard {
     allowed: PrivateTargets,
@@ -43,14 +44,22 @@ impl Default for Guard {
 
 /// Why an endpoint was not reached.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// It is not on the public internet.
     #[error("it is {what} ({address}); an operator may allow it by the setting `allow_private_targets`")]
-    Private { address: IpAddr, what: &'static str },
+    Private {
+        /// Where the name leads.
+        address: IpAddr,
+        /// What kind of address that is.
+        what: &'static str,
+    },
+    /// No address is known.
     #[error("its name cannot be resolved: {0}")]
     Unresolved(io::Error),
+    /// Nobody answers there.
     #[error("it cannot be reached: {0}")]
     Unreachable(io::Error),
+    /// Resolving and connecting took too long.
     #[error("it did not answer within {} s", PATIENCE.as_secs())]
     TimedOut,
 }
@@ -64,17 +73,45 @@ impl Guard {
     }
 
     /// A place among the connections of all instances; `None` when there is none left.
-    pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+    #[must_use]
+    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
-        timeout(PATIENCE, self.dial(endpoint)).await.unwrap_or(Err(Refusal::TimedOut))
+    /// A connection to an entry of an allow-list.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
+        let dialled = async { self.dial(Some(endpoint), self.resolve(endpoint).await).await };
+        timeout(PATIENCE, dialled).await.unwrap_or(Err(Refusal::TimedOut))
     }
 
-    async fn dial(&self, endpoint: &Endpoint) -> Result<TcpStream, Refusal> {
+    /// A connection to the host of a URL.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect_host(&self, host: Host<&str>, port: u16) -> Result<TcpStream, Refusal> {
+        let address = match host {
+            Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
+            Host::Domain(name) => {
+                let endpoint = format!("{name}:{port}").parse().map_err(io::Error::other);
+                return self.connect(&endpoint.map_err(Refusal::Unresolved)?).await;
+            }
+            Host::Ipv4(address) => address.into(),
+            Host::Ipv6(address) => IpAddr::from(address).to_canonical(),
+        };
+        let dialled = self.dial(None, Ok(vec![SocketAddr::new(address, port)]));
+        timeout(PATIENCE, dialled).await.unwrap_or(Err(Refusal::TimedOut))
+    }
+
+    async fn dial(
+        &self,
+        endpoint: Option<&Endpoint>,
+        resolved: io::Result<Vec<SocketAddr>>,
+    ) -> Result<TcpStream, Refusal> {
         let mut refusal = Refusal::Unresolved(io::Error::other("it has no address"));
-        for address in self.resolve(endpoint).await.map_err(Refusal::Unresolved)? {
+        for address in resolved.map_err(Refusal::Unresolved)? {
             if let Err(private) = self.check(endpoint, address.ip()) {
                 refusal = private;
                 continue;
@@ -103,11 +140,18 @@ impl Guard {
         lookup.await.map_err(io::Error::other)?
     }
 
-    fn check(&self, endpoint: &Endpoint, address: IpAddr) -> Result<(), Refusal> {
+    fn check(&self, endpoint: Option<&Endpoint>, address: IpAddr) -> Result<(), Refusal> {
         let what = reserved(address).or_else(|| is_ours(address).then_some("an address of this machine"));
         match what {
-            Some(what) if !self.allowed.allow(endpoint, address) => Err(Refusal::Private { address, what }),
+            Some(what) if !self.allows(endpoint, address) => Err(Refusal::Private { address, what }),
             _ => Ok(()),
+        }
+    }
+
+    fn allows(&self, endpoint: Option<&Endpoint>, address: IpAddr) -> bool {
+        match endpoint {
+            Some(endpoint) => self.allowed.allow(endpoint, address),
+            None => self.allowed.allow_address(address),
         }
     }
 }
@@ -149,6 +193,23 @@ mod tests {
         }
         let other: PrivateTargets = format!("other.localhost:{port}").parse().unwrap();
         assert!(Guard::new(other).connect(&endpoint(&name)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn addresses_in_urls_are_checked_like_resolved_ones() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let hosts = ["127.0.0.1", "localhost", "LOCALHOST", "[::ffff:127.0.0.1]", "a.localhost"];
+        for host in hosts.map(|host| Host::parse(host).unwrap()) {
+            let host = match &host {
+                Host::Domain(name) => Host::Domain(name.as_str()),
+                Host::Ipv4(address) => Host::Ipv4(*address),
+                Host::Ipv6(address) => Host::Ipv6(*address),
+            };
+            let refused = Guard::default().connect_host(host.clone(), port).await.unwrap_err();
+            assert!(matches!(refused, Refusal::Private { .. }), "{host}: {refused}");
+            Guard::new("127.0.0.0/8".parse().unwrap()).connect_host(host, port).await.unwrap();
+        }
     }
 
     #[tokio::test]
