@@ -208,3 +208,26 @@ processes_of() {
         printf '%s %s\n' "$pid" "$(tr '\0' ' ' <"$proc/cmdline" 2>/dev/null)"
     done 2>/dev/null
 }
+
+# --- the conformance suite ------------------------------------------------------------------------
+
+# Sets suite_node: the system's Node where it is new enough for the suite, else the one that is installed with the suite.
+install_conformance_suite() {
+    local here=$ROOT/tests/conformance
+    local try
+    local options=(--no-audit --no-fund --silent --prefix "$here")
+    suite_node=$(command -v node)
+    if [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 22 ]; then
+        options+=(--omit=optional)
+    else
+        suite_node=$here/node_modules/node-linux-$(node -p process.arch)/bin/node
+    fi
+    # Nothing to do when it was installed after the last change of what is to be installed.
+    if [ "$here/node_modules/.package-lock.json" -nt "$here/package-lock.json" ] && [ -x "$suite_node" ]; then return 0; fi
+    for try in 1 2 3; do
+        if npm ci "${options[@]}" && [ -x "$suite_node" ]; then return 0; fi
+        warn "npm ci failed (attempt $try of 3)"
+        sleep $((try * 5))
+    done
+    die "the conformance suite could not be installed: is the npm registry reachable? By hand: npm ci --prefix $here"
+}

@@ -53,25 +53,6 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# The system's Node where it is new enough for the suite, else the one that is installed with the suite.
-install_suite() {
-    local try options=(--no-audit --no-fund --silent --prefix "$here")
-    suite_node=$(command -v node)
-    if [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 22 ]; then
-        options+=(--omit=optional)
-    else
-        suite_node=$here/node_modules/node-linux-$(node -p process.arch)/bin/node
-    fi
-    # Nothing to do when it was installed after the last change of what is to be installed.
-    if [ "$here/node_modules/.package-lock.json" -nt "$here/package-lock.json" ] && [ -x "$suite_node" ]; then return 0; fi
-    for try in 1 2 3; do
-        if npm ci "${options[@]}" && [ -x "$suite_node" ]; then return 0; fi
-        warn "npm ci failed (attempt $try of 3)"
-        sleep $((try * 5))
-    done
-    die "the conformance suite could not be installed: is the npm registry reachable? By hand: npm ci --prefix $here"
-}
-
 # write_service NAME KIND ERA [ARGUMENT…]
 write_service() {
     local name=$1 kind=$2 era=$3 transport=stdio argument
@@ -110,7 +91,7 @@ for run in "${runs[@]}"; do
 done
 
 title "Installing the conformance suite"
-install_suite
+install_conformance_suite
 say "$("$suite_node" --version) runs it"
 
 title "Starting Berth and an instance for each run"

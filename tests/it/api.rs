@@ -9,6 +9,7 @@ mod lean;
 mod lifecycle;
 mod logs;
 mod malformed;
+mod routes;
 mod services;
 mod sign_in;
 mod slow;

@@ -2,13 +2,14 @@
 
 use actix_web::HttpResponse;
 use utoipa::openapi::{
-    HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
-    path::{OperationBuilder, ParameterBuilder, ParameterIn},
+    ComponentsBuilder, Content, HttpMethod, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
+    PathsBuilder, Ref, Required, Response, Schema, Type,
+    path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn},
     response::ResponseBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-/// Method, path, summary, status of success.
+/// Method, path, summary, statuses of success, comma-separated.
 const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/api/v1/auth/login", "Sign in with {email, password}", "200"),
     (HttpMethod::Post, "/api/v1/auth/logout", "Sign out", "204"),
@@ -97,32 +98,88 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/{service}/{id}/mcp/call", "Call a tool: {name, arguments}", "200"),
 ];
 
+/// Routes that ask for no token and no cookie.
+const OPEN: &[&str] = &["/health", "/openapi.json", "/api/v1/auth/login"];
+
+/// What any route of ours may answer instead of success: a status, and when.
+const REFUSALS: &[(&str, &str)] = &[
+    ("400", "the request cannot be understood or accepted; the detail names the field"),
+    ("403", "known, but not allowed to do this; or a page of another site asked"),
+    ("404", "there is no such thing, or it is somebody else's"),
+    ("405", "the path has not this method"),
+    ("409", "the state of things does not allow it, or a quota is reached"),
+    ("413", "the body is too large"),
+    ("415", "the body is not JSON"),
+    ("429", "too much in too little time; `Retry-After` says when to come back"),
+    ("503", "not available now; `Retry-After` says when to come back"),
+];
+
+/// What routes of instances may answer besides.
+const OF_INSTANCES: &[(&str, &str)] = &[
+    ("406", "the client does not accept what would be answered"),
+    ("422", "the instance's server refused the request"),
+    ("502", "the instance's server failed"),
+    ("504", "the instance's server did not answer in time"),
+];
+
 /// The document.
 pub async fn document() -> HttpResponse {
     HttpResponse::Ok().json(build())
 }
 
 fn build() -> OpenApi {
-    let mut paths = PathsBuilder::new();
-    for (method, path, summary, status) in ROUTES.iter().cloned() {
-        let mut operation = OperationBuilder::new()
-            .summary(Some(summary))
-            .response(status, ResponseBuilder::new().description(summary).build());
-        operation = operation.response(
-            "default",
-            ResponseBuilder::new().description("an RFC 9457 problem with a stable `code`").build(),
-        );
-        for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-            operation = operation.parameter(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).build());
-        }
-        paths = paths.path(path, PathItem::new(method, operation.build()));
-    }
+    let paths = ROUTES.iter().cloned().fold(PathsBuilder::new(), |paths, (method, path, summary, success)| {
+        paths.path(path, PathItem::new(method, operation(path, summary, success)))
+    });
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("bearer", bearer).build();
+    let components = ComponentsBuilder::new().security_scheme("bearer", bearer).schema("Problem", problem()).build();
     OpenApiBuilder::new()
         .info(InfoBuilder::new().title("Berth").version(env!("CARGO_PKG_VERSION")).build())
         .paths(paths.build())
         .components(Some(components))
         .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))
         .build()
+}
+
+fn operation(path: &str, summary: &str, success: &str) -> Operation {
+    let mut operation = OperationBuilder::new().summary(Some(summary));
+    for status in success.split(',') {
+        operation = operation.response(status, ResponseBuilder::new().description(summary).build());
+    }
+    let further = if path.starts_with("/{service}") { OF_INSTANCES } else { &[] };
+    for (status, when) in REFUSALS.iter().chain(further).filter(|(status, _)| !success.contains(status)) {
+        operation = operation.response(*status, refusal(when));
+    }
+    if OPEN.contains(&path) {
+        operation = operation.securities(Some(Vec::<SecurityRequirement>::new()));
+    }
+    operation = operation.response("401", refusal("nobody, or nobody known any more"));
+    for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+        operation = operation.parameter(parameter.schema(Some(text)).build());
+    }
+    operation.build()
+}
+
+/// RFC 9457, and what we add to it.
+fn problem() -> Schema {
+    let text = || ObjectBuilder::new().schema_type(Type::String).build();
+    let whole = || ObjectBuilder::new().schema_type(Type::Integer).build();
+    ObjectBuilder::new()
+        .property("type", text())
+        .property("title", text())
+        .property("status", whole())
+        .property("detail", text())
+        .property("code", text())
+        .property("request_id", text())
+        .required("status")
+        .required("detail")
+        .required("code")
+        .into()
+}
+
+fn refusal(when: &str) -> Response {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new().description(when).content("application/problem+json", content).build()
 }
