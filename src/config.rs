@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub use self::{
     auth::AuthConfig,
-    clients::ClientsConfig,
+    clients::{ClientsConfig, Hosts, Registration},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},

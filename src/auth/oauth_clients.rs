@@ -9,22 +9,36 @@
 //! Invariants: secrets are kept and compared as hashes; what a client says of itself is never believed
 //! beyond what was registered for it; every URL that a client names is fetched through the guard.
 
+mod assertion;
+mod document;
+mod fetched;
+mod keys;
+pub mod metadata;
 pub mod redirect;
+mod shown;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jsonwebtoken::jwk::Jwk;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
 
+use self::{
+    fetched::{Source, Store},
+    metadata::Method,
+    shown::{Proof, Shown},
+};
+pub use self::{keys::Keys, metadata::Metadata};
 use crate::{
     auth::tokens::TokenHash,
-    config::ClientsConfig,
+    config::{ClientsConfig, Hosts},
     db::{
         Db, DbError,
         oauth_clients::{self, ClientRecord},
     },
-    domain::ids::UserId,
+    domain::{ids::UserId, time::Timestamp},
     outbound::Fetcher,
 };
 
@@ -95,15 +109,6 @@ pub enum ClientAuthentication {
     },
 }
 
-/// A client's public keys.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Keys {
-    /// These: a JSON Web Key Set.
-    Inline(serde_json::Value),
-    /// Those that are found there.
-    At(Url),
-}
-
 /// In which way tokens are got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,18 +162,35 @@ impl ClientError {
     }
 }
 
+/// How often a client's use is written down.
+const USE_INTERVAL: Duration = Duration::from_secs(3600);
+/// Keys that a client's server gives are fetched anew after this long: one that was stolen must go soon.
+const KEYS_KEPT: Duration = Duration::from_secs(600);
+
 /// Knows all clients.
 pub struct OAuthClients {
     db: Db,
-    #[expect(dead_code, reason = "documents and keys are fetched next")]
-    fetcher: Fetcher,
+    source: Source,
+    documents: Store<OAuthClient>,
+    keys: Store<Vec<Jwk>>,
+    hosts: Hosts,
+    /// For whom assertions may be meant: us by any name that clients know us by.
+    audiences: Vec<String>,
 }
 
 impl OAuthClients {
-    /// Knows those of the database, and fetches the documents of others.
+    /// Knows those of the database, and fetches the documents of others. `issuer` is our own URL.
     #[must_use]
-    pub fn new(db: Db, fetcher: Fetcher, _settings: &ClientsConfig) -> Self {
-        Self { db, fetcher }
+    pub fn new(db: Db, fetcher: Fetcher, settings: &ClientsConfig, issuer: &Url) -> Self {
+        let issuer = issuer.as_str().trim_end_matches('/');
+        Self {
+            db,
+            source: Source::new(fetcher),
+            documents: Store::new(Duration::MAX),
+            keys: Store::new(KEYS_KEPT),
+            hosts: settings.document_hosts.clone(),
+            audiences: ["", "/", "/oauth/token", "/token"].map(|path| format!("{issuer}{path}")).into(),
+        }
     }
 
     /// The client with this id.
@@ -176,12 +198,25 @@ impl OAuthClients {
     /// # Errors
     /// When there is none, or its document cannot be used.
     pub async fn find(&self, id: &str) -> Result<Arc<OAuthClient>, ClientError> {
+        self.look_up(id).await.map(|(client, _)| client)
+    }
+
+    /// The client, and when it was last used if that is kept.
+    async fn look_up(&self, id: &str) -> Result<(Arc<OAuthClient>, Option<Timestamp>), ClientError> {
         if id.is_empty() || id.len() > MAX_ID_BYTES {
             return Err(ClientError::Unknown);
         }
+        if document::is_meant(id) {
+            let url = document::url(id, &self.hosts).map_err(|reason| ClientError::Document(reason.to_owned()))?;
+            let described = self.documents.get(&self.source, &url, |document| document::read(id, document)).await;
+            return described.map(|client| (client, None)).map_err(|reason| ClientError::Document(reason.to_string()));
+        }
         let wanted = id.to_owned();
         match self.db.read(move |conn| oauth_clients::by_id(conn, &wanted)).await {
-            Ok(record) => Ok(Arc::new(read(record)?)),
+            Ok(record) => {
+                let used = record.last_used_at.unwrap_or(Timestamp(0));
+                Ok((Arc::new(read(record)?), Some(used)))
+            }
             Err(DbError::NotFound) => Err(ClientError::Unknown),
             Err(error) => Err(error.into()),
         }
@@ -197,28 +232,64 @@ impl OAuthClients {
         authorization: Option<&str>,
         form: &HashMap<String, String>,
     ) -> Result<Arc<OAuthClient>, ClientError> {
-        let (None, Some(id)) = (authorization, form.get("client_id")) else {
-            return Err(ClientError::Unproven { reason: "it has not said who it is", basic: authorization.is_some() });
+        let Shown { client_id, proof, basic } = shown::read(authorization, form)?;
+        let unproven = |reason| ClientError::Unproven { reason, basic };
+        let (client, used) = match self.look_up(&client_id).await {
+            // Also then the answer says how to do it (RFC 6749, section 5.2).
+            Err(ClientError::Unknown) if basic => return Err(unproven("it is not known here")),
+            found => found?,
         };
-        let client = self.find(id).await?;
-        match client.authentication {
-            ClientAuthentication::None => Ok(client),
-            ClientAuthentication::Secret { .. } | ClientAuthentication::Keys { .. } => {
-                Err(ClientError::Unproven { reason: "its secret is missing", basic: false })
+        match (&client.authentication, proof) {
+            (ClientAuthentication::None, Proof::Nothing) => {}
+            (ClientAuthentication::Secret { hash }, Proof::Secret(secret)) if hash.is_of(secret.expose()) => {}
+            (ClientAuthentication::Secret { .. }, Proof::Secret(_)) => return Err(unproven("its secret is wrong")),
+            (ClientAuthentication::Keys { jwks }, Proof::Assertion(assertion)) => {
+                self.check(&client.id, jwks, &assertion).await?;
             }
+            (ClientAuthentication::None, _) => return Err(unproven("it is public, and has nothing to prove it by")),
+            (ClientAuthentication::Secret { .. }, _) => return Err(unproven("it must send its secret")),
+            (ClientAuthentication::Keys { .. }, _) => return Err(unproven("it must send a signed assertion")),
+        }
+        let now = Timestamp::now();
+        if used.is_some_and(|at| at.after(USE_INTERVAL) <= now) {
+            let id = client.id.clone();
+            self.db.write(move |conn| oauth_clients::touch(conn, &id, now)).await?;
+        }
+        Ok(client)
+    }
+
+    /// Whether the assertion is the client's, and is used for the first time.
+    async fn check(&self, id: &str, keys: &Keys, assertion: &str) -> Result<(), ClientError> {
+        let unproven = |reason| ClientError::Unproven { reason, basic: false };
+        let keys = match keys {
+            Keys::Inline(keys) => Arc::clone(keys),
+            Keys::At(url) => {
+                let fetched = self.keys.get(&self.source, url, keys::read).await;
+                fetched.map_err(|reason| {
+                    log::info!("the keys of client {id} cannot be used: {reason}");
+                    unproven("its keys cannot be fetched, or are none")
+                })?
+            }
+        };
+        let proved = assertion::check(assertion, id, &keys, &self.audiences, Timestamp::now()).map_err(unproven)?;
+        let (id, jti) = (id.to_owned(), TokenHash::of(&proved.jti).to_hex());
+        let used = self.db.write(move |conn| oauth_clients::use_assertion(conn, &id, &jti, proved.until)).await;
+        match used {
+            Err(DbError::UniqueViolation { .. }) => Err(unproven("its assertion was used before")),
+            used => Ok(used?),
         }
     }
 }
 
 /// A record as a client.
 fn read(record: ClientRecord) -> Result<OAuthClient, ClientError> {
-    let authentication = match (record.authentication.as_str(), record.secret_hash.as_deref()) {
-        ("none", _) => ClientAuthentication::None,
-        ("private_key_jwt", _) => ClientAuthentication::Keys { jwks: keys(&record)? },
-        (_, Some(hash)) => {
+    let authentication = match (Method::named(&record.authentication), record.secret_hash.as_deref()) {
+        (Some(Method::None), _) => ClientAuthentication::None,
+        (Some(Method::PrivateKeyJwt), _) => ClientAuthentication::Keys { jwks: stored_keys(&record)? },
+        (Some(Method::Basic | Method::Post), Some(hash)) => {
             ClientAuthentication::Secret { hash: TokenHash::from_hex(hash).ok_or(ClientError::Unknown)? }
         }
-        (_, None) => return Err(ClientError::Unknown),
+        (None, _) | (_, None) => return Err(ClientError::Unknown),
     };
     let grant_types = record.grant_types.iter().filter_map(|name| serde_json::from_value(name.as_str().into()).ok());
     Ok(OAuthClient {
@@ -233,9 +304,9 @@ fn read(record: ClientRecord) -> Result<OAuthClient, ClientError> {
     })
 }
 
-fn keys(record: &ClientRecord) -> Result<Keys, ClientError> {
+fn stored_keys(record: &ClientRecord) -> Result<Keys, ClientError> {
     if let Some(jwks) = &record.jwks {
-        return Ok(Keys::Inline(jwks.clone()));
+        return keys::read(jwks).map(|keys| Keys::Inline(keys.into())).map_err(|_| ClientError::Unknown);
     }
     let at = record.jwks_uri.as_deref().and_then(|uri| uri.parse().ok());
     at.map(Keys::At).ok_or(ClientError::Unknown)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Connection,
     convert::{At, require_row, to_json},
-    schema::oauth_clients,
+    schema::{oauth_assertions, oauth_clients},
 };
 use crate::domain::{ids::UserId, time::Timestamp};
 
@@ -189,4 +189,25 @@ pub fn purge_unused(conn: &mut Connection, oldest: Timestamp) -> QueryResult<usi
         .filter(oauth_clients::last_used_at.is_null())
         .filter(oauth_clients::created_at.lt(oldest.0));
     diesel::delete(unused).execute(conn)
+}
+
+/// Writes down that an assertion was used, for as long as it could be used again.
+///
+/// # Errors
+/// Unique violation when it was used before.
+pub fn use_assertion(conn: &mut Connection, client: &str, jti_hash: &str, until: Timestamp) -> QueryResult<()> {
+    let row = (
+        oauth_assertions::client_id.eq(client),
+        oauth_assertions::jti_hash.eq(jti_hash),
+        oauth_assertions::expires_at.eq(until.0),
+    );
+    diesel::insert_into(oauth_assertions::table).values(row).execute(conn).map(drop)
+}
+
+/// Forgets assertions that have expired; how many.
+///
+/// # Errors
+/// When the query fails.
+pub fn purge_assertions(conn: &mut Connection, now: Timestamp) -> QueryResult<usize> {
+    diesel::delete(oauth_assertions::table.filter(oauth_assertions::expires_at.le(now.0))).execute(conn)
 }
