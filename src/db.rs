@@ -25,6 +25,7 @@ pub mod credentials;
 pub mod events;
 pub mod instances;
 pub mod logins;
+pub mod oauth_clients;
 pub mod oauth_grants;
 pub mod services;
 pub mod settings;

@@ -218,6 +218,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    oauth_clients (id) {
+        id -> Text,
+        origin -> Text,
+        name -> Text,
+        redirect_uris -> Text,
+        grant_types -> Text,
+        authentication -> Text,
+        secret_hash -> Nullable<Text>,
+        jwks -> Nullable<Text>,
+        jwks_uri -> Nullable<Text>,
+        homepage -> Nullable<Text>,
+        owner_id -> Nullable<Text>,
+        metadata -> Text,
+        registration_hash -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_devices (device_hash) {
+        device_hash -> Text,
+        user_hash -> Text,
+        client_id -> Text,
+        instance_id -> Text,
+        scopes -> Text,
+        state -> Text,
+        user_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        pace_seconds -> BigInt,
+        polled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_assertions (client_id, jti_hash) {
+        client_id -> Text,
+        jti_hash -> Text,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
