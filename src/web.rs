@@ -14,8 +14,8 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, grants, instances, logs, openapi, operations, services, sessions, system, tokens,
-        users,
+        auth, credentials, debug, diagnose, grants, instances, logs, openapi, operations, services, sessions, system,
+        tokens, users,
     },
     framework::{at, delete, get, head, open, patch, post},
     oauth::{authorize, consent, discovery, introspect, revoke, token},

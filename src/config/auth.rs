@@ -41,7 +41,9 @@ impl AuthConfig {
             sign_in_lifetime: Duration::from_secs(86_400 * read_between(source, "sign_in_days", 14, 1, 365)?),
             user_services: read(source, "user_services", false)?,
             access_token_lifetime: Duration::from_secs(60 * read_between(source, "access_token_minutes", 60, 1, 1440)?),
-            refresh_token_lifetime: Duration::from_secs(86_400 * read_between(source, "refresh_token_days", 60, 1, 3650)?),
+            refresh_token_lifetime: Duration::from_secs(
+                86_400 * read_between(source, "refresh_token_days", 60, 1, 3650)?,
+            ),
         })
     }
 }

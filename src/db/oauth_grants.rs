@@ -138,7 +138,8 @@ pub fn list_for_user(conn: &mut Connection, user: UserId) -> QueryResult<Vec<Gra
 /// # Errors
 /// Not found, or the query fails.
 pub fn revoke(conn: &mut Connection, id: GrantId, reason: &str, at: Timestamp) -> QueryResult<()> {
-    let open = oauth_grants::table.filter(oauth_grants::id.eq(id.to_string())).filter(oauth_grants::revoked_at.is_null());
+    let open =
+        oauth_grants::table.filter(oauth_grants::id.eq(id.to_string())).filter(oauth_grants::revoked_at.is_null());
     let set = (oauth_grants::revoked_at.eq(at.0), oauth_grants::revoked_reason.eq(reason));
     let touched = diesel::update(open).set(set).execute(conn)?;
     if touched == 0 { by_id(conn, id).map(drop) } else { Ok(()) }
@@ -154,7 +155,8 @@ pub fn revoke_for_client(
     reason: &str,
     at: Timestamp,
 ) -> QueryResult<Vec<GrantId>> {
-    let open = oauth_grants::table.filter(oauth_grants::client_id.eq(client)).filter(oauth_grants::revoked_at.is_null());
+    let open =
+        oauth_grants::table.filter(oauth_grants::client_id.eq(client)).filter(oauth_grants::revoked_at.is_null());
     let ids: Vec<String> = open.select(oauth_grants::id).load(conn)?;
     let set = (oauth_grants::revoked_at.eq(at.0), oauth_grants::revoked_reason.eq(reason));
     diesel::update(open).set(set).execute(conn)?;

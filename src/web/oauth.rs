@@ -30,7 +30,8 @@ pub(super) fn base_url(request: &HttpRequest, state: &AppState) -> Url {
         return state.public_url.clone();
     }
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let asked = host.filter(|host| state.allowed.host(host)).and_then(|host| Url::parse(&format!("http://{host}")).ok());
+    let asked =
+        host.filter(|host| state.allowed.host(host)).and_then(|host| Url::parse(&format!("http://{host}")).ok());
     let plain = |url: &Url| url.path() == "/" && url.username().is_empty() && url.query().is_none();
     asked.filter(plain).unwrap_or_else(|| state.public_url.clone())
 }

@@ -58,7 +58,14 @@ mod tests {
             ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         assert!(is_challenge(challenge) && verifies(challenge, verifier));
         let long = "a".repeat(129);
-        for wrong in ["", verifier.get(..42).unwrap(), &verifier.replace('d', "e"), challenge, &long, &verifier.replace('_', "+")] {
+        for wrong in [
+            "",
+            verifier.get(..42).unwrap(),
+            &verifier.replace('d', "e"),
+            challenge,
+            &long,
+            &verifier.replace('_', "+"),
+        ] {
             assert!(!verifies(challenge, wrong), "{wrong}");
         }
         for wrong in ["", "plain", verifier.get(..42).unwrap(), &verifier.replace('_', "=")] {

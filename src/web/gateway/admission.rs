@@ -89,7 +89,8 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     origin::check(request, state)?;
     let principal = authenticate(request, state).await?;
     let route = find(request, state);
-    if matches!(principal.via, Via::Grant { .. }) && !route.as_ref().is_some_and(|route| principal.reach.covers(route.id))
+    if matches!(principal.via, Via::Grant { .. })
+        && !route.as_ref().is_some_and(|route| principal.reach.covers(route.id))
     {
         // Its audience is another instance (RFC 8707 section 2): here it is no valid token at all, whether
         // there is an instance or not.

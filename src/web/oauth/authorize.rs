@@ -132,7 +132,8 @@ fn read(
     }
     let challenge = text("code_challenge").filter(|challenge| codes::is_challenge(challenge));
     let challenge = challenge.ok_or_else(|| invalid("`code_challenge` must be the base64url text of a SHA-256"))?;
-    let scopes = Scopes::asked(text("scope").unwrap_or_default()).map_err(|error| ("invalid_scope", error.to_string()))?;
+    let scopes =
+        Scopes::asked(text("scope").unwrap_or_default()).map_err(|error| ("invalid_scope", error.to_string()))?;
     let instance = target(request, state, text("resource"), &scopes)?;
     Ok(Pending {
         client_id: client.id.clone(),

@@ -59,7 +59,11 @@ async fn answer(request: &HttpRequest, body: &[u8], state: &AppState) -> Result<
     let now = Timestamp::now();
     let pending = Pending::open(&state.vault, id, &answer.request, now)
         .ok_or_else(|| again("The request is too old, or is not the one that you were asked about."))?;
-    if answer.allowed { allow(state, &principal, pending, answer).await } else { deny(state, &principal, pending).await }
+    if answer.allowed {
+        allow(state, &principal, pending, answer).await
+    } else {
+        deny(state, &principal, pending).await
+    }
 }
 
 fn read(body: &[u8]) -> Answer {
@@ -90,7 +94,12 @@ fn narrowed(asked: Scopes, answer: &Answer) -> Option<Scopes> {
     asked.covers(&chosen).then_some(chosen)
 }
 
-async fn allow(state: &AppState, principal: &Principal, pending: Pending, answer: Answer) -> Result<HttpResponse, Page> {
+async fn allow(
+    state: &AppState,
+    principal: &Principal,
+    pending: Pending,
+    answer: Answer,
+) -> Result<HttpResponse, Page> {
     let asked = pending.scopes.parse::<Scopes>().unwrap_or_else(|_| Scopes::reading());
     let incomplete = || refused(StatusCode::BAD_REQUEST, "The answer is not complete. Go back, and choose.");
     let scopes = narrowed(asked, &answer).ok_or_else(incomplete)?;
@@ -102,9 +111,8 @@ async fn allow(state: &AppState, principal: &Principal, pending: Pending, answer
         log::error!("no code could be made: {error}");
         refused(StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside Berth; its log has more.")
     })?;
-    let resource = pending.resource.unwrap_or_else(|| {
-        format!("{}/{}/{}/mcp", pending.back.issuer, route.service, route.id)
-    });
+    let resource =
+        pending.resource.unwrap_or_else(|| format!("{}/{}/{}/mcp", pending.back.issuer, route.service, route.id));
     let new = NewGrant {
         user: principal.user,
         client_id: pending.client_id,

@@ -37,7 +37,8 @@ pub async fn introspect(
     let hash = TokenHash::of(token).to_hex();
     let found = state.db.read(move |conn| tokens::by_hash(conn, &hash).optional()).await?;
     let active = found.filter(|(token, grant, user)| is_active(token, grant, user, Timestamp::now()));
-    let view = active.map_or_else(|| json!({ "active": false }), |found| describe(&found, &issuer(&base_url(&request, &state))));
+    let view = active
+        .map_or_else(|| json!({ "active": false }), |found| describe(&found, &issuer(&base_url(&request, &state))));
     Ok(HttpResponse::Ok().json(view))
 }
 

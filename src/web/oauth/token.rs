@@ -104,7 +104,9 @@ async fn exchange(
         if code.used_at.is_some() {
             return replayed(conn, &grant, Ended::CodeReplayed, now);
         }
-        if let Err(error) = usable(&code, &grant, &user, (&verifier, redirect_uri.as_deref()), now).and(target.fits(&grant)) {
+        if let Err(error) =
+            usable(&code, &grant, &user, (&verifier, redirect_uri.as_deref()), now).and(target.fits(&grant))
+        {
             return Ok(Outcome::Refused(error));
         }
         if !oauth_grants::codes::consume(conn, &hash, now)? {
@@ -231,7 +233,9 @@ fn finish(
         Outcome::Refused(error) => Err(error),
         Outcome::Replayed(grant) => {
             state.authenticator.forget_grant(grant);
-            Err(OAuthError::invalid_grant("this was used before; all access that came of it has ended, ask the user anew"))
+            Err(OAuthError::invalid_grant(
+                "this was used before; all access that came of it has ended, ask the user anew",
+            ))
         }
     }
 }
@@ -257,7 +261,8 @@ impl Target {
     pub(super) fn of(request: &HttpRequest, state: &AppState, form: &Form) -> Result<Self, OAuthError> {
         let Some(text) = form.get("resource") else { return Ok(Self::Any) };
         let named = resource::parse(text, &[&base_url(request, state), &state.public_url]);
-        let named = named.ok_or_else(|| OAuthError::new("invalid_target", "`resource` is not the URL of an instance here"))?;
+        let named =
+            named.ok_or_else(|| OAuthError::new("invalid_target", "`resource` is not the URL of an instance here"))?;
         Ok(match named {
             Resource::Gateway => Self::Any,
             Resource::ById { id, .. } => Self::Only(Some(id)),

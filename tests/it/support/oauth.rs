@@ -113,8 +113,11 @@ impl Browser {
     /// Sends a form as a page of this origin.
     #[track_caller]
     pub(crate) fn send_from(&self, origin: &str, form: &[(&str, &str)]) -> Reply {
-        let headers =
-            [("cookie", self.cookie.as_str()), ("origin", origin), ("content-type", "application/x-www-form-urlencoded")];
+        let headers = [
+            ("cookie", self.cookie.as_str()),
+            ("origin", origin),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
         self.http.send("POST", "/oauth/consent", &headers, Some(encode(form.iter().copied()).as_bytes()))
     }
 
