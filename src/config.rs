@@ -139,6 +139,8 @@ pub const SETTINGS: &[&str] = &[
     "client_registration",
     "max_registered_clients",
     "client_document_hosts",
+    "access_token_minutes",
+    "refresh_token_days",
 ];
 
 #[cfg(test)]

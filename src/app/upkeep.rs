@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, usage_hours},
+    db::{logins, oauth_grants, usage_hours},
     domain::time::Timestamp,
     web::state::AppState,
 };
@@ -40,5 +40,9 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;
     if let Err(error) = purged {
         log::warn!("old hours of usage could not be removed: {error}");
+    }
+    let purged = state.db.write(|conn| oauth_grants::purge_expired(conn, Timestamp::now())).await;
+    if let Err(error) = purged {
+        log::warn!("what OAuth clients had until now could not be removed: {error}");
     }
 }

@@ -177,6 +177,48 @@ diesel::table! {
 }
 
 diesel::table! {
+    oauth_grants (id) {
+        id -> Text,
+        user_id -> Text,
+        instance_id -> Text,
+        client_id -> Text,
+        client_name -> Text,
+        resource -> Text,
+        scopes -> Text,
+        tools -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        revoked_reason -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_codes (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        redirect_uri -> Text,
+        challenge -> Text,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_tokens (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        kind -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     oauth_clients (id) {
         id -> Text,
         origin -> Text,
@@ -225,3 +267,7 @@ diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);
+diesel::joinable!(oauth_grants -> users (user_id));
+diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
+diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
+diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
