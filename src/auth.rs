@@ -8,6 +8,8 @@
 //! resource is made in [`policy`].
 
 mod authenticator;
+pub mod oauth;
+pub mod oauth_clients;
 pub mod passwords;
 pub mod policy;
 mod reach;

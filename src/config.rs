@@ -4,6 +4,7 @@
 //! key `listen` of `berth.toml`. Read once at start, before anything is bound; there are no globals.
 
 mod auth;
+mod clients;
 mod runtime;
 mod server;
 mod source;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use self::{
     auth::AuthConfig,
+    clients::{ClientsConfig, Hosts, Registration},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -69,6 +71,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// People and their limits.
     pub auth: AuthConfig,
+    /// Programs that ask users for access.
+    pub clients: ClientsConfig,
 }
 
 impl Config {
@@ -82,6 +86,7 @@ impl Config {
             storage: StorageConfig::read(source)?,
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
+            clients: ClientsConfig::read(source)?,
         })
     }
 }
@@ -131,6 +136,11 @@ pub const SETTINGS: &[&str] = &[
     "login_attempts",
     "sign_in_days",
     "user_services",
+    "client_registration",
+    "max_registered_clients",
+    "client_document_hosts",
+    "access_token_minutes",
+    "refresh_token_days",
 ];
 
 #[cfg(test)]

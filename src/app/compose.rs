@@ -17,7 +17,7 @@ use url::Url;
 use super::stores::{Stores, load_catalog};
 use crate::{
     actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
-    auth::{Authenticator, throttle::Throttle},
+    auth::{Authenticator, oauth_clients::OAuthClients, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
     db::Db,
@@ -52,6 +52,7 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients),
         fetcher,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),

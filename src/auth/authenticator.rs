@@ -1,7 +1,7 @@
 //! From a header or a cookie to a [`Principal`].
 //!
-//! API tokens are looked up once and then answered from memory: a call to an instance costs a hash
-//! and a shared lock, no database. Whatever takes a right away (revocation, disabling, removal)
+//! API tokens and access tokens of OAuth clients are looked up once and then answered from memory: a call to
+//! an instance costs a hash and a shared lock, no database. Whatever takes a right away (revocation, disabling, removal)
 //! forgets the entry before it is answered; a lookup that began before that is not remembered.
 
 use std::{
@@ -18,15 +18,18 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{
     AuthError, Principal, Reach, Via,
+    oauth::{Scopes, grants::ACCESS_PREFIX},
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
     db::{
-        Db, DbError, logins, tokens,
+        Db, DbError, logins,
+        oauth_grants::{self, tokens::Kind},
+        tokens,
         users::{Role, User},
     },
     domain::{
-        ids::{TokenId, UserId},
+        ids::{GrantId, TokenId, UserId},
         secret::Secret,
         time::Timestamp,
     },
@@ -44,6 +47,7 @@ pub struct Authenticator {
     epoch: AtomicU64,
     limiters: Mutex<HashMap<UserId, Arc<DefaultDirectRateLimiter>>>,
     used: Mutex<HashMap<TokenId, Timestamp>>,
+    used_grants: Mutex<HashMap<GrantId, Timestamp>>,
     operator: RwLock<Option<(TokenHash, Arc<Principal>)>>,
 }
 
@@ -58,6 +62,7 @@ impl Authenticator {
             epoch: AtomicU64::new(0),
             limiters: Mutex::default(),
             used: Mutex::default(),
+            used_grants: Mutex::default(),
             operator: RwLock::default(),
         }
     }
@@ -119,6 +124,11 @@ impl Authenticator {
         self.forget(|principal| matches!(&principal.via, Via::Token { id: cached } if *cached == id));
     }
 
+    /// Forgets all access tokens of a grant.
+    pub fn forget_grant(&self, id: GrantId) {
+        self.forget(|principal| matches!(&principal.via, Via::Grant { id: cached } if *cached == id));
+    }
+
     /// Forgets all tokens of an account.
     pub fn forget_user(&self, id: UserId) {
         self.forget(|principal| principal.user == id);
@@ -132,16 +142,21 @@ impl Authenticator {
     /// When the database cannot be written; the times are kept.
     pub async fn flush_last_use(&self) -> Result<(), DbError> {
         let used: Vec<(TokenId, Timestamp)> = self.used.lock().drain().collect();
-        if used.is_empty() {
+        let used_grants: Vec<(GrantId, Timestamp)> = self.used_grants.lock().drain().collect();
+        if used.is_empty() && used_grants.is_empty() {
             return Ok(());
         }
-        let batch = used.clone();
-        let written = self.db.write(move |conn| tokens::touch_many(conn, &batch)).await;
+        let batch = (used.clone(), used_grants.clone());
+        let written = self
+            .db
+            .write(move |conn| {
+                tokens::touch_many(conn, &batch.0)?;
+                oauth_grants::touch_many(conn, &batch.1)
+            })
+            .await;
         if written.is_err() {
-            let mut kept = self.used.lock();
-            for (id, at) in used {
-                kept.entry(id).or_insert(at);
-            }
+            keep(&self.used, used);
+            keep(&self.used_grants, used_grants);
         }
         written
     }
@@ -152,18 +167,12 @@ impl Authenticator {
         {
             return Ok(Arc::clone(principal));
         }
-        if !token.starts_with(PREFIX) {
-            return Err(AuthError::Unknown);
-        }
         let epoch = self.epoch.load(Ordering::Acquire);
-        let hex = hash.to_hex();
-        let (row, user) = self.db.read(move |conn| tokens::by_hash(conn, &hex)).await.map_err(unknown)?;
-        if row.revoked_at.is_some() {
-            return Err(AuthError::Revoked);
-        }
-        let instances = row.instances.map(|ids| ids.into_iter().collect());
-        let reach = Reach { instances, ..Reach::WHOLE };
-        let principal = Arc::new(self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at)?);
+        let principal = Arc::new(match token {
+            token if token.starts_with(PREFIX) => self.api_token(hash).await?,
+            token if token.starts_with(ACCESS_PREFIX) => self.access_token(hash).await?,
+            _ => return Err(AuthError::Unknown),
+        });
         let mut cache = self.cache.write();
         // Something was revoked while we asked: answer this once, remember nothing.
         if self.epoch.load(Ordering::Acquire) == epoch {
@@ -173,6 +182,34 @@ impl Authenticator {
             cache.insert(hash, Arc::clone(&principal));
         }
         Ok(principal)
+    }
+
+    async fn api_token(&self, hash: TokenHash) -> Result<Principal, AuthError> {
+        let hex = hash.to_hex();
+        let (row, user) = self.db.read(move |conn| tokens::by_hash(conn, &hex)).await.map_err(unknown)?;
+        if row.revoked_at.is_some() {
+            return Err(AuthError::Revoked);
+        }
+        let instances = row.instances.map(|ids| ids.into_iter().collect());
+        let reach = Reach { instances, ..Reach::WHOLE };
+        self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at)
+    }
+
+    /// A token that an OAuth client holds: for one instance, and no further than its scopes.
+    async fn access_token(&self, hash: TokenHash) -> Result<Principal, AuthError> {
+        let hex = hash.to_hex();
+        let found = self.db.read(move |conn| oauth_grants::tokens::by_hash(conn, &hex)).await;
+        let (row, grant, user) = found.map_err(unknown)?;
+        if row.kind != Kind::Access {
+            return Err(AuthError::Unknown);
+        }
+        if row.revoked_at.is_some() || grant.revoked_at.is_some() {
+            return Err(AuthError::Revoked);
+        }
+        // What cannot be read reaches nothing.
+        let scopes: Scopes = row.scopes.parse().map_err(|_| AuthError::Unknown)?;
+        let reach = scopes.reach(grant.instance_id);
+        self.principal(&user, Via::Grant { id: grant.id }, reach, Some(row.expires_at))
     }
 
     fn principal(
@@ -212,11 +249,23 @@ impl Authenticator {
 
     /// To the second is enough, and saves a lock on most calls.
     fn note_use(&self, principal: &Principal, now: Timestamp) {
-        let Via::Token { id } = &principal.via else { return };
         let second = now.0 / 1000;
-        if principal.noted_second.swap(second, Ordering::Relaxed) != second {
-            self.used.lock().insert(*id, now);
+        if principal.noted_second.swap(second, Ordering::Relaxed) == second {
+            return;
         }
+        match &principal.via {
+            Via::Token { id } => drop(self.used.lock().insert(*id, now)),
+            Via::Grant { id } => drop(self.used_grants.lock().insert(*id, now)),
+            Via::Login { .. } | Via::Operator => {}
+        }
+    }
+}
+
+/// Puts back what could not be written, unless something newer is there.
+fn keep<Id: std::hash::Hash + Eq>(noted: &Mutex<HashMap<Id, Timestamp>>, used: Vec<(Id, Timestamp)>) {
+    let mut noted = noted.lock();
+    for (id, at) in used {
+        noted.entry(id).or_insert(at);
     }
 }
 

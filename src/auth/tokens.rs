@@ -29,6 +29,25 @@ impl TokenHash {
             text
         })
     }
+
+    /// Back from [`Self::to_hex`]; `None` when it is not that.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut bytes = [0_u8; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Whether `token` has this hash, in constant time.
+    #[must_use]
+    pub fn is_of(&self, token: &str) -> bool {
+        self.0.ct_eq(&Self::of(token).0).into()
+    }
 }
 
 /// A fresh API token: `bth_` and 256 random bits.
@@ -84,6 +103,15 @@ mod tests {
         assert_ne!(one.expose(), two.expose());
         assert!(one.expose().starts_with(PREFIX) && one.expose().len() == 47);
         assert_eq!(TokenHash::of(one.expose()).to_hex().len(), 64);
+    }
+
+    #[test]
+    fn hashes_come_back_from_their_text() {
+        let hash = TokenHash::of("a");
+        assert!(TokenHash::from_hex(&hash.to_hex()) == Some(hash) && hash.is_of("a") && !hash.is_of("b"));
+        for wrong in [String::new(), "zz".repeat(32), "+1".repeat(32), hash.to_hex()[1..].to_owned()] {
+            assert!(TokenHash::from_hex(&wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

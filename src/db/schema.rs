@@ -176,8 +176,99 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    oauth_grants (id) {
+        id -> Text,
+        user_id -> Text,
+        instance_id -> Text,
+        client_id -> Text,
+        client_name -> Text,
+        resource -> Text,
+        scopes -> Text,
+        tools -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        revoked_reason -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_codes (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        redirect_uri -> Text,
+        challenge -> Text,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_tokens (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        kind -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_clients (id) {
+        id -> Text,
+        origin -> Text,
+        name -> Text,
+        redirect_uris -> Text,
+        grant_types -> Text,
+        authentication -> Text,
+        secret_hash -> Nullable<Text>,
+        jwks -> Nullable<Text>,
+        jwks_uri -> Nullable<Text>,
+        homepage -> Nullable<Text>,
+        owner_id -> Nullable<Text>,
+        metadata -> Text,
+        registration_hash -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_devices (device_hash) {
+        device_hash -> Text,
+        user_hash -> Text,
+        client_id -> Text,
+        instance_id -> Text,
+        scopes -> Text,
+        resource -> Text,
+        state -> Text,
+        user_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        pace_seconds -> BigInt,
+        polled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_assertions (client_id, jti_hash) {
+        client_id -> Text,
+        jti_hash -> Text,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);
+diesel::joinable!(oauth_grants -> users (user_id));
+diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
+diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
+diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);

@@ -4,9 +4,11 @@ pub mod auth;
 pub mod credentials;
 pub mod debug;
 pub mod diagnose;
+pub mod grants;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
+pub mod oauth_clients;
 pub mod openapi;
 pub mod operations;
 pub mod services;
@@ -60,12 +62,12 @@ impl Page {
 }
 
 /// Who is named in the audit log: the operator at the command line is nobody's account.
-fn actor(principal: &Principal) -> Option<UserId> {
+pub(super) fn actor(principal: &Principal) -> Option<UserId> {
     (principal.via != Via::Operator).then_some(principal.user)
 }
 
 /// Writes an audit row inside the transaction of the change that it is about.
-fn audit(
+pub(super) fn audit(
     conn: &mut Connection,
     actor: Option<UserId>,
     action: &str,

@@ -51,6 +51,8 @@ pub enum ErrorCode {
     OriginRefused,
     /// Known, but not allowed.
     Forbidden,
+    /// Known and valid, but not given far enough; the challenge names the scope that is needed.
+    InsufficientScope,
     /// There is no such thing, or it is somebody else's.
     NotFound,
     /// The catalog has no such service.
@@ -92,7 +94,11 @@ impl ErrorCode {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthenticated | Self::WrongPassword | Self::TokenExpired => StatusCode::UNAUTHORIZED,
-            Self::AccountDisabled | Self::CsrfFailed | Self::OriginRefused | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::AccountDisabled
+            | Self::CsrfFailed
+            | Self::OriginRefused
+            | Self::Forbidden
+            | Self::InsufficientScope => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownService => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
@@ -143,6 +149,7 @@ pub struct ApiError {
     source: Option<Box<dyn StdError + Send + Sync>>,
     retry_after: Option<u64>,
     allow: Option<String>,
+    challenge: Option<String>,
 }
 
 impl ApiError {
@@ -150,7 +157,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let retry_after = code.default_retry_after();
-        Self { code, detail: detail.into(), source: None, retry_after, allow: None }
+        Self { code, detail: detail.into(), source: None, retry_after, allow: None, challenge: None }
     }
 
     /// The cause, for the log alone.
@@ -172,6 +179,26 @@ impl ApiError {
     pub fn allow(mut self, methods: impl Into<String>) -> Self {
         self.allow = Some(methods.into());
         self
+    }
+
+    /// Says how to get in: the value of `WWW-Authenticate` (RFC 6750 section 3).
+    #[must_use]
+    pub fn challenge(mut self, value: impl Into<String>) -> Self {
+        self.challenge = Some(value.into());
+        self
+    }
+
+    /// A token is valid, but was not given far enough. `needed` are all scopes that the request needs,
+    /// separated by spaces; `resource_metadata` is the URL that says where to ask for them
+    /// ([`super::oauth::challenge::metadata_url`]).
+    #[must_use]
+    pub fn insufficient_scope(needed: &str, resource_metadata: &str) -> Self {
+        let detail = format!("this token was not given the scope {needed}; ask the user for it");
+        let challenge = format!(
+            "Bearer error=\"insufficient_scope\", scope=\"{needed}\", resource_metadata=\"{resource_metadata}\", \
+             error_description=\"the user has not allowed this\""
+        );
+        Self::new(ErrorCode::InsufficientScope, detail).challenge(challenge)
     }
 
     /// Something in the request cannot be accepted; `detail` begins with the field's name.
@@ -270,7 +297,9 @@ impl ApiError {
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.code.status() == StatusCode::UNAUTHORIZED {
+        if let Some(challenge) = &self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge.as_str()));
+        } else if self.code.status() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(seconds) = self.retry_after {

@@ -15,7 +15,7 @@ use super::{
     state::AppState,
 };
 use crate::auth::{
-    AuthError, Principal,
+    AuthError, Principal, Via,
     policy::{Action, allows},
     tokens,
 };
@@ -56,6 +56,11 @@ impl FromRequest for Caller {
                 request.app_data::<Data<AppState>>().ok_or_else(|| ApiError::new(ErrorCode::Internal, "no state"))?;
             origin::check(&request, state)?;
             let principal = authenticate(&request, state).await?;
+            // What an OAuth client was given is good for MCP, and for nothing else of what its user may do.
+            if matches!(principal.via, Via::Grant { .. }) {
+                let detail = "this access token is for one instance's MCP endpoint; the API needs an API token";
+                return Err(ApiError::new(ErrorCode::Forbidden, detail));
+            }
             if principal.limiter.check().is_err() {
                 return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down")
                     .retry_after(1));

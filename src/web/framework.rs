@@ -1,7 +1,7 @@
 //! What the framework itself answers, in our format; and headers that every API answer carries.
 
 use actix_web::{
-    Error, FromRequest, Handler, HttpRequest, Responder, Route,
+    Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
     body::MessageBody,
     dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
     error::JsonPayloadError,
@@ -60,18 +60,43 @@ pub(super) fn at<const N: usize>(
     path: &str,
     methods: [(Method, Route); N],
 ) -> impl HttpServiceFactory + 'static + use<N> {
-    let names: Vec<String> = methods.iter().map(|(method, _)| method.to_string()).collect();
-    let allow = names.join(", ");
+    resource(path, methods).wrap(from_fn(add_headers))
+}
+
+/// The same for paths that pages of any origin may ask: those where no cookie counts, and that clients in
+/// browsers need (Fetch, section 3.3). What is answered there is for whoever asks, or for who knows a secret.
+pub(super) fn open<const N: usize>(
+    path: &str,
+    methods: [(Method, Route); N],
+) -> impl HttpServiceFactory + 'static + use<N> {
+    let allow = names(&methods);
+    let preflight = move || {
+        let mut response = HttpResponse::NoContent();
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allow.clone()));
+        // The star covers every header but this one.
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*, authorization"));
+        std::future::ready(response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400")).finish())
+    };
+    resource(path, methods)
+        .route(web::method(Method::OPTIONS).to(preflight))
+        .wrap(from_fn(add_headers))
+        .wrap(from_fn(allow_every_origin))
+}
+
+fn names(methods: &[(Method, Route)]) -> String {
+    let names: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    names.join(", ")
+}
+
+fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]) -> Resource {
+    let allow = names(&methods);
     let refuse = move |request: HttpRequest| {
         let detail = format!("{} is not a method of this path; it has {allow}", request.method());
         let error = ApiError::new(ErrorCode::MethodNotAllowed, detail).allow(allow.clone());
         std::future::ready(Err::<&'static str, _>(error))
     };
-    methods
-        .into_iter()
-        .fold(web::resource(path), |resource, (_, route)| resource.route(route))
-        .default_service(web::to(refuse))
-        .wrap(from_fn(add_headers))
+    let resource = methods.into_iter().fold(web::resource(path), |resource, (_, route)| resource.route(route));
+    resource.default_service(web::to(refuse))
 }
 
 macro_rules! methods {
@@ -87,7 +112,7 @@ macro_rules! methods {
         }
     )*};
 }
-methods! { get GET head HEAD post POST patch PATCH delete DELETE }
+methods! { get GET head HEAD post POST put PUT patch PATCH delete DELETE }
 
 async fn add_headers(
     request: ServiceRequest,
@@ -105,5 +130,16 @@ async fn add_headers(
     {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
+    Ok(response)
+}
+
+async fn allow_every_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after"));
     Ok(response)
 }

@@ -39,7 +39,8 @@ impl Allowed {
         self.origins.contains(&origin.to_lowercase())
     }
 
-    fn host(&self, host: &str) -> bool {
+    /// Whether a request may be for this host.
+    pub(super) fn host(&self, host: &str) -> bool {
         self.hosts.is_empty() || self.hosts.contains(&host.to_lowercase())
     }
 }

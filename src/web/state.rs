@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     actors::{Paths, SupervisorHandle},
-    auth::{Authenticator, throttle::Throttle},
+    auth::{Authenticator, oauth_clients::OAuthClients, throttle::Throttle},
     catalog::Catalog,
     config::Config,
     db::Db,
@@ -38,6 +38,8 @@ pub struct AppState {
     pub authenticator: Authenticator,
     /// The way to URLs that others name.
     pub fetcher: Fetcher,
+    /// Programs that may ask for authorization.
+    pub oauth_clients: OAuthClients,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.

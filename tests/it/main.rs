@@ -9,6 +9,7 @@ mod fuzz_corpus;
 mod gateway;
 mod hostile;
 mod layering;
+mod oauth;
 mod process;
 mod soak;
 mod soak_rooms;

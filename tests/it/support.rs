@@ -3,6 +3,7 @@
 
 pub(crate) mod http;
 pub(crate) mod mcp;
+pub(crate) mod oauth;
 pub(crate) mod postgres;
 pub(crate) mod procs;
 pub(crate) mod raw;

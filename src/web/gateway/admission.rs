@@ -1,4 +1,6 @@
 //! Who may pass: origin, token, ownership, rate, room; in this order, each denial with its reason.
+//!
+//! Whoever sends no token, or none that is good here, is told where to get one (RFC 9728 section 5.1).
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -10,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     auth::{
-        AuthError, Principal,
+        AuthError, Principal, Via,
         policy::{Action, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
@@ -18,6 +20,7 @@ use crate::{
     routing::{AccessEntry, Route, word},
     web::{
         error::{ApiError, ErrorCode},
+        oauth::challenge,
         origin,
         state::AppState,
     },
@@ -85,7 +88,16 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     let (at, began) = (Timestamp::now(), Instant::now());
     origin::check(request, state)?;
     let principal = authenticate(request, state).await?;
-    let route = find(request, state).ok_or_else(ApiError::no_such_instance)?;
+    let route = find(request, state);
+    if matches!(principal.via, Via::Grant { .. })
+        && !route.as_ref().is_some_and(|route| principal.reach.covers(route.id))
+    {
+        // Its audience is another instance (RFC 8707 section 2): here it is no valid token at all, whether
+        // there is an instance or not.
+        state.metrics.unauthorized.fetch_add(1, Relaxed);
+        return Err(challenge::wrong_audience(request, state));
+    }
+    let route = route.ok_or_else(ApiError::no_such_instance)?;
     let action = Action::Call { id: route.id, owner: route.owner };
     if !allows(&principal, action) {
         // Whose it is, or that it exists at all, is nobody else's to know.
@@ -119,7 +131,7 @@ async fn authenticate(request: &HttpRequest, state: &AppState) -> Result<Arc<Pri
     };
     outcome.map_err(|error| {
         state.metrics.unauthorized.fetch_add(1, Relaxed);
-        error.into()
+        challenge::of(error, request, state)
     })
 }
 

@@ -1,0 +1,3 @@
+DROP TABLE oauth_assertions;
+DROP TABLE oauth_devices;
+DROP TABLE oauth_clients;
