@@ -4,6 +4,7 @@
 //! key `listen` of `berth.toml`. Read once at start, before anything is bound; there are no globals.
 
 mod auth;
+mod mail;
 mod runtime;
 mod server;
 mod source;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use self::{
     auth::AuthConfig,
+    mail::{MailConfig, MailWay},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -69,6 +71,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// People and their limits.
     pub auth: AuthConfig,
+    /// Mail.
+    pub mail: MailConfig,
 }
 
 impl Config {
@@ -77,11 +81,13 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong.
     pub fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let storage = StorageConfig::read(source)?;
         Ok(Self {
             server: ServerConfig::read(source)?,
-            storage: StorageConfig::read(source)?,
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
+            mail: MailConfig::read(source, &storage)?,
+            storage,
         })
     }
 }
@@ -131,6 +137,10 @@ pub const SETTINGS: &[&str] = &[
     "login_attempts",
     "sign_in_days",
     "user_services",
+    "mail",
+    "mail_dir",
+    "mail_smtp_url",
+    "mail_from",
 ];
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::{
     config::Config,
     db::Db,
     domain::walls::{State, WallReport},
+    mail::Mailer,
     outbound::{Fetcher, Guard},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
@@ -48,11 +49,13 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
     let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
     let public_url = public_url(&config, bound)?;
+    let mailer = Mailer::start(&config.mail)?;
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
         fetcher,
+        mailer,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),
         draining: AtomicBool::new(false),

@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     config::Config,
     db::Db,
+    mail::Mailer,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
     routing::RouteTable,
@@ -38,6 +39,8 @@ pub struct AppState {
     pub authenticator: Authenticator,
     /// The way to URLs that others name.
     pub fetcher: Fetcher,
+    /// Mail to people.
+    pub mailer: Mailer,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.
