@@ -5,6 +5,7 @@
 
 mod auth;
 mod mail;
+mod oidc;
 mod runtime;
 mod server;
 mod source;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub use self::{
     auth::AuthConfig,
     mail::{MailConfig, MailWay},
+    oidc::OidcProvider,
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -73,6 +75,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Mail.
     pub mail: MailConfig,
+    /// Sign-in providers.
+    pub oidc: Vec<OidcProvider>,
 }
 
 impl Config {
@@ -87,6 +91,7 @@ impl Config {
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
             mail: MailConfig::read(source, &storage)?,
+            oidc: oidc::read(source)?,
             storage,
         })
     }
@@ -141,6 +146,7 @@ pub const SETTINGS: &[&str] = &[
     "mail_dir",
     "mail_smtp_url",
     "mail_from",
+    "oidc",
 ];
 
 #[cfg(test)]

@@ -23,11 +23,14 @@ pub mod client_sessions;
 pub mod connections;
 pub mod credentials;
 pub mod events;
+pub mod identities;
 pub mod instances;
+pub mod links;
 pub mod logins;
 pub mod services;
 pub mod settings;
 pub mod tokens;
+pub mod totp;
 pub mod usage_hours;
 pub mod users;
 

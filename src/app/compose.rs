@@ -17,7 +17,7 @@ use url::Url;
 use super::stores::{Stores, load_catalog};
 use crate::{
     actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
-    auth::{Authenticator, throttle::Throttle},
+    auth::{Authenticator, oidc::Providers, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
     db::Db,
@@ -31,7 +31,7 @@ use crate::{
     },
     routing::RouteTable,
     telemetry::Metrics,
-    web::{origin::Allowed, state::AppState},
+    web::{origin::Allowed, sign_in::UsedStates, state::AppState},
 };
 
 /// Threads for instances' actors: few, never one each.
@@ -54,6 +54,8 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        providers: Providers::new(&config.oidc, &fetcher),
+        used_states: UsedStates::default(),
         fetcher,
         mailer,
         throttle: Throttle::new(config.auth.login_attempts),

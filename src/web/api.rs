@@ -7,8 +7,10 @@ pub mod diagnose;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
+pub mod me;
 pub mod openapi;
 pub mod operations;
+pub mod second_factor;
 pub mod services;
 pub mod sessions;
 pub mod system;
@@ -65,7 +67,7 @@ fn actor(principal: &Principal) -> Option<UserId> {
 }
 
 /// Writes an audit row inside the transaction of the change that it is about.
-fn audit(
+pub(super) fn audit(
     conn: &mut Connection,
     actor: Option<UserId>,
     action: &str,

@@ -7,9 +7,10 @@ use std::{
 
 use url::Url;
 
+use super::sign_in::UsedStates;
 use crate::{
     actors::{Paths, SupervisorHandle},
-    auth::{Authenticator, throttle::Throttle},
+    auth::{Authenticator, oidc::Providers, throttle::Throttle},
     catalog::Catalog,
     config::Config,
     db::Db,
@@ -41,6 +42,10 @@ pub struct AppState {
     pub fetcher: Fetcher,
     /// Mail to people.
     pub mailer: Mailer,
+    /// Sign-in providers.
+    pub providers: Providers,
+    /// Their answers that were taken.
+    pub used_states: UsedStates,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.
