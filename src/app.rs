@@ -28,10 +28,11 @@ pub use self::{
 };
 use crate::{
     config::Config,
+    domain::secret::Secret,
     mcp::http::install_crypto_provider,
     process::reaper,
     routing::Route,
-    web::{self, state::AppState},
+    web::{self, sign_in::setup, state::AppState},
 };
 
 /// How long calls in flight may take to finish at the end.
@@ -67,7 +68,8 @@ pub async fn serve(config: Config) -> Result<Ended> {
     let server = start_server(&state, listener)?;
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
-    let control = announce(&state, bound, report.instances)?;
+    let setup = setup::link(&state).await.context("the first administrator's link could not be made")?;
+    let control = announce(&state, bound, report.instances, setup.as_ref())?;
     let upkeep = actix_rt::spawn(upkeep(state.clone()));
     let again = signals.wait().await;
     let graceful = shut_down(&state, &handle).await;
@@ -104,10 +106,14 @@ fn start_server(state: &Data<AppState>, listener: TcpListener) -> Result<actix_w
 }
 
 /// Lets the command line find this run, and says that it serves.
-fn announce(state: &AppState, bound: SocketAddr, instances: usize) -> Result<Control> {
-    let control = Control::publish(&state.config.storage.data_dir, bound)?;
+fn announce(state: &AppState, bound: SocketAddr, instances: usize, setup: Option<&Secret>) -> Result<Control> {
+    let control = Control::publish(&state.config.storage.data_dir, bound, setup)?;
     state.authenticator.set_operator(control.token());
     log::info!("Berth {} serves {instances} instances at {}", env!("CARGO_PKG_VERSION"), state.public_url);
+    if let Some(url) = setup {
+        // A secret, but of use only until there is an account; whoever starts Berth is to find it.
+        log::warn!("nobody has an account yet; make the first administrator at {}", url.expose());
+    }
     Ok(control)
 }
 

@@ -8,13 +8,16 @@
 //! resource is made in [`policy`].
 
 mod authenticator;
+pub mod links;
 pub mod oauth;
 pub mod oauth_clients;
+pub mod oidc;
 pub mod passwords;
 pub mod policy;
 mod reach;
 pub mod throttle;
 pub mod tokens;
+pub mod totp;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
@@ -52,6 +55,12 @@ pub enum AuthError {
     /// E-mail and password do not fit together (or the account does not exist: never said which).
     #[error("e-mail or password is wrong")]
     WrongPassword,
+    /// The account has a second factor, and no code came.
+    #[error("this account has a second factor; send its code, too")]
+    CodeRequired,
+    /// The code of the second factor is wrong, or was used before.
+    #[error("the code is wrong, or was used before; wait for the next one")]
+    WrongCode,
     /// Too many failures.
     #[error("too many failed sign-ins; try again in {retry_after_seconds} s")]
     Throttled {
@@ -67,6 +76,9 @@ pub enum AuthError {
     /// Hashing failed.
     #[error("the password could not be hashed")]
     Hash(#[from] passwords::HashError),
+    /// The second factor cannot be checked.
+    #[error("the second factor cannot be checked now")]
+    Totp(#[from] totp::TotpError),
 }
 
 /// How a principal proved who they are.

@@ -162,6 +162,8 @@ mod tests {
             "user add a@b.c --admin --password-stdin",
             "user list",
             "user disable a@b.c",
+            "user link a@b.c",
+            "user reset-totp a@b.c",
             "user remove a@b.c",
             &format!("token create --user a@b.c --instance {id} --instance {id} --expires-days 3"),
             "service list",

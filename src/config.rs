@@ -5,6 +5,8 @@
 
 mod auth;
 mod clients;
+mod mail;
+mod oidc;
 mod runtime;
 mod server;
 mod source;
@@ -15,6 +17,8 @@ use thiserror::Error;
 pub use self::{
     auth::AuthConfig,
     clients::{ClientsConfig, Hosts, Registration},
+    mail::{MailConfig, MailWay},
+    oidc::OidcProvider,
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -73,6 +77,10 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Programs that ask users for access.
     pub clients: ClientsConfig,
+    /// Mail.
+    pub mail: MailConfig,
+    /// Sign-in providers.
+    pub oidc: Vec<OidcProvider>,
 }
 
 impl Config {
@@ -81,12 +89,15 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong.
     pub fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let storage = StorageConfig::read(source)?;
         Ok(Self {
             server: ServerConfig::read(source)?,
-            storage: StorageConfig::read(source)?,
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
             clients: ClientsConfig::read(source)?,
+            mail: MailConfig::read(source, &storage)?,
+            oidc: oidc::read(source)?,
+            storage,
         })
     }
 }
@@ -141,6 +152,11 @@ pub const SETTINGS: &[&str] = &[
     "client_document_hosts",
     "access_token_minutes",
     "refresh_token_days",
+    "mail",
+    "mail_dir",
+    "mail_smtp_url",
+    "mail_from",
+    "oidc",
 ];
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub mod client_sessions;
 pub mod connections;
 pub mod credentials;
 pub mod events;
+pub mod identities;
 pub mod instances;
+pub mod links;
 pub mod logins;
 pub mod oauth_clients;
 pub mod oauth_devices;
@@ -31,6 +33,7 @@ pub mod oauth_grants;
 pub mod services;
 pub mod settings;
 pub mod tokens;
+pub mod totp;
 pub mod usage_hours;
 pub mod users;
 

@@ -9,18 +9,20 @@ pub mod oauth;
 pub mod oauth_clients;
 pub mod origin;
 pub mod pages;
+pub mod sign_in;
 pub mod state;
 
 use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, grants, instances, logs, oauth_clients as clients, openapi, operations,
-        services, sessions, system, tokens, users,
+        auth, credentials, debug, diagnose, grants, instances, logs, me, oauth_clients as clients, openapi, operations,
+        second_factor, services, sessions, system, tokens, users,
     },
     framework::{at, delete, get, head, open, patch, post, put},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
     oauth_clients::{device, device_page, manage, register},
+    sign_in::{code, home, link, password, providers, reset, setup},
 };
 
 /// All routes. Instances come last: the first segment of their URLs is a variable.
@@ -32,10 +34,28 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/metrics", [get(system::metrics)]))
         .service(at("/openapi.json", [get(openapi::document)]))
         .service(at("/assets/pages.css", [get(pages::style)]))
+        .service(at("/", [get(home::show)]))
+        .service(at("/login", [get(password::show), post(password::submit)]))
+        .service(at("/login/code", [post(code::check)]))
+        .service(at("/login/link", [post(link::ask)]))
+        .service(at("/login/link/{token}", [get(link::show), post(link::open)]))
+        .service(at("/login/reset", [get(reset::show_ask), post(reset::ask)]))
+        .service(at("/login/reset/{token}", [get(reset::show), post(reset::set)]))
+        .service(at("/login/oidc/{provider}", [get(providers::begin)]))
+        .service(at("/login/oidc/{provider}/callback", [get(providers::finish)]))
+        .service(at("/logout", [post(password::sign_out)]))
+        .service(at("/setup/{token}", [get(setup::show), post(setup::create)]))
         .service(at("/api/v1/auth/login", [post(auth::login)]))
+        .service(at("/api/v1/auth/link", [post(auth::link)]))
+        .service(at("/api/v1/auth/reset", [post(auth::reset)]))
         .service(at("/api/v1/auth/logout", [post(auth::logout)]))
         .service(at("/api/v1/auth/me", [get(auth::me)]))
         .service(at("/api/v1/me", [get(auth::me)]))
+        .service(at("/api/v1/me/logins", [get(me::logins), delete(me::end_other_logins)]))
+        .service(at("/api/v1/me/logins/{id}", [delete(me::end_login)]))
+        .service(at("/api/v1/me/password", [post(me::set_password)]))
+        .service(at("/api/v1/me/totp", [post(second_factor::begin), delete(second_factor::remove)]))
+        .service(at("/api/v1/me/totp/confirm", [post(second_factor::confirm)]))
         .service(at("/api/v1/services", [get(services::list), post(services::create)]))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
         .service(at("/api/v1/mcps", [get(instances::list), post(instances::create)]))
@@ -65,6 +85,7 @@ pub fn configure(config: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
+        .service(at("/api/v1/users/{id}/totp", [delete(second_factor::reset)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));

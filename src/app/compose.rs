@@ -17,11 +17,12 @@ use url::Url;
 use super::stores::{Stores, load_catalog};
 use crate::{
     actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
-    auth::{Authenticator, oauth_clients::OAuthClients, throttle::Throttle},
+    auth::{Authenticator, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
     db::Db,
     domain::walls::{State, WallReport},
+    mail::Mailer,
     outbound::{Fetcher, Guard},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
@@ -30,7 +31,7 @@ use crate::{
     },
     routing::RouteTable,
     telemetry::Metrics,
-    web::{origin::Allowed, state::AppState},
+    web::{origin::Allowed, sign_in::UsedStates, state::AppState},
 };
 
 /// Threads for instances' actors: few, never one each.
@@ -48,12 +49,16 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
     let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
     let public_url = public_url(&config, bound)?;
+    let mailer = Mailer::start(&config.mail)?;
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
         oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients),
+        providers: Providers::new(&config.oidc, &fetcher),
+        used_states: UsedStates::default(),
         fetcher,
+        mailer,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),
         draining: AtomicBool::new(false),

@@ -21,6 +21,9 @@ struct Content {
     url: String,
     token: String,
     pid: u32,
+    /// Where the first administrator is made, while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    setup_url: Option<String>,
 }
 
 /// A running Berth. The one who published it removes the file on drop.
@@ -33,9 +36,14 @@ pub struct Control {
 
 impl Control {
     /// Writes the control file of this run.
-    pub(super) fn publish(data_dir: &Path, bound: SocketAddr) -> Result<Self> {
+    pub(super) fn publish(data_dir: &Path, bound: SocketAddr, setup: Option<&Secret>) -> Result<Self> {
         let token = tokens::random().context("no randomness for the control token")?;
-        let content = Content { url: format!("http://{}", reachable(bound)), token, pid: std::process::id() };
+        let content = Content {
+            url: format!("http://{}", reachable(bound)),
+            token,
+            pid: std::process::id(),
+            setup_url: setup.map(|url| url.expose().to_owned()),
+        };
         let path = data_dir.join("control.json");
         let fresh = data_dir.join("control.json.new");
         // Written aside and renamed: a reader sees all of it or none.
@@ -55,7 +63,7 @@ impl Control {
     #[must_use]
     pub fn find(data_dir: &Path) -> Option<Self> {
         let text = fs::read(data_dir.join("control.json")).ok()?;
-        let Content { url, token, pid } = serde_json::from_slice(&text).ok()?;
+        let Content { url, token, pid, .. } = serde_json::from_slice(&text).ok()?;
         Some(Self { url, token: Secret::new(token), pid, published: None })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, oauth_clients, oauth_devices, oauth_grants, usage_hours},
+    db::{links, logins, oauth_clients, oauth_devices, oauth_grants, usage_hours},
     domain::time::Timestamp,
     web::state::AppState,
 };
@@ -38,6 +38,11 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(|conn| logins::purge_expired(conn, Timestamp::now())).await;
     if let Err(error) = purged {
         log::warn!("expired sign-ins could not be removed: {error}");
+    }
+    // Links that are over are kept for an hour, so that two clocks need not agree.
+    let purged = state.db.write(|conn| links::purge_expired(conn, Timestamp(Timestamp::now().0 - 3_600_000))).await;
+    if let Err(error) = purged {
+        log::warn!("old sign-in links could not be removed: {error}");
     }
     let oldest = Timestamp(Timestamp::now().0 - KEEP_USAGE_MS);
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;

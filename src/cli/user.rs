@@ -13,9 +13,12 @@ use super::{
 };
 use crate::{
     actors::Paths,
-    auth::passwords,
+    app::Control,
+    auth::{links as secrets, passwords},
     db::{
-        Db, DbError, audit, instances, logins, services,
+        Db, DbError, audit, instances,
+        links::{self, Purpose},
+        logins, services, totp,
         users::{self, NewUser, Role},
     },
     domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
@@ -47,6 +50,16 @@ pub(super) enum User {
         /// Whose
         email: Email,
     },
+    /// Print a link that signs in to an account, once, within 15 minutes
+    Link {
+        /// Whose
+        email: Email,
+    },
+    /// Take the second factor of an account away: its owner has lost it
+    ResetTotp {
+        /// Whose
+        email: Email,
+    },
     /// Remove an account with its instances, their files and logs, its tokens and credentials
     Remove {
         /// Whose
@@ -61,6 +74,8 @@ pub(super) fn run(context: &Context, command: &User) -> Result<()> {
         User::List => list(context, &db),
         User::Disable { email } => set_disabled(context, &db, email, true),
         User::Enable { email } => set_disabled(context, &db, email, false),
+        User::Link { email } => link(context, &db, email),
+        User::ResetTotp { email } => reset_totp(context, &db, email),
         User::Remove { email } => remove(context, &db, email),
     }
 }
@@ -161,6 +176,48 @@ fn set_disabled(context: &Context, db: &Db, email: &Email, disabled: bool) -> Re
         }
     }
     context.output.show(&json!({ "email": email, "disabled": disabled }), || format!("{word} {email}"))
+}
+
+fn link(context: &Context, db: &Db, email: &Email) -> Result<()> {
+    let user = context.user(db, email)?;
+    if user.disabled_at.is_some() {
+        bail!("{email} is disabled; `berth user enable {email}` lets them in again");
+    }
+    let (token, link) = secrets::mint(Purpose::Magic, Some(user.id), Timestamp::now())?;
+    let expires_at = link.expires_at;
+    db.write_blocking(|conn| {
+        links::insert(conn, &link)?;
+        let entry = by_operator("auth.link_print", format!("user:{}", user.id), json!({}));
+        audit::append(conn, &entry).map(drop)
+    })?;
+    let url = format!("{}{}", base(context), secrets::path(Purpose::Magic, &token));
+    context.output.show(&json!({ "email": email, "url": url, "expires_at": expires_at }), || url.clone())
+}
+
+/// How people reach Berth: as the settings say, else as the one that runs here does.
+fn base(context: &Context) -> String {
+    let server = &context.config.server;
+    let here = || Control::find(&context.config.storage.data_dir).map(|control| control.url().to_owned());
+    match &server.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => here().unwrap_or_else(|| format!("http://{}", server.listen)),
+    }
+}
+
+fn reset_totp(context: &Context, db: &Db, email: &Email) -> Result<()> {
+    let user = context.user(db, email)?;
+    let removed = db.write_blocking(|conn| {
+        let removed = totp::delete(conn, user.id)?;
+        if removed {
+            let entry = by_operator("auth.totp_disable", format!("user:{}", user.id), json!({}));
+            audit::append(conn, &entry)?;
+        }
+        Ok(removed)
+    })?;
+    let said = if removed { "is taken away" } else { "was none" };
+    context
+        .output
+        .show(&json!({ "email": email, "removed": removed }), || format!("the second factor of {email} {said}"))
 }
 
 fn remove(context: &Context, db: &Db, email: &Email) -> Result<()> {

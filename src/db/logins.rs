@@ -32,6 +32,8 @@ pub struct Login {
     pub last_seen_at: Timestamp,
     /// What the browser called itself.
     pub user_agent: Option<String>,
+    /// Where it came from.
+    pub address: Option<String>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -45,6 +47,7 @@ struct LoginRow {
     expires_at: i64,
     last_seen_at: i64,
     user_agent: Option<String>,
+    address: Option<String>,
 }
 
 impl LoginRow {
@@ -59,6 +62,7 @@ impl LoginRow {
             expires_at: Timestamp(self.expires_at),
             last_seen_at: Timestamp(self.last_seen_at),
             user_agent: self.user_agent,
+            address: self.address,
         })
     }
 }
@@ -77,6 +81,7 @@ pub fn insert(conn: &mut Connection, new: &Login) -> QueryResult<()> {
         expires_at: new.expires_at.0,
         last_seen_at: new.last_seen_at.0,
         user_agent: new.user_agent.clone(),
+        address: new.address.clone(),
     };
     diesel::insert_into(sessions::table).values(&row).execute(conn).map(drop)
 }
@@ -142,4 +147,21 @@ pub fn delete_for_user(conn: &mut Connection, user: UserId, except: Option<Login
 /// When the query fails.
 pub fn purge_expired(conn: &mut Connection, now: Timestamp) -> QueryResult<usize> {
     diesel::delete(sessions::table.filter(sessions::expires_at.le(now.0))).execute(conn)
+}
+
+/// Ends the sign-in with this hash, if there is one.
+///
+/// # Errors
+/// When the query fails.
+pub fn delete_by_hash(conn: &mut Connection, hash: &str) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::hash.eq(hash))).execute(conn)
+}
+
+/// Ends this sign-in of this user.
+///
+/// # Errors
+/// Not found, also when it is somebody else's; or the query fails.
+pub fn delete_own(conn: &mut Connection, user: UserId, id: LoginId) -> QueryResult<()> {
+    let own = sessions::table.find(id.to_string()).filter(sessions::user_id.eq(user.to_string()));
+    require_row(diesel::delete(own).execute(conn)?)
 }

@@ -37,6 +37,7 @@ diesel::table! {
         expires_at -> BigInt,
         last_seen_at -> BigInt,
         user_agent -> Nullable<Text>,
+        address -> Nullable<Text>,
     }
 }
 
@@ -252,6 +253,13 @@ diesel::table! {
         expires_at -> BigInt,
         pace_seconds -> BigInt,
         polled_at -> Nullable<BigInt>,
+    login_links (hash) {
+        hash -> Text,
+        purpose -> Text,
+        user_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
     }
 }
 
@@ -263,6 +271,32 @@ diesel::table! {
     }
 }
 
+    identities (provider, subject) {
+        provider -> Text,
+        subject -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    totp (user_id) {
+        user_id -> Text,
+        sealed -> Text,
+        created_at -> BigInt,
+        confirmed_at -> Nullable<BigInt>,
+        last_step -> BigInt,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, hash) {
+        user_id -> Text,
+        hash -> Text,
+    }
+}
+
+diesel::joinable!(identities -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
@@ -272,3 +306,4 @@ diesel::joinable!(oauth_grants -> users (user_id));
 diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
 diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
 diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances, identities);

@@ -20,8 +20,20 @@ pub enum NameError {
 }
 
 /// First path segments that Berth answers itself; no service may take one.
-pub const RESERVED: &[&str] =
-    &["api", "health", "metrics", "sessions", "static", "oauth", "login", "authorize", "token", "register"];
+pub const RESERVED: &[&str] = &[
+    "api",
+    "health",
+    "metrics",
+    "sessions",
+    "static",
+    "oauth",
+    "login",
+    "logout",
+    "setup",
+    "authorize",
+    "token",
+    "register",
+];
 
 /// A service's unique name: it is a URL segment, a folder name and part of a process title.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

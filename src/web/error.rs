@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     actors::SupervisorError,
-    auth::{AuthError, passwords::PasswordError},
+    auth::{AuthError, passwords::PasswordError, totp::TotpError},
     catalog::{CatalogError, ErrorKind},
     db::DbError,
     domain::names::NameError,
@@ -41,6 +41,10 @@ pub enum ErrorCode {
     Unauthenticated,
     /// E-mail and password do not fit together.
     WrongPassword,
+    /// The account has a second factor: the code is missing.
+    TotpRequired,
+    /// The code of the second factor is wrong.
+    WrongCode,
     /// The token's or the sign-in's time is over.
     TokenExpired,
     /// The account is disabled.
@@ -93,7 +97,9 @@ impl ErrorCode {
             Self::MalformedRequest | Self::ValidationFailed => StatusCode::BAD_REQUEST,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unauthenticated | Self::WrongPassword | Self::TokenExpired => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongPassword | Self::TotpRequired | Self::WrongCode | Self::TokenExpired => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::AccountDisabled
             | Self::CsrfFailed
             | Self::OriginRefused
@@ -238,7 +244,13 @@ impl ApiError {
         self.code
     }
 
-    fn log(&self, request_id: &str) {
+    /// Seconds after which the same request may succeed, where waiting helps.
+    pub(super) const fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// Logs it once, with its causes.
+    pub(super) fn log(&self, request_id: &str) {
         let mut causes = String::new();
         let mut source: Option<&(dyn StdError + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(cause) = source {
@@ -348,14 +360,27 @@ impl From<AuthError> for ApiError {
             AuthError::Expired => ErrorCode::TokenExpired,
             AuthError::Disabled => ErrorCode::AccountDisabled,
             AuthError::WrongPassword => ErrorCode::WrongPassword,
+            AuthError::CodeRequired => ErrorCode::TotpRequired,
+            AuthError::WrongCode => ErrorCode::WrongCode,
             AuthError::Csrf => ErrorCode::CsrfFailed,
             AuthError::Throttled { retry_after_seconds } => {
                 return Self::new(ErrorCode::Throttled, error.to_string()).retry_after(retry_after_seconds);
             }
             AuthError::Database(error) => return error.into(),
             AuthError::Hash(error) => return Self::internal(error),
+            AuthError::Totp(error) => return error.into(),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<TotpError> for ApiError {
+    fn from(error: TotpError) -> Self {
+        match error {
+            TotpError::Database(error) => error.into(),
+            TotpError::Vault(error) => error.into(),
+            TotpError::Random(_) | TotpError::Unusable(_) => Self::internal(error),
+        }
     }
 }
 

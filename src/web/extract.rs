@@ -12,6 +12,7 @@ use actix_web::{
 use super::{
     error::{ApiError, ErrorCode},
     origin,
+    sign_in::cookies,
     state::AppState,
 };
 use crate::auth::{
@@ -20,8 +21,6 @@ use crate::auth::{
     tokens,
 };
 
-/// The dashboard's cookie.
-pub const COOKIE: &str = "berth_session";
 /// The header that proves that a page of ours sent the cookie.
 pub const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -75,11 +74,11 @@ async fn authenticate(request: &HttpRequest, state: &AppState) -> Result<Arc<Pri
     if let Some(bearer) = header_text(header::AUTHORIZATION) {
         return state.authenticator.bearer(bearer).await;
     }
-    let cookie = request.cookie(COOKIE).ok_or(AuthError::Missing)?;
-    let principal = state.authenticator.cookie(cookie.value()).await?;
+    let cookie = cookies::read(request, state, cookies::Kind::Session).ok_or(AuthError::Missing)?;
+    let principal = state.authenticator.cookie(&cookie).await?;
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let csrf = request.headers().get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !is_safe && !tokens::equal(csrf, &tokens::csrf(cookie.value())) {
+    if !is_safe && !tokens::equal(csrf, &tokens::csrf(&cookie)) {
         return Err(AuthError::Csrf);
     }
     Ok(principal)

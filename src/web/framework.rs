@@ -10,7 +10,7 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
     middleware::{Next, from_fn},
-    web::{self, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
+    web::{self, FormConfig, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
 };
 
 use super::error::{ApiError, ErrorCode, REQUEST_ID, new_request_id};
@@ -31,9 +31,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     let json = JsonConfig::default().limit(MAX_JSON).error_handler(|error, _| refused_body(&error).into());
     let query = QueryConfig::default()
         .error_handler(|error, _| ApiError::invalid(format!("the query cannot be used: {error}")).into());
+    let form = FormConfig::default().error_handler(|error, _| {
+        ApiError::new(ErrorCode::MalformedRequest, format!("the form cannot be used: {error}")).into()
+    });
     // What cannot be an id names nothing.
     let path = PathConfig::default().error_handler(|_, _| ApiError::not_found("thing").into());
-    config.app_data(json).app_data(query).app_data(path);
+    config.app_data(json).app_data(form).app_data(query).app_data(path);
 }
 
 fn refused_body(error: &JsonPayloadError) -> ApiError {

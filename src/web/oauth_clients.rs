@@ -12,7 +12,7 @@ pub mod register;
 use actix_web::HttpRequest;
 use serde_json::{Map, Value};
 
-use super::{api::auth::client_address, oauth::error::OAuthError, state::AppState};
+use super::{oauth::error::OAuthError, sign_in::account::client_address, state::AppState};
 use crate::{
     auth::oauth::grants::Ended,
     db::{Connection, QueryResult, oauth_clients, oauth_grants},

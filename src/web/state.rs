@@ -7,12 +7,15 @@ use std::{
 
 use url::Url;
 
+use super::sign_in::UsedStates;
 use crate::{
     actors::{Paths, SupervisorHandle},
     auth::{Authenticator, oauth_clients::OAuthClients, throttle::Throttle},
+    auth::{Authenticator, oidc::Providers, throttle::Throttle},
     catalog::Catalog,
     config::Config,
     db::Db,
+    mail::Mailer,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
     routing::RouteTable,
@@ -40,6 +43,12 @@ pub struct AppState {
     pub fetcher: Fetcher,
     /// Programs that may ask for authorization.
     pub oauth_clients: OAuthClients,
+    /// Mail to people.
+    pub mailer: Mailer,
+    /// Sign-in providers.
+    pub providers: Providers,
+    /// Their answers that were taken.
+    pub used_states: UsedStates,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.

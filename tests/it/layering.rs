@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each layer and what it may use. `main` and `lib` are above all.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
@@ -15,10 +15,11 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("db", &["config", "domain"]),
     ("catalog", &["config", "domain"]),
     ("outbound", &["config", "domain"]),
+    ("mail", &["config", "domain"]),
     ("process", &["outbound", "config", "domain"]),
     ("mcp", &["config", "domain"]),
     ("routing", &["mcp", "config", "domain"]),
-    ("auth", &["outbound", "db", "config", "domain"]),
+    ("auth", &["outbound", "vault", "db", "config", "domain"]),
     ("actors", &["routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
     (
         "web",
@@ -29,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
             "catalog",
             "vault",
             "db",
@@ -47,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
             "catalog",
             "vault",
             "db",
@@ -66,6 +69,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
             "catalog",
             "vault",
             "db",

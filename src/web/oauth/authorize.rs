@@ -26,7 +26,12 @@ use crate::{
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
     routing::Route,
-    web::{extract::COOKIE, origin, pages::Page, state::AppState},
+    web::{
+        origin,
+        pages::Page,
+        sign_in::cookies::{self, Kind},
+        state::AppState,
+    },
 };
 
 /// What is told to the client by way of the browser: code and description.
@@ -187,8 +192,8 @@ pub(in crate::web) fn may_call(state: &AppState, principal: &Principal, id: Inst
 
 /// Who is signed in: by the cookie alone, as browsers send nothing else on their way.
 pub(in crate::web) async fn signed_in(request: &HttpRequest, state: &AppState) -> Result<Arc<Principal>, AuthError> {
-    let cookie = request.cookie(COOKIE).ok_or(AuthError::Missing)?;
-    state.authenticator.cookie(cookie.value()).await
+    let cookie = cookies::read(request, state, Kind::Session).ok_or(AuthError::Missing)?;
+    state.authenticator.cookie(&cookie).await
 }
 
 /// `prompt=none` (OpenID Connect Core section 3.1.2.1): no page is wanted, whatever that means for the answer.

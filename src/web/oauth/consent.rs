@@ -24,7 +24,13 @@ use crate::{
     },
     db::DbError,
     domain::{ids::InstanceId, time::Timestamp},
-    web::{api::audit, extract::COOKIE, origin, pages::Page, state::AppState},
+    web::{
+        api::audit,
+        origin,
+        pages::Page,
+        sign_in::cookies::{self, Kind},
+        state::AppState,
+    },
 };
 
 /// What the form says; a tool's name may be there many times.
@@ -51,8 +57,8 @@ async fn answer(request: &HttpRequest, body: &[u8], state: &AppState) -> Result<
     let again = |text: &str| refused(StatusCode::FORBIDDEN, &format!("{text} Have the program connect anew."));
     let principal = signed_in(request, state).await.map_err(|_| again("You are not signed in any more."))?;
     let answer = read(body);
-    let cookie = request.cookie(COOKIE).ok_or_else(|| again("You are not signed in any more."))?;
-    if !tokens::equal(&answer.csrf, &tokens::csrf(cookie.value())) {
+    let cookie = cookies::read(request, state, Kind::Session).ok_or_else(|| again("You are not signed in any more."))?;
+    if !tokens::equal(&answer.csrf, &tokens::csrf(&cookie)) {
         return Err(again("This answer does not come from our page."));
     }
     let Via::Login { id } = principal.via else { return Err(again("You are not signed in any more.")) };

@@ -22,7 +22,11 @@ use crate::{
     domain::ids::InstanceId,
     mcp::front::rest::list_tools,
     routing::Route,
-    web::{extract::COOKIE, pages::Page, state::AppState},
+    web::{
+        pages::Page,
+        sign_in::cookies::{self, Kind},
+        state::AppState,
+    },
 };
 
 /// How long the page waits for the list of tools.
@@ -36,7 +40,8 @@ pub(super) async fn show(
     pending: Pending,
 ) -> Result<HttpResponse, Page> {
     let failed = || refused(StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside Berth; its log has more.");
-    let (Via::Login { id }, Some(cookie)) = (&principal.via, request.cookie(COOKIE)) else { return Err(failed()) };
+    let cookie = cookies::read(request, state, Kind::Session);
+    let (Via::Login { id }, Some(cookie)) = (&principal.via, cookie) else { return Err(failed()) };
     let sealed = pending.seal(&state.vault, *id).map_err(|error| {
         log::error!("a consent page cannot be sealed: {error}");
         failed()
@@ -47,7 +52,7 @@ pub(super) async fn show(
     let body = html! {
         (who(client, &pending))
         form method="post" action=(action) {
-            input type="hidden" name="csrf" value=(csrf(cookie.value()));
+            input type="hidden" name="csrf" value=(csrf(&cookie));
             input type="hidden" name="request" value=(sealed);
             (which(state, principal, pending.instance))
             (how_far(&scopes, &tools))

@@ -25,8 +25,7 @@ use crate::{
     },
     domain::time::Timestamp,
     web::{
-        api::{audit, auth::client_address},
-        extract::COOKIE,
+        api::audit,
         oauth::{
             authorize::{may_call, signed_in, to_sign_in},
             base_url, form,
@@ -34,6 +33,10 @@ use crate::{
         origin,
         pages::Page,
         state::AppState,
+        sign_in::{
+            account::client_address,
+            cookies::{self, Kind},
+        },
     },
 };
 
@@ -66,7 +69,7 @@ fn ask(request: &HttpRequest, state: &AppState, code: Option<&str>, problem: Opt
         @if let Some(problem) = problem { p.bad { (problem) } }
         p { "Type the code that your device shows. If a link has filled it in, compare the two." }
         form method="post" action=(action(request, state)) {
-            input type="hidden" name="csrf" value=(csrf_of(request));
+            input type="hidden" name="csrf" value=(csrf_of(request, state));
             label { "Code " input name="user_code" value=(shown) required autocomplete="off" maxlength="20" spellcheck="false"; }
             div.row { button type="submit" { "Continue" } }
         }
@@ -81,7 +84,7 @@ async fn answer(request: &HttpRequest, body: &[u8], state: &AppState) -> Result<
     let principal = signed_in(request, state).await;
     let principal = principal.map_err(|_| message(StatusCode::FORBIDDEN, "You are not signed in any more."))?;
     let members = form::read(request, body).map_err(|error| message(StatusCode::BAD_REQUEST, &error.to_string()))?;
-    if !tokens::equal(members.get("csrf").map(String::as_str).unwrap_or_default(), &csrf_of(request)) {
+    if !tokens::equal(members.get("csrf").map(String::as_str).unwrap_or_default(), &csrf_of(request, state)) {
         return Err(message(StatusCode::FORBIDDEN, "This answer does not come from our page. Go back, and try again."));
     }
     let (code, device) = find(request, state, &principal, &members).await?;
@@ -147,7 +150,7 @@ async fn confirm(
         p.soft.small { "That is what it calls itself: any program can give itself this name." }
         p { "It will use " strong { (instance) } "." }
         form method="post" action=(action(request, state)) {
-            input type="hidden" name="csrf" value=(csrf_of(request));
+            input type="hidden" name="csrf" value=(csrf_of(request, state));
             input type="hidden" name="user_code" value=(user_code::shown(code));
             (how_far(&scopes))
             div.row {
@@ -212,8 +215,8 @@ fn action(request: &HttpRequest, state: &AppState) -> String {
     format!("{}/device", base_url(request, state).path().trim_end_matches('/'))
 }
 
-fn csrf_of(request: &HttpRequest) -> String {
-    request.cookie(COOKIE).map(|cookie| csrf(cookie.value())).unwrap_or_default()
+fn csrf_of(request: &HttpRequest, state: &AppState) -> String {
+    cookies::read(request, state, Kind::Session).map(|cookie| csrf(&cookie)).unwrap_or_default()
 }
 
 fn message(status: StatusCode, text: &str) -> Page {

@@ -168,6 +168,7 @@ fn login(user: UserId, hash: &str, expires: i64) -> Login {
         expires_at: Timestamp(expires),
         last_seen_at: Timestamp(1),
         user_agent: Some("browser".to_owned()),
+        address: Some("192.0.2.1".to_owned()),
     }
 }
 
