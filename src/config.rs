@@ -4,6 +4,7 @@
 //! key `listen` of `berth.toml`. Read once at start, before anything is bound; there are no globals.
 
 mod auth;
+mod notices;
 mod runtime;
 mod server;
 mod source;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use self::{
     auth::AuthConfig,
+    notices::{NoticesConfig, Retries},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -69,6 +71,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// People and their limits.
     pub auth: AuthConfig,
+    /// What people are told, and how.
+    pub notices: NoticesConfig,
 }
 
 impl Config {
@@ -82,6 +86,7 @@ impl Config {
             storage: StorageConfig::read(source)?,
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
+            notices: NoticesConfig::read(source)?,
         })
     }
 }
@@ -131,6 +136,11 @@ pub const SETTINGS: &[&str] = &[
     "login_attempts",
     "sign_in_days",
     "user_services",
+    "audit_keep_days",
+    "user_undo_hours",
+    "expiry_notice_hours",
+    "webhook_retry_seconds",
+    "webhook_patience_hours",
 ];
 
 #[cfg(test)]

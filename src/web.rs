@@ -13,7 +13,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
+        audit_log, auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
         users,
     },
     framework::{at, delete, get, head, patch, post},
@@ -54,7 +54,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
-        .service(at("/api/v1/audit", [get(users::audit_list)]))
+        .service(at("/api/v1/audit", [get(audit_log::list)]))
+        .service(at("/api/v1/audit/export", [get(audit_log::export)]))
+        .service(at("/api/v1/audit/verify", [get(audit_log::verify)]))
+        .service(at("/api/v1/me/activity", [get(audit_log::activity)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
     for prefix in ["/api/v1", ""] {

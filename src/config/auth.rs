@@ -22,6 +22,10 @@ pub struct AuthConfig {
     /// `user_services`: whether users who are not administrators may add services. Default false:
     /// a service is a command that runs on this host.
     pub user_services: bool,
+    /// `audit_keep_days`: how long entries of the audit log are kept; `None` (0): for ever. Default 400.
+    pub audit_keep: Option<Duration>,
+    /// `user_undo_hours`: how long a removed account can be brought back; `None` (0): not at all. Default 24.
+    pub user_undo: Option<Duration>,
 }
 
 impl AuthConfig {
@@ -35,6 +39,13 @@ impl AuthConfig {
             login_attempts: number("login_attempts", 10, 1, 10_000)?,
             sign_in_lifetime: Duration::from_secs(86_400 * read_between(source, "sign_in_days", 14, 1, 365)?),
             user_services: read(source, "user_services", false)?,
+            audit_keep: lasting(86_400 * read_between(source, "audit_keep_days", 400, 0, 36_500)?),
+            user_undo: lasting(3600 * read_between(source, "user_undo_hours", 24, 0, 8760)?),
         })
     }
+}
+
+/// So many seconds; none of them is no duration at all.
+fn lasting(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then_some(Duration::from_secs(seconds))
 }

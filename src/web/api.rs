@@ -1,5 +1,6 @@
 //! The REST API below `/api/v1`.
 
+pub mod audit_log;
 pub mod auth;
 pub mod credentials;
 pub mod debug;

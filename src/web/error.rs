@@ -198,6 +198,12 @@ impl ApiError {
         Self::not_found("instance")
     }
 
+    /// The operator at the command line is nobody's account.
+    #[must_use]
+    pub fn no_account() -> Self {
+        Self::new(ErrorCode::Forbidden, "the operator has no account; sign in, or use a token of one")
+    }
+
     /// A failure of Berth itself.
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -8,11 +8,11 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::{List, Page, actor, audit};
+use super::{List, actor, audit};
 use crate::{
     auth::{passwords, policy::Action},
     db::{
-        Connection, DbError, QueryError, QueryResult, audit as audit_log, instances, logins, services,
+        Connection, DbError, QueryError, QueryResult, instances, logins, services,
         users::{self, NewUser, Role, User},
     },
     domain::{
@@ -199,22 +199,6 @@ pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -
         log::error!("the logs of a removed user could not be removed: {error}");
     }
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// The audit log, newest first.
-pub async fn audit_list(
-    caller: Caller,
-    state: Data<AppState>,
-    page: actix_web::web::Query<Page>,
-) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::Administer)?;
-    let (limit, before) = (page.limit(), page.before);
-    let entries = state.db.read(move |conn| audit_log::list(conn, limit, before, None)).await?;
-    let next = (entries.len() == limit as usize).then(|| entries.last().map(|entry| entry.seq.to_string())).flatten();
-    let items = entries.into_iter().map(|entry| {
-        json!({ "seq": entry.seq, "at": entry.at, "actor": entry.actor, "action": entry.action, "target": entry.target, "detail": entry.detail, "hash": entry.hash })
-    });
-    Ok(HttpResponse::Ok().json(List { items: items.collect(), next }))
 }
 
 /// The first half of a removal. The audit row comes first: it is what puts such transactions in one
