@@ -22,14 +22,18 @@ pub mod audit;
 pub mod client_sessions;
 pub mod connections;
 pub mod credentials;
+pub mod deliveries;
 pub mod events;
 pub mod instances;
 pub mod logins;
+pub mod notifications;
+pub mod removals;
 pub mod services;
 pub mod settings;
 pub mod tokens;
 pub mod usage_hours;
 pub mod users;
+pub mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 

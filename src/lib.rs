@@ -112,6 +112,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod mcp;
+pub mod notices;
 pub mod outbound;
 pub mod process;
 pub mod routing;

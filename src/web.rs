@@ -13,8 +13,8 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        audit_log, auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
-        users,
+        audit_log, auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions,
+        system, tokens, users,
     },
     framework::{at, delete, get, head, patch, post},
 };

@@ -84,7 +84,11 @@ fn sentence(found: &audit::Verified) -> String {
     if found.has_expected == Some(false) {
         return "NOT intact: no entry has the hash that was expected; the log was replaced or rewritten".to_owned();
     }
-    let since = if *first > 1 { format!(" from number {first} on, older ones were removed in their time") } else { String::new() };
+    let since = if *first > 1 {
+        format!(" from number {first} on, older ones were removed in their time")
+    } else {
+        String::new()
+    };
     format!("intact: {entries} entries{since}; the newest has hash {newest_hash}")
 }
 

@@ -44,7 +44,8 @@ impl FromStr for Retries {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let second = |part: &str| part.trim().parse::<u32>().ok().filter(|seconds| (1..=2_592_000).contains(seconds));
         let waits: Option<Vec<u32>> = text.split(',').map(second).collect();
-        let waits = waits.filter(|waits| waits.len() <= 20).ok_or("must be up to 20 numbers of seconds, comma-separated")?;
+        let waits =
+            waits.filter(|waits| waits.len() <= 20).ok_or("must be up to 20 numbers of seconds, comma-separated")?;
         Ok(Self(waits.into_iter().map(|seconds| Duration::from_secs(seconds.into())).collect()))
     }
 }

@@ -18,16 +18,16 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use self::{
+    purging::purge,
+    reading::{Filter, about, list, oldest_first},
+    verifying::{Verified, verify},
+};
 use super::{
     Connection,
     convert::{At, to_json},
     counters,
     schema::audit,
-};
-pub use self::{
-    purging::purge,
-    reading::{Filter, about, list, oldest_first},
-    verifying::{Verified, verify},
 };
 use crate::domain::{ids::UserId, time::Timestamp};
 

@@ -94,10 +94,5 @@ fn bounds(conn: &mut Connection, filter: &Filter) -> QueryResult<(i64, i64)> {
 
 /// The number of the first entry at this time or later.
 pub(super) fn first_at(conn: &mut Connection, at: Timestamp) -> QueryResult<Option<i64>> {
-    audit::table
-        .filter(audit::at.ge(at.0))
-        .order((audit::at, audit::seq))
-        .select(audit::seq)
-        .first(conn)
-        .optional()
+    audit::table.filter(audit::at.ge(at.0)).order((audit::at, audit::seq)).select(audit::seq).first(conn).optional()
 }

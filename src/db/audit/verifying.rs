@@ -73,12 +73,7 @@ pub fn verify(conn: &mut Connection, expected: Option<&str>) -> QueryResult<Veri
 }
 
 fn batch(conn: &mut Connection, from: i64) -> QueryResult<Vec<EntryRow>> {
-    audit::table
-        .filter(audit::seq.ge(from))
-        .order(audit::seq)
-        .limit(BATCH)
-        .select(EntryRow::as_select())
-        .load(conn)
+    audit::table.filter(audit::seq.ge(from)).order(audit::seq).limit(BATCH).select(EntryRow::as_select()).load(conn)
 }
 
 /// The last entry that was removed in its time, by the newest entry that says so, and its hash.

@@ -17,11 +17,7 @@ use crate::{
         audit::{self, Entry, Filter},
         credentials, instances, tokens,
     },
-    domain::{
-        ids::UserId,
-        names::Email,
-        time::Timestamp,
-    },
+    domain::{ids::UserId, names::Email, time::Timestamp},
     web::{error::ApiError, extract::Caller, state::AppState},
 };
 
@@ -77,7 +73,11 @@ pub async fn export(caller: Caller, state: Data<AppState>, query: Query<AuditQue
 }
 
 /// Whether the chain holds.
-pub async fn verify(caller: Caller, state: Data<AppState>, query: Query<Expectation>) -> Result<HttpResponse, ApiError> {
+pub async fn verify(
+    caller: Caller,
+    state: Data<AppState>,
+    query: Query<Expectation>,
+) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let expected = query.into_inner().expect_hash.map(|hash| hash.to_ascii_lowercase());
     let found = state.db.read(move |conn| audit::verify(conn, expected.as_deref())).await?;
