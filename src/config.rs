@@ -4,6 +4,7 @@
 //! key `listen` of `berth.toml`. Read once at start, before anything is bound; there are no globals.
 
 mod auth;
+mod mail;
 mod notices;
 mod runtime;
 mod server;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use self::{
     auth::AuthConfig,
+    mail::{MailConfig, MailWay},
     notices::{NoticesConfig, Retries},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
@@ -71,6 +73,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// People and their limits.
     pub auth: AuthConfig,
+    /// Mail.
+    pub mail: MailConfig,
     /// What people are told, and how.
     pub notices: NoticesConfig,
 }
@@ -81,12 +85,14 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong.
     pub fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let storage = StorageConfig::read(source)?;
         Ok(Self {
             server: ServerConfig::read(source)?,
-            storage: StorageConfig::read(source)?,
             runtime: RuntimeConfig::read(source)?,
             auth: AuthConfig::read(source)?,
+            mail: MailConfig::read(source, &storage)?,
             notices: NoticesConfig::read(source)?,
+            storage,
         })
     }
 }
@@ -136,6 +142,10 @@ pub const SETTINGS: &[&str] = &[
     "login_attempts",
     "sign_in_days",
     "user_services",
+    "mail",
+    "mail_dir",
+    "mail_smtp_url",
+    "mail_from",
     "audit_keep_days",
     "user_undo_hours",
     "expiry_notice_hours",

@@ -111,6 +111,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod mail;
 pub mod mcp;
 pub mod notices;
 pub mod outbound;

@@ -26,6 +26,7 @@ use crate::{
         ids::UserId,
         notice::{Happening, Notice},
     },
+    mail::Mailer,
     outbound::Fetcher,
     vault::Vault,
 };
@@ -43,6 +44,8 @@ pub struct Means {
     pub vault: Arc<Vault>,
     /// The way to webhooks.
     pub fetcher: Fetcher,
+    /// Sends mail.
+    pub mailer: Mailer,
     /// Settings.
     pub config: NoticesConfig,
 }

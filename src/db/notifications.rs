@@ -101,7 +101,13 @@ pub fn was_told(conn: &mut Connection, user: UserId, notice: &Notice, since: Tim
 ///
 /// # Errors
 /// A foreign key error when the user is gone.
-pub fn insert(conn: &mut Connection, user: UserId, at: Timestamp, notice: &Notice, listed: bool) -> QueryResult<Notification> {
+pub fn insert(
+    conn: &mut Connection,
+    user: UserId,
+    at: Timestamp,
+    notice: &Notice,
+    listed: bool,
+) -> QueryResult<Notification> {
     let row = Row {
         id: NotificationId::generate().to_string(),
         user_id: user.to_string(),
@@ -182,11 +188,18 @@ pub fn unread(conn: &mut Connection, user: UserId) -> QueryResult<u64> {
 ///
 /// # Errors
 /// When the query fails.
-pub fn mark(conn: &mut Connection, user: UserId, ids: Option<&[NotificationId]>, read_at: Option<Timestamp>) -> QueryResult<usize> {
+pub fn mark(
+    conn: &mut Connection,
+    user: UserId,
+    ids: Option<&[NotificationId]>,
+    read_at: Option<Timestamp>,
+) -> QueryResult<usize> {
     let own = notifications::table.filter(notifications::user_id.eq(user.to_string()));
     let set = notifications::read_at.eq(read_at.map(|at| at.0));
     match ids {
-        None if read_at.is_some() => diesel::update(own.filter(notifications::read_at.is_null())).set(set).execute(conn),
+        None if read_at.is_some() => {
+            diesel::update(own.filter(notifications::read_at.is_null())).set(set).execute(conn)
+        }
         None => diesel::update(own).set(set).execute(conn),
         Some(ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
@@ -213,7 +226,8 @@ pub fn channels(conn: &mut Connection, user: UserId, kind: NoticeKind) -> QueryR
         .select(PreferenceRow::as_select())
         .first(conn)
         .optional()?;
-    Ok(row.map_or_else(|| kind.default_channels(), |row| Channels { app: row.app, mail: row.mail, webhook: row.webhook }))
+    Ok(row
+        .map_or_else(|| kind.default_channels(), |row| Channels { app: row.app, mail: row.mail, webhook: row.webhook }))
 }
 
 /// Writes the ways that a user wants for a kind.

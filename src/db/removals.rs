@@ -87,7 +87,8 @@ pub fn begin(conn: &mut Connection, user: UserId, now: Timestamp, erase_at: Time
 /// # Errors
 /// Not found when it is not removed, or a query fails.
 pub fn undo(conn: &mut Connection, user: UserId) -> QueryResult<Removal> {
-    let removal: Removal = removals::table.find(user.to_string()).select(Row::as_select()).first::<Row>(conn)?.read()?;
+    let removal: Removal =
+        removals::table.find(user.to_string()).select(Row::as_select()).first::<Row>(conn)?.read()?;
     require_row(diesel::delete(removals::table.find(user.to_string())).execute(conn)?)?;
     users::set_disabled(conn, user, removal.disabled_at)?;
     let owned = instances::list_for_user(conn, user)?;

@@ -124,7 +124,13 @@ pub fn delete(conn: &mut Connection, id: WebhookId) -> QueryResult<()> {
 ///
 /// # Errors
 /// When a query fails.
-pub fn attempted(conn: &mut Connection, id: WebhookId, at: Timestamp, status: &str, arrived: bool) -> QueryResult<Option<Timestamp>> {
+pub fn attempted(
+    conn: &mut Connection,
+    id: WebhookId,
+    at: Timestamp,
+    status: &str,
+    arrived: bool,
+) -> QueryResult<Option<Timestamp>> {
     let this = webhooks::table.find(id.to_string());
     let known: Option<Option<i64>> = this.clone().select(webhooks::failing_since).first(conn).optional()?;
     let Some(before) = known else { return Ok(None) };

@@ -18,6 +18,7 @@ use crate::{
         notice::{Notice, NoticeKind},
         time::Timestamp,
     },
+    mail::{Mail, MailError},
 };
 
 /// Deliveries that are under way at once, of all users and of one.
@@ -143,8 +144,31 @@ async fn finish(means: &Means, delivery: &Delivery) -> Result<(), DbError> {
 }
 
 async fn by_mail(means: &Means, delivery: &Delivery, told: &Notification, user: users::User) -> Result<(), DbError> {
-    let _ = (told, user);
-    finish(means, delivery).await
+    let mail = Mail { to: user.email, subject: subject(&told.title), text: text(told) };
+    match means.mailer.send(mail).await {
+        Err(MailError::Full) => {
+            let (id, attempts, at) = (delivery.id.clone(), delivery.attempts + 1, Timestamp::now().after(LOOK));
+            means.db.write(move |conn| deliveries::postpone(conn, &id, attempts, at)).await
+        }
+        // From here on it is the mailer's to try again.
+        Ok(()) | Err(MailError::Off) => finish(means, delivery).await,
+        Err(error @ (MailError::Address(_) | MailError::Unusable(_))) => {
+            log::warn!("a notice could not be sent by mail: {error}");
+            finish(means, delivery).await
+        }
+    }
+}
+
+/// One line, not too long.
+fn subject(title: &str) -> String {
+    title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(150).collect()
+}
+
+fn text(told: &Notification) -> String {
+    format!(
+        "{}.\n\nAt {}, from Berth. Which notices come by mail is yours to say in the notification settings.\n",
+        told.title, told.at
+    )
 }
 
 async fn to_webhook(

@@ -47,7 +47,12 @@ async fn note(notices: &Notices, user: UserId, notice: &Notice) -> Option<(Notif
     None
 }
 
-fn store(conn: &mut Connection, user: UserId, notice: &Notice, now: Timestamp) -> QueryResult<Option<(Notification, bool)>> {
+fn store(
+    conn: &mut Connection,
+    user: UserId,
+    notice: &Notice,
+    now: Timestamp,
+) -> QueryResult<Option<(Notification, bool)>> {
     let is_there = users::by_id(conn, user).optional()?.is_some_and(|user| user.disabled_at.is_none());
     let window = i64::try_from(notice.kind.window().as_millis()).unwrap_or(i64::MAX);
     if !is_there || notifications::was_told(conn, user, notice, Timestamp(now.0 - window))? {

@@ -18,7 +18,10 @@ use url::Url;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    db::{notifications::Notification, webhooks::{self, Webhook}},
+    db::{
+        notifications::Notification,
+        webhooks::{self, Webhook},
+    },
     domain::{network::PrivateTargets, secret::Secret, time::Timestamp},
     outbound::{FetchError, Fetcher, Limits, Request},
     vault::{Vault, VaultError},
@@ -106,7 +109,8 @@ impl Target {
 /// # Errors
 /// What is wrong with it.
 pub fn check(text: &str, private: &PrivateTargets) -> Result<Url, UrlError> {
-    let url = text.parse::<Url>().ok().filter(|url| text.len() <= MAX_URL && url.has_host()).ok_or(UrlError::Malformed)?;
+    let url =
+        text.parse::<Url>().ok().filter(|url| text.len() <= MAX_URL && url.has_host()).ok_or(UrlError::Malformed)?;
     match url.scheme() {
         "https" => {}
         "http" if private.allow_host_of(&url) => {}

@@ -13,6 +13,8 @@ use crate::{
     catalog::Catalog,
     config::Config,
     db::Db,
+    mail::Mailer,
+    notices::Notices,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
     routing::RouteTable,
@@ -38,6 +40,10 @@ pub struct AppState {
     pub authenticator: Authenticator,
     /// The way to URLs that others name.
     pub fetcher: Fetcher,
+    /// Mail to people.
+    pub mailer: Mailer,
+    /// Tells people what concerns them.
+    pub notices: Notices,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each layer and what it may use. `main` and `lib` are above all.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
@@ -15,10 +15,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("db", &["config", "domain"]),
     ("catalog", &["config", "domain"]),
     ("outbound", &["config", "domain"]),
+    ("mail", &["config", "domain"]),
+    ("notices", &["mail", "outbound", "vault", "db", "config", "domain"]),
     ("process", &["outbound", "config", "domain"]),
     ("mcp", &["config", "domain"]),
     ("routing", &["mcp", "config", "domain"]),
-    ("auth", &["outbound", "db", "config", "domain"]),
+    ("auth", &["outbound", "vault", "db", "config", "domain"]),
     ("actors", &["routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
     (
         "web",
@@ -29,6 +31,8 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
+            "notices",
             "catalog",
             "vault",
             "db",
@@ -47,6 +51,8 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
+            "notices",
             "catalog",
             "vault",
             "db",
@@ -66,6 +72,8 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mcp",
             "process",
             "outbound",
+            "mail",
+            "notices",
             "catalog",
             "vault",
             "db",
