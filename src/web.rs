@@ -13,8 +13,8 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        audit_log, auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions,
-        system, tokens, users,
+        audit_log, auth, credentials, debug, diagnose, instances, logs, notifications, openapi, operations, removal,
+        services, sessions, system, tokens, users,
     },
     framework::{at, delete, get, head, patch, post},
 };
@@ -53,11 +53,21 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/tokens", [get(tokens::list), post(tokens::create)]))
         .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
-        .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
+        .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(removal::remove)]))
+        .service(at("/api/v1/users/{id}/restore", [post(removal::restore)]))
         .service(at("/api/v1/audit", [get(audit_log::list)]))
         .service(at("/api/v1/audit/export", [get(audit_log::export)]))
         .service(at("/api/v1/audit/verify", [get(audit_log::verify)]))
         .service(at("/api/v1/me/activity", [get(audit_log::activity)]))
+        .service(at(
+            "/api/v1/me/notification-settings",
+            [get(notifications::settings), patch(notifications::change_settings)],
+        ))
+        .service(at("/api/v1/notifications", [get(notifications::list), patch(notifications::mark)]))
+        .service(at("/api/v1/notifications/stream", [get(notifications::follow)]))
+        .service(at("/api/v1/webhooks", [get(webhooks::list), post(webhooks::create)]))
+        .service(at("/api/v1/webhooks/{id}", [delete(webhooks::delete)]))
+        .service(at("/api/v1/webhooks/{id}/test", [post(webhooks::test)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
     for prefix in ["/api/v1", ""] {

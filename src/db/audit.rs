@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     purging::purge,
-    reading::{Filter, about, list, oldest_first},
+    reading::{Filter, about, list, oldest, oldest_first},
     verifying::{Verified, verify},
 };
 use super::{

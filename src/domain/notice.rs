@@ -79,10 +79,10 @@ impl NoticeKind {
     #[must_use]
     pub const fn window(self) -> Duration {
         match self {
-            Self::Expired | Self::InstanceFailed | Self::LimitHit => Duration::from_secs(60 * MINUTE),
+            Self::InstanceFailed | Self::LimitHit => Duration::from_secs(60 * MINUTE),
             Self::ShareReceived | Self::OauthGrant | Self::WebhookDisabled => Duration::from_secs(MINUTE),
             // Their subject names the moment or the place: told once as long as it is remembered.
-            Self::ExpiryNear | Self::CredentialAging | Self::NewSignIn => Duration::from_secs(90 * DAY),
+            Self::ExpiryNear | Self::Expired | Self::CredentialAging | Self::NewSignIn => Duration::from_secs(90 * DAY),
         }
     }
 

@@ -50,7 +50,11 @@ fn of(kind: NoticeKind, instance: &Instance, detail: &Value) -> Notice {
         NoticeKind::InstanceFailed => format!("{name} has failed: {reason}"),
         _ => format!("{name} has met a limit: {reason}"),
     };
-    let subject = format!("instance:{}", instance.id);
+    let subject = match (kind, instance.expires_at) {
+        // Also when Berth finds it so at its next start.
+        (NoticeKind::Expired, Some(at)) => format!("instance:{}:{}", instance.id, at.0),
+        _ => format!("instance:{}", instance.id),
+    };
     Notice { kind, subject, title, detail: about(instance, detail) }
 }
 

@@ -8,14 +8,17 @@ pub mod diagnose;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
+pub mod notifications;
 pub mod openapi;
 pub mod operations;
+pub mod removal;
 pub mod services;
 pub mod sessions;
 pub mod system;
 pub mod tokens;
 pub mod users;
 pub mod validate;
+pub mod webhooks;
 
 use serde::{Deserialize, Serialize};
 

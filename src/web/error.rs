@@ -229,6 +229,10 @@ impl ApiError {
             ErrorCode::Internal | ErrorCode::DatabaseUnavailable => {
                 log::error!("request {request_id} failed: {}{causes}", self.detail);
             }
+            // What cannot be read may be a secret in the wrong place: that is for its sender alone.
+            code @ (ErrorCode::MalformedRequest | ErrorCode::ValidationFailed) => {
+                log::debug!("request {request_id} refused ({code:?})");
+            }
             code => log::debug!("request {request_id} refused ({code:?}): {}{causes}", self.detail),
         }
     }

@@ -1,6 +1,7 @@
 //! The REST API through the real binary; one file per kind of thing.
 
 mod accounts;
+mod audit;
 mod credentials;
 mod debug;
 mod diagnose;
@@ -9,6 +10,8 @@ mod lean;
 mod lifecycle;
 mod logs;
 mod malformed;
+mod notices;
+mod removal;
 mod services;
 mod sign_in;
 mod slow;

@@ -78,6 +78,15 @@ pub fn about(conn: &mut Connection, targets: &[String], limit: u32, before: Opti
     rows.into_iter().map(EntryRow::read).collect()
 }
 
+/// When the oldest entry was made.
+///
+/// # Errors
+/// When the query fails.
+pub fn oldest(conn: &mut Connection) -> QueryResult<Option<Timestamp>> {
+    let at: Option<i64> = audit::table.order(audit::seq).select(audit::at).first(conn).optional()?;
+    Ok(at.map(Timestamp))
+}
+
 /// The numbers that the filter's times mean: times never run backwards, so two look-ups say it, and the
 /// rest of the filter has its index to itself.
 fn bounds(conn: &mut Connection, filter: &Filter) -> QueryResult<(i64, i64)> {

@@ -18,7 +18,7 @@ use crate::{
         tokens::{self, TokenHash},
     },
     db::{OptionalExtension, logins, users},
-    domain::{ids::LoginId, names::Email, secret::Secret, time::Timestamp},
+    domain::{ids::LoginId, names::Email, notice::Notice, secret::Secret, time::Timestamp},
     web::{
         error::ApiError,
         extract::{COOKIE, Caller},
@@ -49,7 +49,9 @@ pub async fn login(
     let keys = [format!("account {account}"), format!("address {address}")];
     let keys: [&str; 2] = [&keys[0], &keys[1]];
     refuse_throttled(&state, &keys)?;
-    let user = match email.parse::<Email>() {
+    let email = email.parse::<Email>();
+    let is_address = email.is_ok();
+    let user = match email {
         Ok(email) => state.db.read(move |conn| users::by_email(conn, &email).optional()).await?,
         Err(_) => None,
     };
@@ -61,7 +63,8 @@ pub async fn login(
     let Some(user) = user.filter(|_| matches && !is_disabled) else {
         state.throttle.failed(&keys, Timestamp::now());
         let detail = json!({ "address": address, "disabled": matches && is_disabled });
-        let target = format!("account:{account}");
+        // What is no address may be a password in the wrong field.
+        let target = if is_address { format!("account:{account}") } else { "account".to_owned() };
         state.db.write(move |conn| audit(conn, None, "auth.login_failed", target, detail)).await?;
         return Err(if matches { AuthError::Disabled } else { AuthError::WrongPassword }.into());
     };
@@ -114,6 +117,7 @@ async fn open(request: &HttpRequest, state: &AppState, user: users::User) -> Res
             audit(conn, Some(id), "auth.login", format!("user:{id}"), json!({}))
         })
         .await?;
+    state.notices.tell(id, Notice::sign_in(agent, &client_address(request)));
     let csrf = tokens::csrf(&secret);
     let age = CookieDuration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
     let cookie = cookie(state, secret, age);

@@ -15,7 +15,6 @@ use berth::{
         time::Timestamp,
     },
 };
-use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 
 use super::{TestDb, instances::new_instance, unique};
