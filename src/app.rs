@@ -127,6 +127,7 @@ async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
             upstream.held.end_listens();
         }
     }
+    state.notices.end_streams();
     server.stop(true).await;
     let killed = state.supervisor.shutdown().await.unwrap_or(0);
     if let Err(error) = state.authenticator.flush_last_use().await {

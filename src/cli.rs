@@ -185,6 +185,10 @@ mod tests {
             "restart",
             "stop",
             "audit verify",
+            "audit verify --expect-hash ab",
+            "audit export --from 2026-01-01T00:00:00Z --action user.create",
+            "user remove a@b.c --now",
+            "user restore a@b.c",
         ] {
             let words = std::iter::once("berth").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");

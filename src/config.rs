@@ -7,6 +7,7 @@ mod auth;
 mod clients;
 mod mail;
 mod oidc;
+mod notices;
 mod runtime;
 mod server;
 mod source;
@@ -19,6 +20,7 @@ pub use self::{
     clients::{ClientsConfig, Hosts, Registration},
     mail::{MailConfig, MailWay},
     oidc::OidcProvider,
+    notices::{NoticesConfig, Retries},
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},
@@ -81,6 +83,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Sign-in providers.
     pub oidc: Vec<OidcProvider>,
+    /// What people are told, and how.
+    pub notices: NoticesConfig,
 }
 
 impl Config {
@@ -97,6 +101,7 @@ impl Config {
             clients: ClientsConfig::read(source)?,
             mail: MailConfig::read(source, &storage)?,
             oidc: oidc::read(source)?,
+            notices: NoticesConfig::read(source)?,
             storage,
         })
     }
@@ -150,13 +155,18 @@ pub const SETTINGS: &[&str] = &[
     "client_registration",
     "max_registered_clients",
     "client_document_hosts",
-    "access_token_minutes",
+    "access_token_seconds",
     "refresh_token_days",
     "mail",
     "mail_dir",
     "mail_smtp_url",
     "mail_from",
     "oidc",
+    "audit_keep_days",
+    "user_undo_hours",
+    "expiry_notice_hours",
+    "webhook_retry_seconds",
+    "webhook_patience_hours",
 ];
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod audit;
 pub mod client_sessions;
 pub mod connections;
 pub mod credentials;
+pub mod deliveries;
 pub mod events;
 pub mod identities;
 pub mod instances;
@@ -30,12 +31,15 @@ pub mod logins;
 pub mod oauth_clients;
 pub mod oauth_devices;
 pub mod oauth_grants;
+pub mod notifications;
+pub mod removals;
 pub mod services;
 pub mod settings;
 pub mod tokens;
 pub mod totp;
 pub mod usage_hours;
 pub mod users;
+pub mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod manifest;
 pub mod names;
 pub mod network;
+pub mod notice;
 pub mod ports;
 pub mod restart;
 pub mod secret;

@@ -113,6 +113,7 @@ pub mod db;
 pub mod domain;
 pub mod mail;
 pub mod mcp;
+pub mod notices;
 pub mod outbound;
 pub mod process;
 pub mod routing;

@@ -16,8 +16,9 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, grants, instances, logs, me, oauth_clients as clients, openapi, operations,
-        second_factor, services, sessions, system, tokens, users,
+        audit_log, auth, credentials, debug, diagnose, grants, instances, logs, me, notifications,
+        oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions, system, tokens,
+        users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
@@ -84,9 +85,22 @@ pub fn configure(config: &mut ServiceConfig) {
             [get(clients::show), patch(clients::change), delete(clients::remove)],
         ))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
-        .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
+        .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(removal::remove)]))
+        .service(at("/api/v1/users/{id}/restore", [post(removal::restore)]))
         .service(at("/api/v1/users/{id}/totp", [delete(second_factor::reset)]))
-        .service(at("/api/v1/audit", [get(users::audit_list)]))
+        .service(at("/api/v1/audit", [get(audit_log::list)]))
+        .service(at("/api/v1/audit/export", [get(audit_log::export)]))
+        .service(at("/api/v1/audit/verify", [get(audit_log::verify)]))
+        .service(at("/api/v1/me/activity", [get(audit_log::activity)]))
+        .service(at(
+            "/api/v1/me/notification-settings",
+            [get(notifications::settings), patch(notifications::change_settings)],
+        ))
+        .service(at("/api/v1/notifications", [get(notifications::list), patch(notifications::mark)]))
+        .service(at("/api/v1/notifications/stream", [get(notifications::follow)]))
+        .service(at("/api/v1/webhooks", [get(webhooks::list), post(webhooks::create)]))
+        .service(at("/api/v1/webhooks/{id}", [delete(webhooks::delete)]))
+        .service(at("/api/v1/webhooks/{id}/test", [post(webhooks::test)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
     for prefix in ["/api/v1", ""] {

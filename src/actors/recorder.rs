@@ -13,11 +13,17 @@ use tokio::sync::{mpsc, oneshot};
 use self::sessions::{Changes, InstanceJournal, SessionChange};
 use crate::{
     db::{
-        Connection, Db, OptionalExtension, QueryResult,
+        Connection, Db, OptionalExtension, QueryResult, audit,
         connections::{self, ConnectionRecord},
         events, instances, usage_hours,
     },
-    domain::{ids::InstanceId, instance::Status, time::Timestamp, usage::UsageHour},
+    domain::{
+        ids::{CredentialId, InstanceId},
+        instance::Status,
+        notice::Happening,
+        time::Timestamp,
+        usage::UsageHour,
+    },
     mcp::session::{Journal, SessionId},
 };
 
@@ -34,6 +40,12 @@ enum Entry {
         at: Timestamp,
         kind: &'static str,
         detail: serde_json::Value,
+    },
+    /// A child was given a credential.
+    Use {
+        credential: CredentialId,
+        id: InstanceId,
+        at: Timestamp,
     },
     Usage {
         id: InstanceId,
@@ -61,6 +73,7 @@ pub struct Recorder {
 struct Batch {
     states: HashMap<InstanceId, instances::StateChange>,
     events: Vec<(InstanceId, Timestamp, &'static str, serde_json::Value)>,
+    uses: Vec<(CredentialId, InstanceId, Timestamp)>,
     usage: HashMap<(InstanceId, Timestamp), UsageHour>,
     sessions: Changes,
     connections: HashMap<String, Option<ConnectionRecord>>,
@@ -68,12 +81,14 @@ struct Batch {
 }
 
 impl Recorder {
-    /// Starts the task on the current runtime.
+    /// Starts the task on the current runtime. Beside it: every event that was written, for those who tell
+    /// people of it; what they do not take in time they miss.
     #[must_use]
-    pub fn start(db: Db) -> Self {
+    pub fn start(db: Db) -> (Self, mpsc::Receiver<Happening>) {
         let (entries, receiver) = mpsc::unbounded_channel();
-        actix_rt::spawn(run(db, receiver));
-        Self { entries }
+        let (written, happenings) = mpsc::channel(MAX_EVENTS);
+        actix_rt::spawn(run(db, receiver, written));
+        (Self { entries }, happenings)
     }
 
     /// Records what is true of an instance.
@@ -99,6 +114,11 @@ impl Recorder {
     /// Records that something happened to an instance.
     pub(super) fn event(&self, id: InstanceId, kind: &'static str, detail: serde_json::Value) {
         let _ = self.entries.send(Entry::Event { id, at: Timestamp::now(), kind, detail });
+    }
+
+    /// Records in the audit log that the child of an instance was given a credential.
+    pub(super) fn credential_use(&self, credential: CredentialId, id: InstanceId) {
+        let _ = self.entries.send(Entry::Use { credential, id, at: Timestamp::now() });
     }
 
     /// Records what an instance used in a part of an hour.
@@ -130,7 +150,7 @@ impl Recorder {
     }
 }
 
-async fn run(db: Db, mut entries: mpsc::UnboundedReceiver<Entry>) {
+async fn run(db: Db, mut entries: mpsc::UnboundedReceiver<Entry>, written: mpsc::Sender<Happening>) {
     let mut batch = Batch::default();
     while let Some(entry) = entries.recv().await {
         batch.take(entry);
@@ -138,7 +158,7 @@ async fn run(db: Db, mut entries: mpsc::UnboundedReceiver<Entry>) {
             batch.take(entry);
         }
         let mut pause = Duration::from_millis(200);
-        while let Err(error) = batch.write(&db).await {
+        while let Err(error) = batch.write(&db, &written).await {
             log::warn!("states could not be recorded, trying again: {error}");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(10));
@@ -164,6 +184,7 @@ impl Batch {
                 self.events.push((id, at, kind, detail));
             }
             Entry::Event { .. } => {}
+            Entry::Use { credential, id, at } => self.uses.push((credential, id, at)),
             Entry::Usage { id, part } => {
                 let sum = self.usage.entry((id, part.hour)).or_insert_with(|| UsageHour::of(part.hour));
                 sum.merge(&part);
@@ -176,15 +197,16 @@ impl Batch {
         }
     }
 
-    async fn write(&mut self, db: &Db) -> Result<(), crate::db::DbError> {
+    async fn write(&mut self, db: &Db, written: &mpsc::Sender<Happening>) -> Result<(), crate::db::DbError> {
         let states = self.states.clone();
         let events = self.events.clone();
-        let usage = self.usage.clone();
+        let (usage, uses) = (self.usage.clone(), self.uses.clone());
         let sessions = self.sessions.begin_write();
         let connections = self.connections.clone();
         db.write(move |conn| {
             write_all(conn, &states, &events)?;
             write_usage(conn, &usage)?;
+            uses.iter().try_for_each(|given| write_use(conn, *given))?;
             for (id, record) in &connections {
                 match record {
                     Some(record) => connections::put(conn, record).map(drop)?,
@@ -195,7 +217,11 @@ impl Batch {
         })
         .await?;
         self.states.clear();
-        self.events.clear();
+        for (instance, at, kind, detail) in self.events.drain(..) {
+            // Whoever tells people is behind by thousands: nobody would read so much.
+            let _ = written.try_send(Happening { instance, at, kind, detail });
+        }
+        self.uses.clear();
         self.usage.clear();
         self.sessions.clear();
         self.connections.clear();
@@ -235,4 +261,15 @@ fn write_usage(conn: &mut Connection, parts: &HashMap<(InstanceId, Timestamp), U
         }
     }
     Ok(())
+}
+
+fn write_use(conn: &mut Connection, (credential, id, at): (CredentialId, InstanceId, Timestamp)) -> QueryResult<()> {
+    let entry = audit::NewEntry {
+        at,
+        actor: None,
+        action: "credential.use".to_owned(),
+        target: format!("credential:{credential}"),
+        detail: serde_json::json!({ "instance": id }),
+    };
+    audit::append(conn, &entry).map(drop)
 }

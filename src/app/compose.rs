@@ -23,6 +23,7 @@ use crate::{
     db::Db,
     domain::walls::{State, WallReport},
     mail::Mailer,
+    notices::{Means, Notices},
     outbound::{Fetcher, Guard},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
@@ -47,9 +48,18 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let guard = Arc::new(Guard::new(config.runtime.private_targets.clone()));
     let fetcher = Fetcher::new(Arc::clone(&guard), &further_authorities(&config)?);
     let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
-    let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
+    let (recorder, happenings) = Recorder::start(stores.db.clone());
+    let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups, recorder)));
     let public_url = public_url(&config, bound)?;
     let mailer = Mailer::start(&config.mail)?;
+    let means = Means {
+        db: runtime.db.clone(),
+        vault: Arc::clone(&runtime.vault),
+        fetcher: fetcher.clone(),
+        mailer: mailer.clone(),
+        config: config.notices.clone(),
+    };
+    let notices = Notices::start(means, happenings);
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
@@ -59,6 +69,7 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
         used_states: UsedStates::default(),
         fetcher,
         mailer,
+        notices,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),
         draining: AtomicBool::new(false),
@@ -85,7 +96,7 @@ fn runtime(
     config: &Config,
     stores: Stores,
     catalog: Catalog,
-    (launcher, cgroups): (Arc<dyn Launcher>, Arc<Cgroups>),
+    (launcher, cgroups, recorder): (Arc<dyn Launcher>, Arc<Cgroups>, Recorder),
 ) -> Runtime {
     let Stores { db, vault, host } = stores;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -97,7 +108,7 @@ fn runtime(
         cgroups,
         routes: Arc::new(RouteTable::default()),
         ports: PortRegistry::new(config.runtime.ports),
-        recorder: Recorder::start(db.clone()),
+        recorder,
         config: config.runtime.clone(),
         paths: Paths::new(config.storage.data_dir.clone()),
         host,

@@ -5,19 +5,22 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{links, logins, oauth_clients, oauth_devices, oauth_grants, usage_hours},
+    db::{audit, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, usage_hours},
     domain::time::Timestamp,
-    web::state::AppState,
+    web::{api::removal, state::AppState},
 };
 
 /// How long hours of usage are kept: 90 days.
-const KEEP_USAGE_MS: i64 = 90 * 86_400_000;
+const KEEP_USAGE_MS: i64 = 90 * DAY_MS;
+/// How long notifications are kept: 90 days.
+const KEEP_NOTIFICATIONS_MS: i64 = 90 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
 
 /// How long devices are kept after their codes have expired: an hour.
 const KEEP_DEVICES_MS: i64 = 3_600_000;
 
-/// Does it for ever: every 10 s what the authenticator has noted is written down, every hour what is too old
-/// is removed.
+/// Does it for ever: every 10 s what the authenticator has noted is written down, every minute removed accounts
+/// are erased whose time is over and people told what is near, every hour what is too old is removed.
 pub(super) async fn upkeep(state: Data<AppState>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(10));
     let mut count = 0_u64;
@@ -25,6 +28,10 @@ pub(super) async fn upkeep(state: Data<AppState>) {
         ticks.tick().await;
         if let Err(error) = state.authenticator.flush_last_use().await {
             log::warn!("times of last use are kept for later: {error}");
+        }
+        // Each minute, and at the start.
+        if count.is_multiple_of(6) {
+            each_minute(&state).await;
         }
         if count.is_multiple_of(360) {
             purge(&state).await;
@@ -60,5 +67,43 @@ async fn purge(state: &AppState) {
     });
     if let Err(error) = purged.await {
         log::warn!("devices that have expired could not be removed: {error}");
+    }
+    let now = Timestamp::now();
+    let oldest = Timestamp(now.0 - KEEP_NOTIFICATIONS_MS);
+    let purged = state.db.write(move |conn| notifications::purge_before(conn, oldest)).await;
+    if let Err(error) = purged {
+        log::warn!("old notifications could not be removed: {error}");
+    }
+    if let Err(error) = state.notices.tell_of_age(now).await {
+        log::warn!("who has old credentials is told later: {error}");
+    }
+    purge_audit(state, now).await;
+}
+
+async fn each_minute(state: &AppState) {
+    let now = Timestamp::now();
+    if let Err(error) = removal::erase_due(state, now).await {
+        log::warn!("removed accounts are erased later: {error}");
+    }
+    if let Err(error) = state.notices.tell_of_expiry(now).await {
+        log::warn!("who has instances that expire is told later: {error}");
+    }
+}
+
+/// Removes old entries of the audit log, in parts; once a day is enough, so as not to fill it with entries about that.
+async fn purge_audit(state: &AppState, now: Timestamp) {
+    let Some(keep) = state.config.auth.audit_keep else { return };
+    let before = Timestamp(now.0 - i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+    let overdue = Timestamp(before.0.saturating_sub(DAY_MS));
+    loop {
+        let removed = state.db.write(move |conn| {
+            let is_due = audit::oldest(conn)?.is_some_and(|oldest| oldest < overdue);
+            if is_due { audit::purge(conn, before, now) } else { Ok(0) }
+        });
+        match removed.await {
+            Ok(0) => return,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => return log::warn!("old entries of the audit log could not be removed: {error}"),
+        }
     }
 }

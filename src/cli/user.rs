@@ -1,5 +1,8 @@
 //! `berth user`.
 
+mod removal;
+mod sign_in;
+
 use std::io::Read;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,17 +15,12 @@ use super::{
     remote::Remote,
 };
 use crate::{
-    actors::Paths,
-    app::Control,
-    auth::{links as secrets, passwords},
+    auth::passwords,
     db::{
-        Db, DbError, audit, instances,
-        links::{self, Purpose},
-        logins, services, totp,
+        Db, DbError, audit, logins, removals,
         users::{self, NewUser, Role},
     },
     domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
-    process::remove_trees,
 };
 
 #[derive(Subcommand)]
@@ -60,8 +58,17 @@ pub(super) enum User {
         /// Whose
         email: Email,
     },
-    /// Remove an account with its instances, their files and logs, its tokens and credentials
+    /// Remove an account. It can be restored for a time; then its instances, their files and logs, its tokens
+    /// and credentials are erased
     Remove {
+        /// Whose
+        email: Email,
+        /// Erase all of it at once
+        #[arg(long)]
+        now: bool,
+    },
+    /// Bring a removed account back as it was
+    Restore {
         /// Whose
         email: Email,
     },
@@ -74,9 +81,10 @@ pub(super) fn run(context: &Context, command: &User) -> Result<()> {
         User::List => list(context, &db),
         User::Disable { email } => set_disabled(context, &db, email, true),
         User::Enable { email } => set_disabled(context, &db, email, false),
-        User::Link { email } => link(context, &db, email),
-        User::ResetTotp { email } => reset_totp(context, &db, email),
-        User::Remove { email } => remove(context, &db, email),
+        User::Link { email } => sign_in::link(context, &db, email),
+        User::ResetTotp { email } => sign_in::reset_totp(context, &db, email),
+        User::Remove { email, now } => removal::remove(context, &db, email, *now),
+        User::Restore { email } => removal::restore(context, &db, email),
     }
 }
 
@@ -98,7 +106,9 @@ fn add(context: &Context, db: &Db, email: &Email, admin: bool, password_stdin: b
         Ok(user)
     });
     let user = added.map_err(|error| match error {
-        DbError::UniqueViolation { .. } => anyhow::anyhow!("there is a user {email} already"),
+        DbError::UniqueViolation { .. } => anyhow::anyhow!(
+            "there is a user {email} already; if it is a removed one, `berth user restore {email}` brings it back"
+        ),
         other => other.into(),
     })?;
     context.output.show(&view(&user), || format!("added {role} {email} (number {})", user.number))
@@ -136,11 +146,16 @@ fn view(user: &users::User) -> Value {
 }
 
 fn list(context: &Context, db: &Db) -> Result<()> {
-    let users = db.read_blocking(users::list)?;
+    let (users, removals) = db.read_blocking(|conn| Ok((users::list(conn)?, removals::list(conn)?)))?;
     let items: Vec<Value> = users.iter().map(view).collect();
     context.output.show(&json!({ "items": items, "next": null }), || {
         let row = |user: &users::User| {
-            let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
+            let is_removed = removals.iter().any(|removal| removal.user_id == user.id);
+            let state = match user.disabled_at {
+                _ if is_removed => "removed",
+                Some(_) => "disabled",
+                None => "active",
+            };
             vec![
                 user.number.to_string(),
                 user.email.to_string(),
@@ -164,6 +179,8 @@ fn set_disabled(context: &Context, db: &Db, email: &Email, disabled: bool) -> Re
         None => {
             if disabled {
                 keep_an_admin(db, &user)?;
+            } else if db.read_blocking(|conn| removals::find(conn, user.id))?.is_some() {
+                bail!("{email} is removed; bring it back with `berth user restore {email}`");
             }
             db.write_blocking(|conn| {
                 users::set_disabled(conn, user.id, disabled.then(Timestamp::now))?;
@@ -176,78 +193,6 @@ fn set_disabled(context: &Context, db: &Db, email: &Email, disabled: bool) -> Re
         }
     }
     context.output.show(&json!({ "email": email, "disabled": disabled }), || format!("{word} {email}"))
-}
-
-fn link(context: &Context, db: &Db, email: &Email) -> Result<()> {
-    let user = context.user(db, email)?;
-    if user.disabled_at.is_some() {
-        bail!("{email} is disabled; `berth user enable {email}` lets them in again");
-    }
-    let (token, link) = secrets::mint(Purpose::Magic, Some(user.id), Timestamp::now())?;
-    let expires_at = link.expires_at;
-    db.write_blocking(|conn| {
-        links::insert(conn, &link)?;
-        let entry = by_operator("auth.link_print", format!("user:{}", user.id), json!({}));
-        audit::append(conn, &entry).map(drop)
-    })?;
-    let url = format!("{}{}", base(context), secrets::path(Purpose::Magic, &token));
-    context.output.show(&json!({ "email": email, "url": url, "expires_at": expires_at }), || url.clone())
-}
-
-/// How people reach Berth: as the settings say, else as the one that runs here does.
-fn base(context: &Context) -> String {
-    let server = &context.config.server;
-    let here = || Control::find(&context.config.storage.data_dir).map(|control| control.url().to_owned());
-    match &server.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => here().unwrap_or_else(|| format!("http://{}", server.listen)),
-    }
-}
-
-fn reset_totp(context: &Context, db: &Db, email: &Email) -> Result<()> {
-    let user = context.user(db, email)?;
-    let removed = db.write_blocking(|conn| {
-        let removed = totp::delete(conn, user.id)?;
-        if removed {
-            let entry = by_operator("auth.totp_disable", format!("user:{}", user.id), json!({}));
-            audit::append(conn, &entry)?;
-        }
-        Ok(removed)
-    })?;
-    let said = if removed { "is taken away" } else { "was none" };
-    context
-        .output
-        .show(&json!({ "email": email, "removed": removed }), || format!("the second factor of {email} {said}"))
-}
-
-fn remove(context: &Context, db: &Db, email: &Email) -> Result<()> {
-    let user = context.user(db, email)?;
-    match Remote::find(context)? {
-        Some(remote) => remote.delete(&format!("/api/v1/users/{}", user.id))?,
-        None => remove_here(context, db, &user)?,
-    }
-    context.output.show(&json!({ "email": email, "removed": true }), || format!("removed {email}"))
-}
-
-/// Nothing runs: what is left of a user is files and rows.
-fn remove_here(context: &Context, db: &Db, user: &users::User) -> Result<()> {
-    keep_an_admin(db, user)?;
-    let paths = Paths::new(context.config.storage.data_dir.clone());
-    for instance in db.read_blocking(|conn| instances::list_for_user(conn, user.id))? {
-        let dirs = paths.of(&instance);
-        dirs.remove().with_context(|| format!("cannot remove the files of instance {}", instance.id))?;
-        db.write_blocking(|conn| instances::delete(conn, instance.id))?;
-    }
-    db.write_blocking(|conn| {
-        for service in services::list(conn)?.iter().filter(|service| service.owner_id == Some(user.id)) {
-            services::delete(conn, &service.manifest.name)?;
-        }
-        users::delete(conn, user.id)?;
-        let entry = by_operator("user.remove", format!("user:{}", user.id), json!({ "email": user.email }));
-        audit::append(conn, &entry).map(drop)
-    })?;
-    let logs = [paths.user_logs(user.number), paths.user_archives(user.number)];
-    remove_trees(logs).context("cannot remove the user's logs")
 }
 
 fn keep_an_admin(db: &Db, user: &users::User) -> Result<()> {

@@ -3,12 +3,26 @@
 //! The counter row is locked while an entry is added, so entries are in one order without gaps, and it
 //! remembers the last number, so entries cut off at the end are noticed as well. This shows changes by
 //! somebody who does not know the scheme or has no way to rewrite all that follows; against one who
-//! has, the newest hash must be kept elsewhere.
+//! has, the newest hash must be kept elsewhere, and [`verify`] be given it later.
+//!
+//! Invariants: the database itself refuses changes and removals (triggers). Times never run backwards from
+//! one entry to the next. Old entries go from the front only, by [`purge`], which first writes where the
+//! chain begins from then on into the chain itself: an entry `audit.purge`.
+
+mod purging;
+mod reading;
+mod verifying;
 
 use diesel::prelude::*;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use self::{
+    purging::purge,
+    reading::{Filter, about, list, oldest, oldest_first},
+    verifying::{Verified, verify},
+};
 use super::{
     Connection,
     convert::{At, to_json},
@@ -17,11 +31,12 @@ use super::{
 };
 use crate::domain::{ids::UserId, time::Timestamp};
 
-/// Entries that are read at once while verifying.
-const BATCH: i64 = 1000;
+/// The action of an entry that says where the chain begins: its detail has `through`, the number of the last
+/// entry that was removed, and `hash`, which that entry had.
+pub const PURGE: &str = "audit.purge";
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// Its number: 1, 2, 3 … without gaps; the cursor of a list.
     pub seq: i64,
@@ -35,6 +50,8 @@ pub struct Entry {
     pub target: String,
     /// More about it; never a secret.
     pub detail: Value,
+    /// The hash of the entry before, hex; empty for the first.
+    pub prev_hash: String,
     /// Its hash, hex.
     pub hash: String,
 }
@@ -76,6 +93,7 @@ impl EntryRow {
             action: self.action,
             target: self.target,
             detail: At("audit", "detail").json(&self.detail)?,
+            prev_hash: self.prev_hash,
             hash: self.hash,
         })
     }
@@ -96,68 +114,26 @@ impl EntryRow {
     }
 }
 
-/// Adds an entry.
+/// Adds an entry. Its time is that of the entry before where the clock was set back.
 ///
 /// # Errors
 /// When a query fails.
 pub fn append(conn: &mut Connection, new: &NewEntry) -> QueryResult<Entry> {
     let seq = counters::take(conn, counters::AUDIT)?;
-    let prev_hash = audit::table.find(seq - 1).select(audit::hash).first(conn).optional()?;
+    let before: Option<(i64, String)> =
+        audit::table.find(seq - 1).select((audit::at, audit::hash)).first(conn).optional()?;
+    let (at, prev_hash) = before.unwrap_or((i64::MIN, String::new()));
     let mut row = EntryRow {
         seq,
-        at: new.at.0,
+        at: new.at.0.max(at),
         actor: new.actor.map(|id| id.to_string()),
         action: new.action.clone(),
         target: new.target.clone(),
         detail: to_json(&new.detail)?,
-        prev_hash: prev_hash.unwrap_or_default(),
+        prev_hash,
         hash: String::new(),
     };
     row.hash = row.digest();
     diesel::insert_into(audit::table).values(&row).execute(conn)?;
     row.read()
-}
-
-/// At most `limit` entries, newest first; older than `before` and by `actor` if given.
-///
-/// # Errors
-/// When the query fails.
-pub fn list(conn: &mut Connection, limit: u32, before: Option<i64>, actor: Option<UserId>) -> QueryResult<Vec<Entry>> {
-    let mut query = audit::table
-        .filter(audit::seq.lt(before.unwrap_or(i64::MAX)))
-        .order(audit::seq.desc())
-        .limit(i64::from(limit))
-        .into_boxed();
-    if let Some(actor) = actor {
-        query = query.filter(audit::actor.eq(actor.to_string()));
-    }
-    let rows: Vec<EntryRow> = query.select(EntryRow::as_select()).load(conn)?;
-    rows.into_iter().map(EntryRow::read).collect()
-}
-
-/// Checks the whole chain. Inside `Err`: the number of the first entry that is missing or was changed.
-///
-/// # Errors
-/// When a query fails.
-pub fn verify(conn: &mut Connection) -> QueryResult<Result<(), i64>> {
-    let (mut expected, mut prev_hash) = (1, String::new());
-    loop {
-        let rows: Vec<EntryRow> = audit::table
-            .filter(audit::seq.ge(expected))
-            .order(audit::seq)
-            .limit(BATCH)
-            .select(EntryRow::as_select())
-            .load(conn)?;
-        if rows.is_empty() {
-            let last = counters::last(conn, counters::AUDIT)?;
-            return Ok(if last == expected - 1 { Ok(()) } else { Err(expected) });
-        }
-        for row in rows {
-            if row.seq != expected || row.prev_hash != prev_hash || row.hash != row.digest() {
-                return Ok(Err(expected));
-            }
-            expected += 1;
-            prev_hash = row.hash;
-        }
-    }
 }

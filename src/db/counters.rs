@@ -9,6 +9,8 @@ use super::{Connection, schema::counters};
 pub(super) const USERS: &str = "users";
 /// The counter of audit entries.
 pub(super) const AUDIT: &str = "audit";
+/// The number of the audit entry up to which entries were removed; the triggers of the audit log ask it.
+pub(super) const AUDIT_PURGED: &str = "audit_purged";
 
 /// The next number, starting from 1.
 pub(super) fn take(conn: &mut Connection, name: &str) -> QueryResult<i64> {
@@ -21,4 +23,9 @@ pub(super) fn take(conn: &mut Connection, name: &str) -> QueryResult<i64> {
 /// The number that was handed out last; 0 before the first.
 pub(super) fn last(conn: &mut Connection, name: &str) -> QueryResult<i64> {
     counters::table.find(name).select(counters::value).first(conn)
+}
+
+/// Writes a number.
+pub(super) fn set(conn: &mut Connection, name: &str, value: i64) -> QueryResult<()> {
+    diesel::update(counters::table.find(name)).set(counters::value.eq(value)).execute(conn).map(drop)
 }

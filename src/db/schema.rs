@@ -276,6 +276,16 @@ diesel::table! {
         subject -> Text,
         user_id -> Text,
         created_at -> BigInt,
+    notifications (id) {
+        id -> Text,
+        user_id -> Text,
+        at -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        title -> Text,
+        detail -> Text,
+        listed -> Bool,
+        read_at -> Nullable<BigInt>,
     }
 }
 
@@ -286,6 +296,26 @@ diesel::table! {
         created_at -> BigInt,
         confirmed_at -> Nullable<BigInt>,
         last_step -> BigInt,
+    notification_preferences (user_id, kind) {
+        user_id -> Text,
+        kind -> Text,
+        app -> Bool,
+        mail -> Bool,
+        webhook -> Bool,
+    }
+}
+
+diesel::table! {
+    webhooks (id) {
+        id -> Text,
+        user_id -> Text,
+        url -> Text,
+        sealed -> Text,
+        created_at -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        last_at -> Nullable<BigInt>,
+        last_status -> Nullable<Text>,
     }
 }
 
@@ -297,6 +327,27 @@ diesel::table! {
 }
 
 diesel::joinable!(identities -> users (user_id));
+    deliveries (id) {
+        id -> Text,
+        notification_id -> Text,
+        user_id -> Text,
+        webhook_id -> Nullable<Text>,
+        way -> Text,
+        attempts -> BigInt,
+        next_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    removals (user_id) {
+        user_id -> Text,
+        removed_at -> BigInt,
+        erase_at -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+        running -> Text,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));

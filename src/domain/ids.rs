@@ -66,6 +66,14 @@ id!(
     /// A dashboard sign-in.
     LoginId
 );
+id!(
+    /// Something that a user was told.
+    NotificationId
+);
+id!(
+    /// Where a user is told things by HTTP.
+    WebhookId
+);
 
 /// Counts the starts of one instance. An event that carries an older one is stale and ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

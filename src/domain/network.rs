@@ -6,10 +6,15 @@
 
 mod addresses;
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use thiserror::Error;
+use url::{Host, Url};
 
 pub use self::addresses::reserved;
 
@@ -125,6 +130,21 @@ impl PrivateTargets {
     #[must_use]
     pub fn allow_address(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether the host of `url` is one of these by its address or its name, as it is written there.
+    #[must_use]
+    pub fn allow_host_of(&self, url: &Url) -> bool {
+        let Some(port) = url.port_or_known_default() else { return false };
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.allow_address(address.into()),
+            Some(Host::Ipv6(address)) => self.allow_address(IpAddr::from(address).to_canonical()),
+            Some(Host::Domain("localhost")) => self.allow_address(Ipv4Addr::LOCALHOST.into()),
+            Some(Host::Domain(name)) => {
+                format!("{name}:{port}").parse().is_ok_and(|endpoint: Endpoint| self.endpoints.contains(&endpoint))
+            }
+            None => false,
+        }
     }
 }
 

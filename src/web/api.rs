@@ -1,5 +1,6 @@
 //! The REST API below `/api/v1`.
 
+pub mod audit_log;
 pub mod auth;
 pub mod credentials;
 pub mod debug;
@@ -8,10 +9,12 @@ pub mod grants;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
-pub mod oauth_clients;
 pub mod me;
+pub mod notifications;
+pub mod oauth_clients;
 pub mod openapi;
 pub mod operations;
+pub mod removal;
 pub mod second_factor;
 pub mod services;
 pub mod sessions;
@@ -19,6 +22,7 @@ pub mod system;
 pub mod tokens;
 pub mod users;
 pub mod validate;
+pub mod webhooks;
 
 use serde::{Deserialize, Serialize};
 

@@ -231,6 +231,12 @@ impl ApiError {
         Self::not_found("instance")
     }
 
+    /// The operator at the command line is nobody's account.
+    #[must_use]
+    pub fn no_account() -> Self {
+        Self::new(ErrorCode::Forbidden, "the operator has no account; sign in, or use a token of one")
+    }
+
     /// A failure of Berth itself.
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -261,6 +267,10 @@ impl ApiError {
         match self.code {
             ErrorCode::Internal | ErrorCode::DatabaseUnavailable => {
                 log::error!("request {request_id} failed: {}{causes}", self.detail);
+            }
+            // What cannot be read may be a secret in the wrong place: that is for its sender alone.
+            code @ (ErrorCode::MalformedRequest | ErrorCode::ValidationFailed) => {
+                log::debug!("request {request_id} refused ({code:?})");
             }
             code => log::debug!("request {request_id} refused ({code:?}): {}{causes}", self.detail),
         }

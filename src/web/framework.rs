@@ -49,7 +49,19 @@ fn refused_body(error: &JsonPayloadError) -> ApiError {
         JsonPayloadError::Deserialize(error) if error.is_data() => ErrorCode::ValidationFailed,
         _ => ErrorCode::MalformedRequest,
     };
-    ApiError::new(code, format!("the body cannot be used: {error}"))
+    ApiError::new(code, format!("the body cannot be used: {}", without_values(&error.to_string())))
+}
+
+/// What serde says without the values that it quotes: one of them may be a secret in the wrong member.
+fn without_values(words: &str) -> String {
+    let mut left = words.to_owned();
+    for (opening, closing) in [("string \"", "\", expected"), ("unknown variant `", "`, ")] {
+        let Some(from) = left.find(opening).map(|at| at + opening.len()) else { continue };
+        if let Some(length) = left.get(from..).and_then(|rest| rest.rfind(closing)) {
+            left.replace_range(from..from + length, "…");
+        }
+    }
+    left
 }
 
 /// No such route.
@@ -145,4 +157,26 @@ async fn allow_every_origin(
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after"));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::without_values;
+
+    #[test]
+    fn values_are_left_out() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Mode {
+            Dedicated,
+        }
+        let number = |value: Value| from_value::<u32>(value).unwrap_err().to_string();
+        assert_eq!(without_values(&number(json!("a\", expected b"))), "invalid type: string \"…\", expected u32");
+        assert_eq!(without_values(&number(json!([]))), "invalid type: sequence, expected u32");
+        let mode = from_value::<Mode>(json!("secret")).unwrap_err().to_string();
+        assert_eq!(without_values(&mode), "unknown variant `…`, expected `dedicated`");
+        assert!(matches!(from_value(json!("dedicated")), Ok(Mode::Dedicated)));
+    }
 }

@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     db::Db,
     mail::Mailer,
+    notices::Notices,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
     routing::RouteTable,
@@ -49,6 +50,8 @@ pub struct AppState {
     pub providers: Providers,
     /// Their answers that were taken.
     pub used_states: UsedStates,
+    /// Tells people what concerns them.
+    pub notices: Notices,
     /// Failed sign-ins.
     pub throttle: Throttle,
     /// Counters.

@@ -1,6 +1,7 @@
 //! The REST API through the real binary; one file per kind of thing.
 
 mod accounts;
+mod audit;
 mod credentials;
 mod debug;
 mod diagnose;
@@ -10,6 +11,8 @@ mod lifecycle;
 mod logs;
 mod malformed;
 mod routes;
+mod notices;
+mod removal;
 mod services;
 mod sign_in;
 mod slow;

@@ -3,10 +3,12 @@
 //! The URL must allow `CREATE SCHEMA`: each test works in a schema of its own, through the search path.
 
 mod accounts;
+mod audit;
 mod backends;
 mod faults;
 mod instances;
 mod records;
+mod slow;
 
 use std::time::Duration;
 

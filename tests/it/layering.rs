@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each layer and what it may use. `main` and `lib` are above all.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("catalog", &["config", "domain"]),
     ("outbound", &["config", "domain"]),
     ("mail", &["config", "domain"]),
+    ("notices", &["mail", "outbound", "vault", "db", "config", "domain"]),
     ("process", &["outbound", "config", "domain"]),
     ("mcp", &["config", "domain"]),
     ("routing", &["mcp", "config", "domain"]),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "process",
             "outbound",
             "mail",
+            "notices",
             "catalog",
             "vault",
             "db",
@@ -50,6 +52,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "process",
             "outbound",
             "mail",
+            "notices",
             "catalog",
             "vault",
             "db",
@@ -70,6 +73,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "process",
             "outbound",
             "mail",
+            "notices",
             "catalog",
             "vault",
             "db",

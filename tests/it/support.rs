@@ -7,6 +7,7 @@ pub(crate) mod oauth;
 pub(crate) mod postgres;
 pub(crate) mod procs;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod rest;
 pub(crate) mod services;
 pub(crate) mod stateless;
@@ -130,6 +131,12 @@ impl Builder {
         }
     }
 
+    /// One per database there is.
+    pub(crate) fn all(make: impl Fn() -> Self) -> impl Iterator<Item = TestApp> {
+        let more = Schema::create().map(|schema| Self { schema: Some(schema), ..make() }.start());
+        std::iter::once(make().start()).chain(more)
+    }
+
     /// A further service.
     pub(crate) fn service(mut self, service: Service) -> Self {
         self.services.push(service);
@@ -163,7 +170,7 @@ impl Builder {
             server: None,
             url: String::new(),
             control: String::new(),
-            _schema: self.schema,
+            schema: self.schema,
         };
         app.launch("127.0.0.1:0");
         app
@@ -180,7 +187,7 @@ pub(crate) struct TestApp {
     /// Base URL, without a slash at the end.
     pub(crate) url: String,
     control: String,
-    _schema: Option<Schema>,
+    schema: Option<Schema>,
 }
 
 impl TestApp {
@@ -207,6 +214,16 @@ impl TestApp {
     pub(crate) fn db(&self) -> Db {
         let sqlite = || format!("sqlite://{}", self.data().join("berth.db").display());
         Db::open(&self.setting("BERTH_DATABASE_URL").unwrap_or_else(sqlite)).unwrap()
+    }
+
+    /// Where its database is, when that is PostgreSQL.
+    pub(crate) fn postgres_url(&self) -> Option<String> {
+        self.schema.as_ref().map(|schema| schema.url.clone())
+    }
+
+    /// The operator's token.
+    pub(crate) fn control_token(&self) -> &str {
+        &self.control
     }
 
     fn setting(&self, name: &str) -> Option<String> {

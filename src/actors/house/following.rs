@@ -109,7 +109,10 @@ impl HouseActor {
                 self.publish(|own| own.last_error.clone_from(&first.last_error));
             }
             State::Failed => {
-                self.advance(Event::EndedForGood);
+                if self.advance(Event::EndedForGood) {
+                    let reason = first.last_error.as_ref().map(crate::domain::crash::CrashCard::summary);
+                    self.note("failed", serde_json::json!({ "reason": reason }));
+                }
                 self.publish(|own| own.last_error.clone_from(&first.last_error));
             }
             _ => {}

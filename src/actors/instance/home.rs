@@ -63,7 +63,7 @@ impl Home {
 pub(in crate::actors) enum Chronicle {
     /// As the instance's own state.
     Instance(Recorder, InstanceId),
-    /// Failures alone, as events of the instance that it is a connection of.
+    /// Failures and limits alone, as events of the instance that it is a connection of.
     Connection(Recorder, InstanceId, SessionId),
 }
 
@@ -93,6 +93,7 @@ impl Chronicle {
                 let detail = serde_json::json!({ "connection": name, "detail": detail });
                 recorder.event(*id, "connection_ended", detail);
             }
+            Self::Connection(recorder, id, _) if kind == "limit_hit" => recorder.event(*id, kind, detail),
             Self::Connection(..) => {}
         }
     }

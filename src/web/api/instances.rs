@@ -273,6 +273,10 @@ fn write_all(
     let created = instances::create(conn, new, quota)?;
     match (&created, credential) {
         (Ok(instance), _) => {
+            if let Some(Choice::New(row)) = credential {
+                let detail = json!({ "service": row.service });
+                audit(conn, by, "credential.create", format!("credential:{}", row.id), detail)?;
+            }
             let detail = json!({ "service": instance.service, "number": instance.number, "owner": new.user_id, "credential": instance.credential_id });
             audit(conn, by, "instance.create", format!("instance:{}", instance.id), detail)?;
         }

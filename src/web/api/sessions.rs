@@ -10,7 +10,7 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 
-use super::List;
+use super::{List, actor, audit};
 use crate::{
     auth::policy::{Action, allows},
     mcp::session::{SessionId, SessionView},
@@ -82,7 +82,12 @@ pub async fn inspect(caller: Caller, state: Data<AppState>, path: Path<String>) 
 
 /// Ends a client: its session is gone, and with a connection its process and its files.
 pub async fn end(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    match find(&caller, &state, &path)? {
+    let found = find(&caller, &state, &path)?;
+    // Only so much of its name as tells it from others: who knows all of it can speak for the client.
+    let (instance, by, name) = (found.route().id, actor(&caller.0), path.chars().take(8).collect::<String>());
+    let detail = json!({ "session": name });
+    state.db.write(move |conn| audit(conn, by, "session.end", format!("instance:{instance}"), detail)).await?;
+    match found {
         Found::Session(route, session) => {
             if let Some(id) = SessionId::read(&session.id) {
                 route.sessions.close(id);

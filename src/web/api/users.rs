@@ -4,24 +4,18 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::{List, Page, actor, audit};
+use super::{List, actor, audit};
 use crate::{
     auth::{passwords, policy::Action},
     db::{
-        Connection, DbError, QueryError, QueryResult, audit as audit_log, instances, logins, services,
+        Connection, DbError, QueryError, QueryResult, logins,
+        removals::{self, Removal},
         users::{self, NewUser, Role, User},
     },
-    domain::{
-        ids::UserId,
-        names::{Email, ServiceName},
-        secret::Secret,
-        time::Timestamp,
-    },
-    process::remove_trees,
+    domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -39,6 +33,9 @@ pub struct UserView {
     disabled: bool,
     instance_quota: Option<u32>,
     created_at: Timestamp,
+    /// When a removed account is erased; until then it can be brought back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erase_at: Option<Timestamp>,
 }
 
 impl UserView {
@@ -53,7 +50,14 @@ impl UserView {
             disabled: user.disabled_at.is_some(),
             instance_quota: user.instance_quota,
             created_at: user.created_at,
+            erase_at: None,
         }
+    }
+
+    /// The same, with what is known of its removal.
+    #[must_use]
+    pub fn removed(self, removal: Option<&Removal>) -> Self {
+        Self { erase_at: removal.map(|removal| removal.erase_at), ..self }
     }
 }
 
@@ -88,16 +92,17 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u
 /// All accounts.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
-    let users = state.db.read(users::list).await?;
-    Ok(HttpResponse::Ok().json(List::whole(users.iter().map(UserView::of).collect())))
+    let (users, removals) = state.db.read(|conn| Ok((users::list(conn)?, removals::list(conn)?))).await?;
+    let view = |user: &User| UserView::of(user).removed(removals.iter().find(|removal| removal.user_id == user.id));
+    Ok(HttpResponse::Ok().json(List::whole(users.iter().map(view).collect())))
 }
 
 /// One account.
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let user = state.db.read(move |conn| users::by_id(conn, id)).await?;
-    Ok(HttpResponse::Ok().json(UserView::of(&user)))
+    let (user, removal) = state.db.read(move |conn| Ok((users::by_id(conn, id)?, removals::find(conn, id)?))).await?;
+    Ok(HttpResponse::Ok().json(UserView::of(&user).removed(removal.as_ref())))
 }
 
 /// Makes an account.
@@ -115,6 +120,7 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
         instance_quota: None,
         created_at: Timestamp::now(),
     };
+    let wanted = new.email.clone();
     let user = state
         .db
         .write(move |conn| {
@@ -128,8 +134,28 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
             )?;
             Ok(user)
         })
-        .await?;
+        .await;
+    let user = match user {
+        Err(error @ DbError::UniqueViolation { .. }) => return Err(taken(&state, wanted, error).await),
+        user => user?,
+    };
     Ok(HttpResponse::Created().json(UserView::of(&user)))
+}
+
+/// An address is taken as long as the account that has it is not erased.
+async fn taken(state: &AppState, email: Email, error: DbError) -> ApiError {
+    let find = move |conn: &mut Connection| removals::find(conn, users::by_email(conn, &email)?.id);
+    match state.db.read(find).await {
+        Ok(Some(removal)) => ApiError::new(
+            ErrorCode::Conflict,
+            format!(
+                "the account with this e-mail address was removed and can be restored until {}; restore it, or \
+                 remove it with ?now=true first",
+                removal.erase_at
+            ),
+        ),
+        Ok(None) | Err(_) => error.into(),
+    }
 }
 
 /// Changes an account. Disabling takes effect on the next request.
@@ -149,6 +175,10 @@ pub async fn change(
         .db
         .write(move |conn| {
             let detail = json!({ "disabled": disabled, "role": role.map(Role::as_str), "password": password_hash.is_some(), "instance_quota": instance_quota });
+            // A removed account is disabled until it is restored.
+            if disabled == Some(false) && removals::find(conn, id)?.is_some() {
+                return Ok(None);
+            }
             audit(conn, by, "user.change", format!("user:{id}"), detail)?;
             if disabled == Some(true) || role == Some(Role::User) {
                 keep_an_administrator(conn, id)?;
@@ -169,75 +199,17 @@ pub async fn change(
             if let Some(quota) = instance_quota {
                 users::set_quota(conn, id, quota)?;
             }
-            users::by_id(conn, id)
+            users::by_id(conn, id).map(Some)
         })
         .await
-        .map_err(kept)?;
+        .map_err(kept)?
+        .ok_or_else(|| ApiError::new(ErrorCode::Conflict, "this account is removed; restore it instead"))?;
     state.authenticator.forget_user(id);
     Ok(HttpResponse::Ok().json(UserView::of(&user)))
 }
 
-/// Removes an account with all that it has: instances, their files and logs, tokens, credentials.
-pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::Administer)?;
-    let id = path.into_inner();
-    let by = actor(&caller.0);
-    // First the door, then the rooms: nothing new is made while the rest is taken down.
-    let user = state.db.write(move |conn| shut_out(conn, id, by)).await.map_err(kept)?;
-    state.authenticator.forget_user(id);
-    let owned = state.db.read(move |conn| instances::list_for_user(conn, id)).await?;
-    // Together: each may take its whole grace period.
-    try_join_all(owned.iter().map(|instance| state.supervisor.delete(instance.id))).await?;
-    let services = state.db.write(move |conn| erase(conn, id)).await?;
-    for name in &services {
-        // Gone already, when somebody else was faster.
-        let _ = state.catalog.remove_runtime(name);
-    }
-    state.authenticator.forget_user(id);
-    let logs = [state.paths.user_logs(user.number), state.paths.user_archives(user.number)];
-    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || remove_trees(logs)).await {
-        log::error!("the logs of a removed user could not be removed: {error}");
-    }
-    Ok(HttpResponse::NoContent().finish())
-}
-
-/// The audit log, newest first.
-pub async fn audit_list(
-    caller: Caller,
-    state: Data<AppState>,
-    page: actix_web::web::Query<Page>,
-) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::Administer)?;
-    let (limit, before) = (page.limit(), page.before);
-    let entries = state.db.read(move |conn| audit_log::list(conn, limit, before, None)).await?;
-    let next = (entries.len() == limit as usize).then(|| entries.last().map(|entry| entry.seq.to_string())).flatten();
-    let items = entries.into_iter().map(|entry| {
-        json!({ "seq": entry.seq, "at": entry.at, "actor": entry.actor, "action": entry.action, "target": entry.target, "detail": entry.detail, "hash": entry.hash })
-    });
-    Ok(HttpResponse::Ok().json(List { items: items.collect(), next }))
-}
-
-/// The first half of a removal. The audit row comes first: it is what puts such transactions in one
-/// order, so that two administrators cannot remove each other at once.
-fn shut_out(conn: &mut Connection, id: UserId, by: Option<UserId>) -> QueryResult<User> {
-    let user = users::by_id(conn, id)?;
-    audit(conn, by, "user.remove", format!("user:{id}"), json!({ "email": user.email }))?;
-    keep_an_administrator(conn, id)?;
-    users::set_disabled(conn, id, Some(Timestamp::now()))?;
-    Ok(user)
-}
-
-/// The second half; returns the services that only this user could use.
-fn erase(conn: &mut Connection, id: UserId) -> QueryResult<Vec<ServiceName>> {
-    let own = services::list(conn)?.into_iter().filter(|service| service.owner_id == Some(id));
-    let names: Vec<ServiceName> = own.map(|service| service.manifest.name).collect();
-    names.iter().try_for_each(|name| services::delete(conn, name))?;
-    users::delete(conn, id)?;
-    Ok(names)
-}
-
 /// The last administrator can be neither removed nor shut out: the transaction is undone, see [`kept`].
-fn keep_an_administrator(conn: &mut Connection, id: UserId) -> QueryResult<()> {
+pub(super) fn keep_an_administrator(conn: &mut Connection, id: UserId) -> QueryResult<()> {
     let users = users::list(conn)?;
     let counts = |user: &&User| user.role == Role::Admin && user.disabled_at.is_none();
     let others = users.iter().filter(counts).filter(|user| user.id != id).count();
@@ -249,7 +221,7 @@ fn keep_an_administrator(conn: &mut Connection, id: UserId) -> QueryResult<()> {
 }
 
 /// What a transaction that was undone for [`keep_an_administrator`] is for the caller.
-fn kept(error: DbError) -> ApiError {
+pub(super) fn kept(error: DbError) -> ApiError {
     match error {
         DbError::Query(QueryError::RollbackTransaction) => {
             ApiError::new(ErrorCode::Conflict, "this is the last administrator; make another one first")

@@ -104,7 +104,10 @@ pub async fn by_password(
 ) -> Result<User, ApiError> {
     let attempt = Attempt::at_account(request, email);
     attempt.check(state)?;
-    let user = match email.trim().parse::<Email>() {
+    let known = email.trim().parse::<Email>();
+    // What is no address may be a password in the wrong field.
+    let target = if known.is_ok() { format!("account:{}", plain(email)) } else { "account".to_owned() };
+    let user = match known {
         Ok(email) => state.db.read(move |conn| users::by_email(conn, &email).optional()).await?,
         Err(_) => None,
     };
@@ -116,7 +119,6 @@ pub async fn by_password(
     let Some(user) = user.filter(|_| matches && !is_disabled) else {
         attempt.failed(state);
         let detail = json!({ "address": attempt.address, "disabled": matches && is_disabled });
-        let target = format!("account:{}", plain(email));
         state.db.write(move |conn| audit(conn, None, "auth.login_failed", target, detail)).await?;
         return Err(if matches { AuthError::Disabled } else { AuthError::WrongPassword }.into());
     };

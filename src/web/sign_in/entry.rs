@@ -23,7 +23,7 @@ use crate::{
         totp,
     },
     db::{logins, users::User},
-    domain::{ids::LoginId, time::Timestamp},
+    domain::{ids::LoginId, notice::Notice, time::Timestamp},
     web::{api::audit, error::ApiError, state::AppState},
 };
 
@@ -100,6 +100,7 @@ pub async fn open(
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let address = client_address(request);
     let detail = json!({ "how": how.as_text(), "second_factor": by_code, "address": address });
+    let notice = Notice::sign_in(agent, &address);
     let login = logins::Login {
         id: LoginId::generate(),
         user_id: user.id,
@@ -123,6 +124,7 @@ pub async fn open(
             audit(conn, Some(id), "auth.login", format!("user:{id}"), detail)
         })
         .await?;
+    state.notices.tell(id, notice);
     let csrf = tokens::csrf(&secret);
     Ok(Opened { cookie: cookies::make(state, Kind::Session, secret, Some(lifetime)), csrf })
 }

@@ -6,18 +6,16 @@ use std::{
 };
 
 use berth::{
-    db::{Db, DbError, audit, credentials, events, instances, services, settings, tokens, users},
+    db::{
+        Db, DbError,
+        audit::{self, Filter},
+        credentials, events, instances, services, settings, tokens, users,
+    },
     domain::time::Timestamp,
 };
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _};
 
-use super::{
-    TestDb,
-    accounts::new_token,
-    impatient,
-    instances::new_instance,
-    records::{credential, entry},
-};
+use super::{TestDb, accounts::new_token, audit::entry, impatient, instances::new_instance, records::credential};
 
 fn path(test: &TestDb) -> &str {
     test.url.strip_prefix("sqlite://").unwrap()
@@ -176,7 +174,7 @@ fn values_that_cannot_be_read_are_named() {
         ("UPDATE events SET detail = ''", "events.detail"),
         ("INSERT INTO services VALUES ('x', NULL, '{}', 1)", "services.manifest"),
         ("UPDATE tokens SET id = 'x'", "tokens.id"),
-        ("UPDATE audit SET actor = 'x'", "audit.actor"),
+        ("INSERT INTO audit VALUES (2, 1, 'x', 'a', 't', '{}', '', '')", "audit.actor"),
     ];
     for (sql, column) in cases {
         for test in TestDb::each() {
@@ -194,7 +192,7 @@ fn values_that_cannot_be_read_are_named() {
                 test.db.read_blocking(|c| events::list(c, instance, 9, None).map(drop)),
                 test.db.read_blocking(|c| services::list(c).map(drop)),
                 test.db.read_blocking(|c| tokens::list_for_user(c, user).map(drop)),
-                test.db.read_blocking(|c| audit::list(c, 9, None, None).map(drop)),
+                test.db.read_blocking(|c| audit::list(c, &Filter::default(), 9, None).map(drop)),
             ];
             let texts: Vec<_> = errors.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
             assert!(texts.iter().any(|text| text.contains(column)), "{sql}: {texts:?}");

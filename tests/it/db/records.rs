@@ -3,7 +3,6 @@
 use berth::{
     db::{
         DbError,
-        audit::{self, NewEntry},
         client_sessions::{self, ClientSession},
         credentials::{self, Credential, NewSecret},
         events, instances,
@@ -16,7 +15,6 @@ use berth::{
         time::Timestamp,
     },
 };
-use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 
 use super::{TestDb, instances::new_instance, unique};
@@ -124,79 +122,6 @@ fn events_are_paged_newest_first_and_go_with_the_instance() {
         assert_eq!(test.read(|c| events::list(c, two, 10, None)).len(), 3);
         let orphan = test.write_error(|c| events::append(c, one, Timestamp(1), "x", &json!({})).map(drop));
         assert!(matches!(orphan, DbError::ForeignKey), "{orphan:?}");
-    }
-}
-
-pub(super) fn entry(action: &str, actor: Option<UserId>) -> NewEntry {
-    NewEntry {
-        at: Timestamp(1),
-        actor,
-        action: action.to_owned(),
-        target: "instance:x".to_owned(),
-        detail: json!({ "why": "ä \"quoted\"" }),
-    }
-}
-
-#[test]
-fn audit_entries_are_listed_and_filtered() {
-    for test in TestDb::each() {
-        assert_eq!(test.read(audit::verify), Ok(()));
-        let actor = UserId::generate();
-        for n in 0..4 {
-            let by = (n % 2 == 0).then_some(actor);
-            let added = test.write(|c| audit::append(c, &entry(&format!("a{n}"), by)));
-            assert_eq!((added.seq, added.hash.len()), (n + 1, 64));
-        }
-        let numbers = |limit, before, actor| -> Vec<i64> {
-            test.read(|c| audit::list(c, limit, before, actor)).iter().map(|entry| entry.seq).collect()
-        };
-        assert_eq!(numbers(2, None, None), [4, 3]);
-        assert_eq!(numbers(9, Some(3), None), [2, 1]);
-        assert_eq!(numbers(9, None, Some(actor)), [3, 1]);
-        assert!(numbers(9, None, Some(UserId::generate())).is_empty());
-        assert_eq!(test.read(audit::verify), Ok(()));
-    }
-}
-
-#[test]
-fn a_changed_audit_log_is_noticed_at_the_first_bad_entry() {
-    let other = UserId::generate();
-    let tampering = [
-        ("UPDATE audit SET action = 'b' WHERE seq = 3".to_owned(), 3),
-        ("UPDATE audit SET at = at + 1 WHERE seq = 2".to_owned(), 2),
-        (format!("UPDATE audit SET actor = '{other}' WHERE seq = 4"), 4),
-        ("UPDATE audit SET target = '' WHERE seq = 1".to_owned(), 1),
-        ("UPDATE audit SET detail = '{}' WHERE seq = 5".to_owned(), 5),
-        ("DELETE FROM audit WHERE seq = 2".to_owned(), 2),
-        ("DELETE FROM audit WHERE seq = 5".to_owned(), 5),
-        ("DELETE FROM audit".to_owned(), 1),
-        ("UPDATE audit SET hash = prev_hash WHERE seq = 3".to_owned(), 3),
-    ];
-    for (sql, bad) in tampering {
-        for test in TestDb::each() {
-            test.write(|c| (0..5).try_for_each(|_| audit::append(c, &entry("a", None)).map(drop)));
-            test.write(|c| c.batch_execute(&sql));
-            assert_eq!(test.read(audit::verify), Err(bad), "{sql}");
-        }
-    }
-}
-
-#[test]
-fn audit_entries_added_at_once_form_one_chain() {
-    for test in TestDb::each() {
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let db = test.db.clone();
-                std::thread::spawn(move || {
-                    for _ in 0..10 {
-                        db.write_blocking(|c| audit::append(c, &entry("a", None))).unwrap();
-                    }
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(test.read(audit::verify), Ok(()));
-        assert_eq!(test.read(|c| audit::list(c, 1, None, None))[0].seq, 40);
     }
 }
 

@@ -31,12 +31,10 @@ impl StartJob {
                 let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id)).await;
                 let row = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))?;
                 let owner = credential_owner(row.user_id, row.id);
-                Some(
-                    self.runtime
-                        .vault
-                        .open_sealed(&owner, &row.sealed)
-                        .map_err(|error| failed(format!("its credential cannot be opened: {error}")))?,
-                )
+                let opened = self.runtime.vault.open_sealed(&owner, &row.sealed);
+                let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
+                self.runtime.recorder.credential_use(id, self.instance.id);
+                Some(opened)
             }
         };
         if credential.is_none() && service.manifest.credential.kind != CredentialKind::None {

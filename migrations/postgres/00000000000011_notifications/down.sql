@@ -1,0 +1,14 @@
+DROP TRIGGER audit_is_not_changed ON audit;
+DROP TRIGGER audit_is_not_removed ON audit;
+DROP TRIGGER audit_is_not_emptied ON audit;
+DROP FUNCTION audit_refuse;
+DROP FUNCTION audit_refuse_unless_purged;
+DROP TABLE deliveries;
+DROP TABLE webhooks;
+DROP TABLE notification_preferences;
+DROP TABLE notifications;
+DROP TABLE removals;
+DROP INDEX audit_by_action;
+DROP INDEX audit_by_target;
+DROP INDEX audit_by_time;
+DELETE FROM counters WHERE name = 'audit_purged';

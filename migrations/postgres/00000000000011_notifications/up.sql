@@ -1,0 +1,97 @@
+-- What people are told, the ways in which they are told it, and what is still on its way.
+CREATE TABLE notifications (
+    id      TEXT    NOT NULL PRIMARY KEY,
+    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    at      BIGINT  NOT NULL,
+    kind    TEXT    NOT NULL,
+    -- What it is about: the same kind about the same thing is told once in a while only.
+    subject TEXT    NOT NULL,
+    title   TEXT    NOT NULL,
+    detail  TEXT    NOT NULL,
+    -- Whether it is listed in the app; if not, it is kept for what is on its way, and not told twice.
+    listed  BOOLEAN NOT NULL,
+    read_at BIGINT 
+);
+CREATE INDEX notifications_by_user ON notifications (user_id, id);
+CREATE INDEX notifications_by_subject ON notifications (user_id, kind, subject, at);
+CREATE INDEX notifications_by_time ON notifications (at);
+
+-- Only what differs from the default of its kind.
+CREATE TABLE notification_preferences (
+    user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind    TEXT    NOT NULL,
+    app     BOOLEAN NOT NULL,
+    mail    BOOLEAN NOT NULL,
+    webhook BOOLEAN NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+
+CREATE TABLE webhooks (
+    id            TEXT    NOT NULL PRIMARY KEY,
+    user_id       TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    url           TEXT    NOT NULL,
+    sealed        TEXT    NOT NULL,
+    created_at    BIGINT  NOT NULL,
+    -- Since when every attempt fails; NULL after a success.
+    failing_since BIGINT ,
+    disabled_at   BIGINT ,
+    last_at       BIGINT ,
+    last_status   TEXT
+);
+CREATE INDEX webhooks_by_user ON webhooks (user_id);
+
+-- The queue. A row goes when it was delivered or given up.
+CREATE TABLE deliveries (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    notification_id TEXT    NOT NULL REFERENCES notifications (id) ON DELETE CASCADE,
+    user_id         TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- NULL: by mail.
+    webhook_id      TEXT REFERENCES webhooks (id) ON DELETE CASCADE,
+    -- Of one way at most one is under way: `mail:{user}` or `webhook:{id}`.
+    way             TEXT    NOT NULL,
+    attempts        BIGINT  NOT NULL,
+    next_at         BIGINT  NOT NULL
+);
+CREATE INDEX deliveries_by_time ON deliveries (next_at);
+CREATE INDEX deliveries_by_way ON deliveries (way);
+CREATE INDEX deliveries_by_notification ON deliveries (notification_id);
+CREATE INDEX deliveries_by_user ON deliveries (user_id);
+CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id);
+
+-- Accounts that are removed and can still be brought back.
+CREATE TABLE removals (
+    user_id     TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    removed_at  BIGINT  NOT NULL,
+    erase_at    BIGINT  NOT NULL,
+    -- Since when the account was disabled before.
+    disabled_at BIGINT ,
+    -- A JSON array: the instances that were wanted.
+    running     TEXT    NOT NULL
+);
+CREATE INDEX removals_by_time ON removals (erase_at);
+
+-- The audit log is filtered by these, and its own rules hold for whoever comes by SQL as well: nothing
+-- is changed, and nothing is removed but from the front, up to where a checkpoint in the chain says.
+CREATE INDEX audit_by_action ON audit (action, seq);
+CREATE INDEX audit_by_target ON audit (target, seq);
+CREATE INDEX audit_by_time ON audit (at, seq);
+INSERT INTO counters (name, value) VALUES ('audit_purged', 0);
+CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is append-only';
+END
+$$;
+CREATE FUNCTION audit_refuse_unless_purged() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.seq > (SELECT value FROM counters WHERE name = 'audit_purged') THEN
+        RAISE EXCEPTION 'the audit log is append-only';
+    END IF;
+    RETURN OLD;
+END
+$$;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse();
+CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse_unless_purged();
+CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();

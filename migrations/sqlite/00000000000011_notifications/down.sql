@@ -1,0 +1,11 @@
+DROP TRIGGER audit_is_not_changed;
+DROP TRIGGER audit_is_not_removed;
+DROP TABLE deliveries;
+DROP TABLE webhooks;
+DROP TABLE notification_preferences;
+DROP TABLE notifications;
+DROP TABLE removals;
+DROP INDEX audit_by_action;
+DROP INDEX audit_by_target;
+DROP INDEX audit_by_time;
+DELETE FROM counters WHERE name = 'audit_purged';

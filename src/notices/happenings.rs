@@ -1,0 +1,153 @@
+//! What happens to instances, as notices to their owners; and what is about to happen.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::Notices;
+use crate::{
+    db::{DbError, OptionalExtension, credentials, instances},
+    domain::{
+        instance::Instance,
+        notice::{Happening, Notice, NoticeKind},
+        time::Timestamp,
+    },
+};
+
+const DAY_MS: i64 = 86_400_000;
+/// The age at which a credential is spoken of first, and how often after.
+const AGING_DAYS: (i64, i64) = (90, 30);
+/// Longest part of a reason in a title.
+const MAX_REASON: usize = 200;
+
+pub(super) async fn run(notices: Notices, mut happenings: mpsc::Receiver<Happening>) {
+    while let Some(happening) = happenings.recv().await {
+        let Some(kind) = kind_of(happening.kind) else { continue };
+        let id = happening.instance;
+        match notices.means.db.read(move |conn| instances::by_id(conn, id).optional()).await {
+            Ok(Some(instance)) => notices.tell(instance.user_id, of(kind, &instance, &happening.detail)),
+            // Gone meanwhile.
+            Ok(None) => {}
+            Err(error) => log::warn!("nobody was told that {id} {}: {error}", happening.kind),
+        }
+    }
+}
+
+fn kind_of(event: &str) -> Option<NoticeKind> {
+    match event {
+        "expired" => Some(NoticeKind::Expired),
+        "failed" => Some(NoticeKind::InstanceFailed),
+        "limit_hit" | "out_of_memory" => Some(NoticeKind::LimitHit),
+        _ => None,
+    }
+}
+
+fn of(kind: NoticeKind, instance: &Instance, detail: &Value) -> Notice {
+    let name = name_of(instance);
+    let reason = detail.get("reason").and_then(Value::as_str).unwrap_or("it ran out of memory");
+    let reason: String = reason.chars().take(MAX_REASON).collect();
+    let title = match kind {
+        NoticeKind::Expired => format!("{name} has expired"),
+        NoticeKind::InstanceFailed => format!("{name} has failed: {reason}"),
+        _ => format!("{name} has met a limit: {reason}"),
+    };
+    let subject = match (kind, instance.expires_at) {
+        // Also when Berth finds it so at its next start.
+        (NoticeKind::Expired, Some(at)) => format!("instance:{}:{}", instance.id, at.0),
+        _ => format!("instance:{}", instance.id),
+    };
+    Notice { kind, subject, title, detail: about(instance, detail) }
+}
+
+/// `gmail 2`, or `gmail 2 (work)`.
+fn name_of(instance: &Instance) -> String {
+    let label = if instance.label.is_empty() { String::new() } else { format!(" ({})", instance.label) };
+    format!("{} {}{label}", instance.service, instance.number)
+}
+
+fn about(instance: &Instance, more: &Value) -> Value {
+    json!({
+        "instance": instance.id, "service": instance.service, "number": instance.number, "label": instance.label,
+        "expires_at": instance.expires_at, "more": more,
+    })
+}
+
+impl Notices {
+    /// Tells the owners of instances that expire soon.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tell_of_expiry(&self, now: Timestamp) -> Result<(), DbError> {
+        let ahead = i64::try_from(self.means.config.expiry_ahead.as_millis()).unwrap_or(i64::MAX);
+        for instance in self.means.db.read(instances::list_all).await? {
+            if let Some(at) = instance.expires_at.filter(|at| is_near(instance.created_at, *at, now, ahead)) {
+                self.tell(instance.user_id, expiry_near(&instance, at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the owners of credentials that were not rotated for long.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tell_of_age(&self, now: Timestamp) -> Result<(), DbError> {
+        for credential in self.means.db.read(credentials::all).await? {
+            let since = credential.rotated_at.unwrap_or(credential.created_at);
+            let days = (now.0 - since.0) / DAY_MS;
+            if days < AGING_DAYS.0 {
+                continue;
+            }
+            let round = (days - AGING_DAYS.0) / AGING_DAYS.1;
+            let label = if credential.label.is_empty() { String::new() } else { format!(" ({})", credential.label) };
+            self.tell(
+                credential.user_id,
+                Notice {
+                    kind: NoticeKind::CredentialAging,
+                    subject: format!("credential:{}:{}:{round}", credential.id, since.0),
+                    title: format!("A credential for {}{label} is {days} days old; rotate it", credential.service),
+                    detail: json!({ "credential": credential.id, "service": credential.service, "days": days }),
+                },
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Within `ahead` of the end, and within the second half of the instance's life: who asks for an hour is not told
+/// at once that it ends.
+const fn is_near(created: Timestamp, expires: Timestamp, now: Timestamp, ahead: i64) -> bool {
+    let (left, life) = (expires.0 - now.0, expires.0 - created.0);
+    left > 0 && left <= ahead && left <= life / 2
+}
+
+fn expiry_near(instance: &Instance, at: Timestamp) -> Notice {
+    Notice {
+        kind: NoticeKind::ExpiryNear,
+        // Another expiry is another thing to tell.
+        subject: format!("instance:{}:{}", instance.id, at.0),
+        title: format!("{} expires at {at}; renew it to keep it", name_of(instance)),
+        detail: about(instance, &Value::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_near_in_the_second_half_of_a_life() {
+        // Created, expires, now, how long ahead.
+        let cases = [
+            ((0, 100, 0, 1000), false),
+            ((0, 100, 50, 1000), true),
+            ((0, 100, 99, 10), true),
+            ((0, 100, 89, 10), false),
+            ((0, 100, 90, 10), true),
+            ((0, 100, 100, 10), false),
+        ];
+        for ((created, expires, now, ahead), near) in cases {
+            let at = Timestamp;
+            assert_eq!(is_near(at(created), at(expires), at(now), ahead), near, "{created} {expires} {now} {ahead}");
+        }
+    }
+}
