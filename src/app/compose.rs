@@ -117,7 +117,8 @@ fn catalog(config: &Config, db: &Db) -> Result<Catalog> {
 
 /// Which instances are shared with whom.
 fn shares(db: &Db) -> Result<Shares> {
-    let all = db.read_blocking(|conn| stored_shares::list_all(conn, Timestamp::now())).context("shares cannot be read")?;
+    let all =
+        db.read_blocking(|conn| stored_shares::list_all(conn, Timestamp::now())).context("shares cannot be read")?;
     Ok(Shares::new(all.into_iter().map(in_memory)))
 }
 

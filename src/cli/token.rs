@@ -140,7 +140,10 @@ fn list(context: &Context, db: &Db, email: &Email) -> Result<()> {
             ]
         };
         let rows: Vec<_> = tokens.iter().map(row).collect();
-        output::table(&["ID", "NAME", "TOKEN", "REACHES", "CALLS", "STATE", "EXPIRES", "LAST USED", "LAST REFUSAL"], &rows)
+        output::table(
+            &["ID", "NAME", "TOKEN", "REACHES", "CALLS", "STATE", "EXPIRES", "LAST USED", "LAST REFUSAL"],
+            &rows,
+        )
     })
 }
 

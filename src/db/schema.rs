@@ -198,5 +198,6 @@ diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
 diesel::joinable!(shares -> instances (instance_id));
-diesel::allow_tables_to_appear_in_same_query!(shares, instances, users);
+diesel::allow_tables_to_appear_in_same_query!(shares, instances);
+diesel::allow_tables_to_appear_in_same_query!(shares, users);
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);

@@ -75,11 +75,12 @@ pub fn check_names(names: &BTreeSet<String>) -> Result<(), String> {
     if names.len() > MAX_TOOLS {
         return Err(format!("at most {MAX_TOOLS} tools can be named"));
     }
-    let fits = |name: &&String| {
-        !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(|letter| letter.is_control())
-    };
+    let fits =
+        |name: &&String| !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(|letter| letter.is_control());
     match names.iter().find(|name| !fits(name)) {
-        Some(wrong) => Err(format!("{wrong:?} cannot be the name of a tool: 1 to {MAX_NAME} bytes, no control characters")),
+        Some(wrong) => {
+            Err(format!("{wrong:?} cannot be the name of a tool: 1 to {MAX_NAME} bytes, no control characters"))
+        }
         None => Ok(()),
     }
 }

@@ -72,7 +72,9 @@ impl Denied {
 /// When it may not.
 pub fn check(limit: &ToolLimit, message: &Message) -> Result<(), Denied> {
     let envelope = std::str::from_utf8(message.body()).ok().and_then(members);
-    if envelope.is_none_or(|fields| fields.iter().any(|field| is_lookalike(field, &["jsonrpc", "id", "method", "params"]))) {
+    if envelope
+        .is_none_or(|fields| fields.iter().any(|field| is_lookalike(field, &["jsonrpc", "id", "method", "params"])))
+    {
         return Err(Denied::Unclear { what: "a member looks like `method` or `params`" });
     }
     match message.method() {

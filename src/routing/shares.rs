@@ -4,10 +4,7 @@
 //! Berth. Kept beside the routes and not in them: a route is made anew when its instance changes its mode,
 //! and only a call at somebody else's instance looks here at all.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;

@@ -71,9 +71,7 @@ fn actor(principal: &Principal) -> Option<UserId> {
 ///
 /// # Errors
 /// As `work`, and when it ended early.
-async fn to_the_end<T: 'static>(
-    work: impl Future<Output = Result<T, ApiError>> + 'static,
-) -> Result<T, ApiError> {
+async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T, ApiError>> + 'static) -> Result<T, ApiError> {
     actix_web::rt::spawn(work).await.map_err(ApiError::internal)?
 }
 

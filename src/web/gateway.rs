@@ -37,7 +37,7 @@ use crate::mcp::{
     mirrored::Mirrored,
     upstream::Upstream,
 };
-use crate::{auth::AuthError, domain::tools::ToolLimit, routing::Route};
+use crate::{domain::tools::ToolLimit, routing::Route};
 
 /// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
@@ -185,8 +185,9 @@ fn finish(
 ) -> Result<HttpResponse, ApiError> {
     let verb = request.method().as_str();
     let Some(answer) = answer else {
-        admitted.record(state, verb, target, session, 401);
-        return Err(AuthError::Revoked.into());
+        let refused = admitted.taken_back();
+        admitted.record(state, verb, target, session, refused.code().status().as_u16());
+        return Err(refused);
     };
     let status = render::status(&answer);
     if status >= 500 {

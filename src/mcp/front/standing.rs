@@ -1,10 +1,6 @@
 //! On what a call or a stream stands, and when that gives way.
 
-use std::{
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -14,6 +10,9 @@ use futures_util::{
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
+
+/// Longest wait before the clock is looked at again.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What gives a request the right to be here: its proof of identity and, at somebody else's instance,
 /// the share. When one of them is taken back, what is under way ends; when its time is over, streams do.
@@ -42,11 +41,11 @@ impl Standing {
         let timed_out = async {
             // A clock that is set may make it early or late: looked at again, but not all the time.
             loop {
-                let left = u64::try_from(until.0.saturating_sub(Timestamp::now().0)).unwrap_or(0);
-                if left == 0 {
+                let left = until.until(Timestamp::now());
+                if left.is_zero() {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(left.min(60_000))).await;
+                tokio::time::sleep(left.min(LOOK)).await;
             }
         };
         drop(select(pin!(self.revoked()), pin!(timed_out)).await);

@@ -39,8 +39,16 @@ fn what_passes() {
         (call(r#"["a"]"#), "unclear", "unclear"),
         (call("{}"), "unclear", "unclear"),
         (ask("tools/call"), "unclear", "unclear"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{"name":"b"}}"#.to_owned(), "unclear", "unclear"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"paramſ":{"name":"b"}}"#.to_owned(), "unclear", "unclear"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{"name":"b"}}"#.to_owned(),
+            "unclear",
+            "unclear",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"paramſ":{"name":"b"}}"#.to_owned(),
+            "unclear",
+            "unclear",
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools\/call","params":{"name":"b"}}"#.to_owned(), "tool", "tool"),
         // A call that wants no answer is one all the same.
         (r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"b"}}"#.to_owned(), "tool", "tool"),
@@ -70,7 +78,10 @@ fn a_list_shows_what_may_be_called_as_the_server_wrote_it() {
         (list(a, ""), list(a, "")),
         (list(&format!("{a} , {{}}, 7, {{\"name\":\"a\",\"name\":\"b\"}}"), ""), list(a, "")),
         (list(a, r#","cacheScope":"public""#), list(a, r#","cacheScope":"private""#)),
-        (r#"{"cacheScope":"public","tools":[{"name":"c"}]}"#.to_owned(), r#"{"cacheScope":"private","tools":[]}"#.to_owned()),
+        (
+            r#"{"cacheScope":"public","tools":[{"name":"c"}]}"#.to_owned(),
+            r#"{"cacheScope":"private","tools":[]}"#.to_owned(),
+        ),
         ("{}".to_owned(), "{}".to_owned()),
         (r#"{"tools":{}}"#.to_owned(), r#"{"tools":{}}"#.to_owned()),
     ];

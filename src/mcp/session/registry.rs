@@ -176,7 +176,12 @@ impl Sessions {
     ///
     /// # Errors
     /// When every session has a stream open, or there is no randomness.
-    pub fn open(&self, owner: impl Into<Holder>, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
+    pub fn open(
+        &self,
+        owner: impl Into<Holder>,
+        version: &'static str,
+        hello: Bytes,
+    ) -> Result<Arc<Session>, OpenError> {
         let id = self.next_id()?;
         let (session, left) = self.insert(Session::new(id, owner.into(), version, hello, &self.budget))?;
         left.into_iter().for_each(|left| self.end(left));

@@ -59,6 +59,14 @@ impl Admitted {
         Standing { proof, share: share.map(|share| Arc::clone(&share.ended)), until }
     }
 
+    /// The answer to what was under way when its standing gave way.
+    pub(super) fn taken_back(&self) -> ApiError {
+        match &self.share {
+            Some(share) if share.ended.is_cancelled() => ApiError::no_such_instance(),
+            _ => AuthError::Revoked.into(),
+        }
+    }
+
     /// Whose a session is that is opened now. A proof that is limited itself gets sessions of its own.
     pub(super) fn holder(&self) -> Holder {
         let (principal, is_limited) = (&self.principal, self.limit.is_some());

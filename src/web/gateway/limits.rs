@@ -77,7 +77,8 @@ fn challenge(request: &HttpRequest, state: &AppState, admitted: &Admitted, denie
     if admitted.share.as_ref().is_some_and(|share| share.limit.as_ref().is_some_and(|limit| !limit.may_call(name))) {
         return None;
     }
-    let (scope, metadata) = (needed(admitted.principal.reach.tool_limit().as_ref(), name), metadata_url(request, state));
+    let (scope, metadata) =
+        (needed(admitted.principal.reach.tool_limit().as_ref(), name), metadata_url(request, state));
     Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", resource_metadata=\"{metadata}\""))
 }
 
@@ -121,10 +122,7 @@ mod tests {
     fn what_is_needed_is_what_there_is_and_the_tool() {
         let some = ToolLimit { tools: Some(Arc::new(["a".to_owned(), "b c".to_owned()].into())), read_only: false };
         let reading = ToolLimit { tools: None, read_only: true };
-        let cases = [
-            (&some, "x\"y", "mcp:read tool:a tool:b%20c tool:x%22y"),
-            (&reading, "ä", "mcp:read tool:%C3%A4"),
-        ];
+        let cases = [(&some, "x\"y", "mcp:read tool:a tool:b%20c tool:x%22y"), (&reading, "ä", "mcp:read tool:%C3%A4")];
         for (limit, tool, expected) in cases {
             assert_eq!(needed(Some(limit), tool), expected);
         }

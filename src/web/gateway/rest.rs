@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::{
     admission::{Admitted, admit, overloaded},
-    body, limits, render, seen_by,
+    body, limits, render,
     seating::{Wish, seat},
+    seen_by,
 };
 use crate::{
-    auth::AuthError,
     domain::{
         lifecycle::{Health, State},
         time::Timestamp,
@@ -69,7 +69,8 @@ pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result
         let upstream = reach(&mut admitted, &state).await?;
         rest::list_tools(&upstream, user).await.map_err(ApiError::from)
     };
-    let outcome = standing.hold(listing).await.unwrap_or_else(|| Err(AuthError::Revoked.into()));
+    let outcome = standing.hold(listing).await;
+    let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
     Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
 }
 
@@ -91,7 +92,8 @@ pub(super) async fn call(
         let upstream = reach(&mut admitted, &state).await?;
         rest::call_tool(&upstream, user, &body).await.map_err(ApiError::from)
     };
-    let outcome = standing.hold(calling).await.unwrap_or_else(|| Err(AuthError::Revoked.into()));
+    let outcome = standing.hold(calling).await;
+    let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
     Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
 }
 
@@ -127,7 +129,7 @@ pub(super) async fn pass_through(
     let relay = standing
         .hold(pass(target, pass_request, state.config.runtime.call_timeout))
         .await
-        .ok_or(AuthError::Revoked)?
+        .ok_or_else(|| admitted.taken_back())?
         .map_err(|error| ApiError::from(RestError::from(error)))?;
     admitted.record(&state, request.method().as_str(), "api", None, relay.status);
     Ok(render::relayed(relay, admitted.permit, standing))

@@ -247,7 +247,11 @@ mod tests {
     struct Mute;
 
     impl SessionPeer for Mute {
-        fn open(self: Arc<Self>, _: Arc<Session>, _: Message) -> LocalBoxFuture<'static, Result<Message, UpstreamError>> {
+        fn open(
+            self: Arc<Self>,
+            _: Arc<Session>,
+            _: Message,
+        ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>> {
             std::future::pending().boxed_local()
         }
 

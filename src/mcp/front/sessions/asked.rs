@@ -4,13 +4,7 @@ use std::{pin::pin, sync::Arc};
 
 use futures_util::future::{Either, select};
 
-use crate::mcp::{
-    error::Code,
-    front::Standing,
-    jsonrpc::Message,
-    session::Session,
-    upstream::SessionPeer,
-};
+use crate::mcp::{error::Code, front::Standing, jsonrpc::Message, session::Session, upstream::SessionPeer};
 
 /// One request that was handed on.
 #[derive(Clone)]
