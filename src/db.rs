@@ -35,6 +35,7 @@ pub mod notifications;
 pub mod removals;
 pub mod services;
 pub mod settings;
+pub mod shares;
 pub mod tokens;
 pub mod totp;
 pub mod usage_hours;

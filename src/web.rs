@@ -17,7 +17,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::{
     api::{
         audit_log, auth, credentials, debug, diagnose, grants, instances, logs, me, notifications,
-        oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions, system, tokens,
+        oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions, shares, system, tokens,
         users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put},
@@ -76,7 +76,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/credentials/{id}", [delete(credentials::delete)]))
         .service(at("/api/v1/credentials/{id}/rotate", [post(credentials::rotate)]))
         .service(at("/api/v1/tokens", [get(tokens::list), post(tokens::create)]))
-        .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
+        .service(at("/api/v1/tokens/{id}", [patch(tokens::rename), delete(tokens::revoke)]))
         .service(at("/api/v1/grants", [get(grants::list)]))
         .service(at("/api/v1/grants/{id}", [delete(grants::revoke)]))
         .service(at("/api/v1/oauth/clients", [get(clients::list), post(clients::create)]))
@@ -84,6 +84,9 @@ pub fn configure(config: &mut ServiceConfig) {
             "/api/v1/oauth/clients/{id}",
             [get(clients::show), patch(clients::change), delete(clients::remove)],
         ))
+        .service(at("/api/v1/shares", [get(shares::received)]))
+        .service(at("/api/v1/mcps/{id}/shares", [get(shares::list), post(shares::create)]))
+        .service(at("/api/v1/mcps/{id}/shares/{share}", [delete(shares::delete)]))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(removal::remove)]))
         .service(at("/api/v1/users/{id}/restore", [post(removal::restore)]))

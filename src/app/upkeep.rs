@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{audit, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, usage_hours},
+    db::{audit, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, shares, usage_hours},
     domain::time::Timestamp,
     web::{api::removal, state::AppState},
 };
@@ -50,6 +50,11 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(|conn| links::purge_expired(conn, Timestamp(Timestamp::now().0 - 3_600_000))).await;
     if let Err(error) = purged {
         log::warn!("old sign-in links could not be removed: {error}");
+    }
+    let now = Timestamp::now();
+    state.shares.purge(now);
+    if let Err(error) = state.db.write(move |conn| shares::purge(conn, now)).await {
+        log::warn!("shares that are over could not be removed: {error}");
     }
     let oldest = Timestamp(Timestamp::now().0 - KEEP_USAGE_MS);
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;

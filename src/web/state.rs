@@ -19,7 +19,7 @@ use crate::{
     notices::Notices,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
-    routing::RouteTable,
+    routing::{RouteTable, Shares},
     telemetry::Metrics,
     vault::Vault,
 };
@@ -38,6 +38,8 @@ pub struct AppState {
     pub supervisor: SupervisorHandle,
     /// Where calls find instances.
     pub routes: Arc<RouteTable>,
+    /// Which instances are shared with whom.
+    pub shares: Shares,
     /// Who asks.
     pub authenticator: Authenticator,
     /// The way to URLs that others name.
