@@ -55,8 +55,6 @@ pub enum ErrorCode {
     OriginRefused,
     /// Known, but not allowed.
     Forbidden,
-    /// Known and valid, but not given far enough; the challenge names the scope that is needed.
-    InsufficientScope,
     /// There is no such thing, or it is somebody else's.
     NotFound,
     /// The catalog has no such service.
@@ -103,8 +101,7 @@ impl ErrorCode {
             Self::AccountDisabled
             | Self::CsrfFailed
             | Self::OriginRefused
-            | Self::Forbidden
-            | Self::InsufficientScope => StatusCode::FORBIDDEN,
+            | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownService => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
@@ -192,19 +189,6 @@ impl ApiError {
     pub fn challenge(mut self, value: impl Into<String>) -> Self {
         self.challenge = Some(value.into());
         self
-    }
-
-    /// A token is valid, but was not given far enough. `needed` are all scopes that the request needs,
-    /// separated by spaces; `resource_metadata` is the URL that says where to ask for them
-    /// ([`super::oauth::challenge::metadata_url`]).
-    #[must_use]
-    pub fn insufficient_scope(needed: &str, resource_metadata: &str) -> Self {
-        let detail = format!("this token was not given the scope {needed}; ask the user for it");
-        let challenge = format!(
-            "Bearer error=\"insufficient_scope\", scope=\"{needed}\", resource_metadata=\"{resource_metadata}\", \
-             error_description=\"the user has not allowed this\""
-        );
-        Self::new(ErrorCode::InsufficientScope, detail).challenge(challenge)
     }
 
     /// Something in the request cannot be accepted; `detail` begins with the field's name.

@@ -14,13 +14,8 @@ use super::seating::client_of;
 
 use crate::{
     auth::{
-<<<<<<< HEAD
         AuthError, Principal, Via,
-        policy::{Action, allows},
-=======
-        AuthError, Principal,
         policy::{Action, Shared, allows},
->>>>>>> t
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp, tools::ToolLimit},
     mcp::{
@@ -124,7 +119,6 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     let (at, began) = (Timestamp::now(), Instant::now());
     origin::check(request, state)?;
     let principal = authenticate(request, state).await?;
-<<<<<<< HEAD
     let route = find(request, state);
     if matches!(principal.via, Via::Grant { .. })
         && !route.as_ref().is_some_and(|route| principal.reach.covers(route.id))
@@ -135,17 +129,12 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         return Err(challenge::wrong_audience(request, state));
     }
     let route = route.ok_or_else(ApiError::no_such_instance)?;
-    let action = Action::Call { id: route.id, owner: route.owner };
-    if !allows(&principal, action) {
-=======
-    let route = find(request, state).ok_or_else(ApiError::no_such_instance)?;
     let share = if route.owner == principal.user { None } else { state.shares.find(route.id, principal.user) };
     let shared = share.as_ref().map(|share| Shared { guest: share.guest, is_live: share.is_live(at) });
     if !allows(&principal, Action::Call { id: route.id, owner: route.owner, shared }) {
         if route.owner == principal.user || shared.is_some() {
             state.authenticator.refused(&principal.via, &format!("the instance {} is out of its reach", route.id));
         }
->>>>>>> t
         // Whose it is, or that it exists at all, is nobody else's to know.
         return Err(ApiError::no_such_instance());
     }

@@ -3,13 +3,11 @@
 //! The child's own view is limited too (`mcp::limited`): this is where the refusal gets its status and says
 //! how to be allowed more.
 
-use std::fmt::Write as _;
-
 use actix_web::HttpRequest;
 
 use super::admission::Admitted;
 use crate::{
-    auth::Via,
+    auth::{Via, oauth::Scopes},
     domain::tools::ToolLimit,
     mcp::{
         error::error_message,
@@ -18,6 +16,7 @@ use crate::{
     },
     web::{
         error::{ApiError, ErrorCode},
+        oauth::challenge,
         state::AppState,
     },
 };
@@ -32,7 +31,7 @@ pub(super) fn refusal(request: &HttpRequest, state: &AppState, admitted: &Admitt
     };
     note(state, admitted, &denied);
     let body = error_message(&id, denied.code(), &explain(admitted, &denied));
-    Some(Answer::Forbidden { body, challenge: challenge(request, state, admitted, &denied) })
+    Some(Answer::Forbidden { body, challenge: wider(request, state, admitted, &denied) })
 }
 
 /// The refusal of a tool that is called by the REST form.
@@ -69,7 +68,7 @@ fn explain(admitted: &Admitted, denied: &Denied) -> String {
 
 /// `WWW-Authenticate` for an OAuth client that may be allowed more (RFC 6750 section 3.1; MCP authorization,
 /// "Scope Challenge Handling"). What an owner shares, no consent of the guest widens.
-fn challenge(request: &HttpRequest, state: &AppState, admitted: &Admitted, denied: &Denied) -> Option<String> {
+fn wider(request: &HttpRequest, state: &AppState, admitted: &Admitted, denied: &Denied) -> Option<String> {
     let Denied::Tool { name, .. } = denied else { return None };
     if !matches!(admitted.principal.via, Via::Grant { .. }) {
         return None;
@@ -77,39 +76,14 @@ fn challenge(request: &HttpRequest, state: &AppState, admitted: &Admitted, denie
     if admitted.share.as_ref().is_some_and(|share| share.limit.as_ref().is_some_and(|limit| !limit.may_call(name))) {
         return None;
     }
-    let (scope, metadata) =
-        (needed(admitted.principal.reach.tool_limit().as_ref(), name), metadata_url(request, state));
-    Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", resource_metadata=\"{metadata}\""))
+    let scopes = needed(admitted.principal.reach.tool_limit().as_ref(), name);
+    Some(challenge::insufficient(&scopes, request, state))
 }
 
 /// The scopes of what may be done now and of `tool`.
-fn needed(limit: Option<&ToolLimit>, tool: &str) -> String {
+fn needed(limit: Option<&ToolLimit>, tool: &str) -> Scopes {
     let known = limit.filter(|limit| !limit.read_only).and_then(|limit| limit.tools.as_deref());
-    let mut scopes = "mcp:read".to_owned();
-    for name in known.into_iter().flatten().map(String::as_str).chain([tool]) {
-        scopes.push_str(" tool:");
-        for byte in name.bytes() {
-            // What a scope may consist of (RFC 6749 section 3.3), but for the escape itself.
-            match byte {
-                b'!' | b'#' | b'$' | b'&'..=b'[' | b']'..=b'~' => scopes.push(char::from(byte)),
-                // Writing to a String cannot fail.
-                _ => drop(write!(scopes, "%{byte:02X}")),
-            }
-        }
-    }
-    scopes
-}
-
-/// Where the protected resource describes itself (RFC 9728 section 3.1).
-fn metadata_url(request: &HttpRequest, state: &AppState) -> String {
-    let mut segments = request.path().trim_start_matches('/').split('/');
-    let (first, second) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
-    let last = if matches!(segments.next(), Some("sse" | "messages")) { "sse" } else { "mcp" };
-    let mut url = state.public_url.clone();
-    let below = url.path().trim_end_matches('/').to_owned();
-    // Escapes what would end the quoted text.
-    url.set_path(&format!("{below}/.well-known/oauth-protected-resource/{first}/{second}/{last}"));
-    url.into()
+    Scopes::tools(known.into_iter().flatten().cloned().chain([tool.to_owned()]))
 }
 
 #[cfg(test)]
@@ -124,7 +98,7 @@ mod tests {
         let reading = ToolLimit { tools: None, read_only: true };
         let cases = [(&some, "x\"y", "mcp:read tool:a tool:b%20c tool:x%22y"), (&reading, "ä", "mcp:read tool:%C3%A4")];
         for (limit, tool, expected) in cases {
-            assert_eq!(needed(Some(limit), tool), expected);
+            assert_eq!(needed(Some(limit), tool).to_string(), expected);
         }
     }
 }

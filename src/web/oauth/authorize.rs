@@ -22,7 +22,7 @@ use crate::{
             resource::{self, Resource},
         },
         oauth_clients::{ClientError, OAuthClient},
-        policy::{Action, allows},
+        policy::{Action, Shared, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
     routing::Route,
@@ -187,7 +187,9 @@ fn by_slug(state: &AppState, slug: &str, service: &str) -> InstanceId {
 /// The instance, if this user may speak to it.
 pub(in crate::web) fn may_call(state: &AppState, principal: &Principal, id: InstanceId) -> Option<Arc<Route>> {
     let route = state.routes.get(id)?;
-    allows(principal, Action::Call { id, owner: route.owner }).then_some(route)
+    let share = state.shares.find(id, principal.user);
+    let shared = share.map(|share| Shared { guest: share.guest, is_live: share.is_live(Timestamp::now()) });
+    allows(principal, Action::Call { id, owner: route.owner, shared }).then_some(route)
 }
 
 /// Who is signed in: by the cookie alone, as browsers send nothing else on their way.

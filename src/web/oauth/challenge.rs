@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, http::header};
 
 use super::base_url;
 use crate::{
-    auth::{AuthError, oauth::scopes::SUPPORTED},
+    auth::{AuthError, oauth::{Scopes, scopes::SUPPORTED}},
     web::{
         error::{ApiError, ErrorCode},
         state::AppState,
@@ -51,6 +51,14 @@ pub fn wrong_audience(request: &HttpRequest, state: &AppState) -> ApiError {
     let detail = "this access token is for another instance; ask for one for this URL";
     let challenge = text(request, state, Some("the token is for another resource"));
     ApiError::new(ErrorCode::Unauthenticated, detail).challenge(challenge)
+}
+
+/// A token that does not reach far enough: what to ask the user for (RFC 6750 section 3.1; MCP authorization,
+/// "Scope Challenge Handling").
+#[must_use]
+pub fn insufficient(needed: &Scopes, request: &HttpRequest, state: &AppState) -> String {
+    let metadata = metadata_url(request, state);
+    format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\", resource_metadata=\"{metadata}\"")
 }
 
 fn text(request: &HttpRequest, state: &AppState, invalid: Option<&str>) -> String {
