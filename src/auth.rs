@@ -1,13 +1,14 @@
 //! Who asks, and what they may do.
 //!
-//! Owner of state: [`Authenticator`] (the token cache and the times of last use),
-//! [`throttle::Throttle`] (failed sign-ins). Everything else is in the database.
+//! Owner of state: [`Authenticator`] (the token cache and the times of last use), [`limits`] (rates and
+//! what was called), [`throttle::Throttle`] (failed sign-ins). Everything else is in the database.
 //!
 //! Invariants: a token is stored and compared as its SHA-256 only; a revocation empties the cache
 //! before it is answered, so the next request with that token is refused; every decision about a
 //! resource is made in [`policy`].
 
 mod authenticator;
+pub mod limits;
 pub mod passwords;
 pub mod policy;
 mod reach;
@@ -16,7 +17,6 @@ pub mod tokens;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
-use governor::DefaultDirectRateLimiter;
 use thiserror::Error;
 
 pub use self::{authenticator::Authenticator, reach::Reach};
@@ -105,8 +105,10 @@ pub struct Principal {
     pub reach: Reach,
     /// When the proof expires.
     pub expires_at: Option<Timestamp>,
-    /// Requests per second, shared by all tokens of the account.
-    pub limiter: Arc<DefaultDirectRateLimiter>,
+    /// What the account may use; shared by all its proofs.
+    pub account: Arc<limits::Account>,
+    /// Requests per second with this token, where they are limited.
+    pub(crate) token_rate: Option<limits::Rate>,
     /// The second of the last use that was noted.
     pub(crate) noted_second: AtomicI64,
 }

@@ -21,13 +21,17 @@ mod upsert;
 pub mod audit;
 pub mod client_sessions;
 pub mod connections;
+pub mod creations;
 pub mod credentials;
 pub mod events;
+pub mod grants;
+pub mod groups;
 pub mod instances;
 pub mod logins;
 pub mod services;
 pub mod settings;
 pub mod tokens;
+pub mod usage_days;
 pub mod usage_hours;
 pub mod users;
 

@@ -7,6 +7,7 @@ mod framework;
 mod gateway;
 pub mod origin;
 pub mod pages;
+mod rate_limit;
 pub mod state;
 
 use actix_web::web::{self, ServiceConfig};

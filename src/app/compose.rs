@@ -17,11 +17,15 @@ use url::Url;
 use super::stores::{Stores, load_catalog};
 use crate::{
     actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
-    auth::{Authenticator, throttle::Throttle},
+    auth::{Authenticator, limits::Ledger, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
-    db::Db,
-    domain::walls::{State, WallReport},
+    db::{Db, usage_days},
+    domain::{
+        metering::Day,
+        time::Timestamp,
+        walls::{State, WallReport},
+    },
     outbound::{Fetcher, Guard},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
@@ -49,9 +53,10 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups)));
     let public_url = public_url(&config, bound)?;
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
+    let ledger = ledger(&runtime.db)?;
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
-        authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        authenticator: Authenticator::new(runtime.db.clone(), config.auth.quota(), ledger),
         fetcher,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),
@@ -68,6 +73,14 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
         cgroups: Arc::clone(&runtime.cgroups),
         enforcement,
     }))
+}
+
+/// What was called today goes on from where the last run stopped.
+fn ledger(db: &Db) -> Result<Arc<Ledger>> {
+    let today = Day::of(Timestamp::now());
+    let ledger = Ledger::default();
+    ledger.restore(today, db.read_blocking(|conn| usage_days::calls_on(conn, today))?);
+    Ok(Arc::new(ledger))
 }
 
 fn take_cgroups(config: &Config, host: &str) -> Cgroups {

@@ -5,13 +5,16 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, usage_hours},
-    domain::time::Timestamp,
+    db::{logins, usage_days, usage_hours},
+    domain::{metering::Day, time::Timestamp},
     web::state::AppState,
 };
 
 /// How long hours of usage are kept: 90 days.
 const KEEP_USAGE_MS: i64 = 90 * 86_400_000;
+
+/// How long days of usage are kept: more than a year, to bill by.
+const KEEP_USAGE_DAYS: i64 = 400;
 
 /// Does it for ever: every 10 s what the authenticator has noted is written down, every hour what is too old
 /// is removed.
@@ -22,6 +25,9 @@ pub(super) async fn upkeep(state: Data<AppState>) {
         ticks.tick().await;
         if let Err(error) = state.authenticator.flush_last_use().await {
             log::warn!("times of last use are kept for later: {error}");
+        }
+        if let Err(error) = state.authenticator.ledger().flush(&state.db, Timestamp::now()).await {
+            log::warn!("what was called is kept for later: {error}");
         }
         if count.is_multiple_of(360) {
             purge(&state).await;
@@ -40,5 +46,10 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;
     if let Err(error) = purged {
         log::warn!("old hours of usage could not be removed: {error}");
+    }
+    let oldest = Day(Day::of(Timestamp::now()).0 - KEEP_USAGE_DAYS);
+    let purged = state.db.write(move |conn| usage_days::purge_before(conn, oldest)).await;
+    if let Err(error) = purged {
+        log::warn!("old days of usage could not be removed: {error}");
     }
 }

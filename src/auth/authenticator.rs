@@ -6,27 +6,27 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, RwLock};
 
 use super::{
     AuthError, Principal, Reach, Via,
+    limits::{self, Account, Ledger},
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
     db::{
-        Db, DbError, logins, tokens,
+        Db, DbError, grants, logins, tokens,
         users::{Role, User},
     },
     domain::{
         ids::{TokenId, UserId},
+        quota::{Entitlement, Quota},
         secret::Secret,
         time::Timestamp,
     },
@@ -38,25 +38,29 @@ const MAX_CACHED: usize = 100_000;
 /// Finds out who asks.
 pub struct Authenticator {
     db: Db,
-    calls_per_second: NonZeroU32,
+    /// What the installation gives everybody.
+    installation: Quota,
+    ledger: Arc<Ledger>,
     cache: RwLock<HashMap<TokenHash, Arc<Principal>>>,
     /// Grows with everything that takes a right away.
     epoch: AtomicU64,
-    limiters: Mutex<HashMap<UserId, Arc<DefaultDirectRateLimiter>>>,
+    accounts: Mutex<HashMap<UserId, Arc<Account>>>,
     used: Mutex<HashMap<TokenId, Timestamp>>,
     operator: RwLock<Option<(TokenHash, Arc<Principal>)>>,
 }
 
 impl Authenticator {
-    /// Nothing is remembered yet. `calls_per_second` bounds each account.
+    /// Nothing is remembered yet. Everybody may use what `installation` says, unless they were given
+    /// something else.
     #[must_use]
-    pub fn new(db: Db, calls_per_second: u32) -> Self {
+    pub fn new(db: Db, installation: Quota, ledger: Arc<Ledger>) -> Self {
         Self {
             db,
-            calls_per_second: NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN),
+            installation,
+            ledger,
             cache: RwLock::default(),
             epoch: AtomicU64::new(0),
-            limiters: Mutex::default(),
+            accounts: Mutex::default(),
             used: Mutex::default(),
             operator: RwLock::default(),
         }
@@ -74,7 +78,8 @@ impl Authenticator {
             via: Via::Operator,
             reach: Reach::WHOLE,
             expires_at: None,
-            limiter: self.limiter(user),
+            account: Account::new(user, Entitlement::unlimited(), &self.ledger),
+            token_rate: None,
             noted_second: AtomicI64::new(0),
         };
         *self.operator.write() = Some((TokenHash::of(token.expose()), Arc::new(principal)));
@@ -111,7 +116,8 @@ impl Authenticator {
         if login.expires_at <= Timestamp::now() {
             return Err(AuthError::Expired);
         }
-        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at)).map(Arc::new)
+        let via = Via::Login { id: login.id };
+        self.principal(&user, via, Reach::WHOLE, Some(login.expires_at)).await.map(Arc::new)
     }
 
     /// Forgets a token: the next request with it is looked up anew.
@@ -119,10 +125,45 @@ impl Authenticator {
         self.forget(|principal| matches!(&principal.via, Via::Token { id: cached } if *cached == id));
     }
 
-    /// Forgets all tokens of an account.
+    /// Forgets all tokens of an account, and what it may use: the next request finds out anew.
     pub fn forget_user(&self, id: UserId) {
         self.forget(|principal| principal.user == id);
-        self.limiters.lock().remove(&id);
+        self.accounts.lock().remove(&id);
+    }
+
+    /// Forgets all tokens, and what everybody may use.
+    pub fn forget_everybody(&self) {
+        self.forget(|_| true);
+        self.accounts.lock().clear();
+    }
+
+    /// What was called.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What an account may use, and what keeps it to that.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database cannot be asked.
+    pub async fn account(&self, user: UserId) -> Result<Arc<Account>, DbError> {
+        if let Some(account) = self.accounts.lock().get(&user) {
+            return Ok(Arc::clone(account));
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let grants = self.db.read(move |conn| grants::of_user(conn, user)).await?;
+        let account = Account::new(user, grants.entitlement(self.installation), &self.ledger);
+        let mut accounts = self.accounts.lock();
+        // Something was taken away while we asked: use this once, remember nothing.
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return Ok(account);
+        }
+        if accounts.len() >= MAX_CACHED {
+            accounts.clear();
+        }
+        // Two requests at once share the limiters of the first.
+        Ok(Arc::clone(accounts.entry(user).or_insert(account)))
     }
 
     /// Writes when tokens were last used. Called now and then; what is not written when Berth is
@@ -163,7 +204,8 @@ impl Authenticator {
         }
         let instances = row.instances.map(|ids| ids.into_iter().collect());
         let reach = Reach { instances, ..Reach::WHOLE };
-        let principal = Arc::new(self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at)?);
+        let principal = self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at).await?;
+        let principal = Arc::new(principal);
         let mut cache = self.cache.write();
         // Something was revoked while we asked: answer this once, remember nothing.
         if self.epoch.load(Ordering::Acquire) == epoch {
@@ -175,7 +217,7 @@ impl Authenticator {
         Ok(principal)
     }
 
-    fn principal(
+    async fn principal(
         &self,
         user: &User,
         via: Via,
@@ -185,6 +227,11 @@ impl Authenticator {
         if user.disabled_at.is_some() {
             return Err(AuthError::Disabled);
         }
+        let account = self.account(user.id).await.map_err(unknown)?;
+        let token_rate = match via {
+            Via::Token { .. } | Via::Grant { .. } => limits::of_token(&account),
+            Via::Login { .. } | Via::Operator => None,
+        };
         Ok(Principal {
             user: user.id,
             number: user.number,
@@ -193,15 +240,10 @@ impl Authenticator {
             via,
             reach,
             expires_at,
-            limiter: self.limiter(user.id),
+            account,
+            token_rate,
             noted_second: AtomicI64::new(0),
         })
-    }
-
-    fn limiter(&self, user: UserId) -> Arc<DefaultDirectRateLimiter> {
-        let mut limiters = self.limiters.lock();
-        let fresh = || Arc::new(RateLimiter::direct(Quota::per_second(self.calls_per_second)));
-        Arc::clone(limiters.entry(user).or_insert_with(fresh))
     }
 
     fn forget(&self, matches: impl Fn(&Principal) -> bool) {

@@ -59,16 +59,20 @@ pub fn allows(principal: &Principal, action: Action) -> bool {
 mod tests {
     use std::{collections::HashSet, sync::Arc};
 
-    use governor::{Quota, RateLimiter};
-
     use super::*;
     use crate::{
-        auth::Reach,
-        domain::ids::{GrantId, LoginId, TokenId},
+        auth::{
+            Reach,
+            limits::{Account, Ledger},
+        },
+        domain::{
+            ids::{GrantId, LoginId, TokenId},
+            quota::Entitlement,
+        },
     };
 
     fn principal(user: UserId, role: Role, via: Via, reach: Reach) -> Principal {
-        let limiter = Arc::new(RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)));
+        let account = Account::new(user, Entitlement::unlimited(), &Arc::new(Ledger::default()));
         Principal {
             user,
             number: 1,
@@ -77,7 +81,8 @@ mod tests {
             via,
             reach,
             expires_at: None,
-            limiter,
+            account,
+            token_rate: None,
             noted_second: 0.into(),
         }
     }

@@ -176,8 +176,58 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    user_grants (user_id) {
+        user_id -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    groups (id) {
+        id -> Text,
+        name -> Text,
+        description -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    group_members (group_id, user_id) {
+        group_id -> Text,
+        user_id -> Text,
+    }
+}
+
+diesel::table! {
+    creations (instance_id) {
+        instance_id -> Text,
+        user_id -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_days (user_id, service, day) {
+        user_id -> Text,
+        service -> Text,
+        day -> BigInt,
+        email -> Text,
+        calls -> BigInt,
+        errors -> BigInt,
+        micros_sum -> BigInt,
+        latency -> Text,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);
+diesel::joinable!(group_members -> groups (group_id));
+diesel::joinable!(group_members -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(groups, group_members, users);

@@ -66,6 +66,10 @@ id!(
     /// A dashboard sign-in.
     LoginId
 );
+id!(
+    /// A group of people.
+    GroupId
+);
 
 /// Counts the starts of one instance. An event that carries an older one is stale and ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! itself is never told to a client: the body names a request id, and the whole chain of causes is
 //! logged once under that id, here.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
@@ -13,12 +13,17 @@ use actix_web::{
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::rate_limit;
 use crate::{
     actors::SupervisorError,
-    auth::{AuthError, passwords::PasswordError},
+    auth::{
+        AuthError,
+        limits::{Limited, Policy, whole_seconds},
+        passwords::PasswordError,
+    },
     catalog::{CatalogError, ErrorKind},
     db::DbError,
-    domain::names::NameError,
+    domain::names::{NameError, ServiceName},
     vault::VaultError,
 };
 
@@ -59,8 +64,11 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The state of things does not allow it.
     Conflict,
-    /// The owner has as many as they may.
+    /// The owner has, or has used, as much as they may: 409 where something has to be given up first, 429
+    /// where it is enough to wait.
     QuotaReached,
+    /// The service is not on the owner's allow-list.
+    ServiceNotAllowed,
     /// Too many failed sign-ins.
     Throttled,
     /// Too many requests.
@@ -92,7 +100,11 @@ impl ErrorCode {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthenticated | Self::WrongPassword | Self::TokenExpired => StatusCode::UNAUTHORIZED,
-            Self::AccountDisabled | Self::CsrfFailed | Self::OriginRefused | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::AccountDisabled
+            | Self::CsrfFailed
+            | Self::OriginRefused
+            | Self::Forbidden
+            | Self::ServiceNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownService => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
@@ -143,6 +155,7 @@ pub struct ApiError {
     source: Option<Box<dyn StdError + Send + Sync>>,
     retry_after: Option<u64>,
     allow: Option<String>,
+    limited: Option<Limited>,
 }
 
 impl ApiError {
@@ -150,7 +163,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let retry_after = code.default_retry_after();
-        Self { code, detail: detail.into(), source: None, retry_after, allow: None }
+        Self { code, detail: detail.into(), source: None, retry_after, allow: None, limited: None }
     }
 
     /// The cause, for the log alone.
@@ -172,6 +185,19 @@ impl ApiError {
     pub fn allow(mut self, methods: impl Into<String>) -> Self {
         self.allow = Some(methods.into());
         self
+    }
+
+    /// A quota that time restores is used up: 429 instead of 409.
+    #[must_use]
+    pub fn quota_until(detail: impl Into<String>, wait: Duration) -> Self {
+        Self::new(ErrorCode::QuotaReached, detail).retry_after(whole_seconds(wait))
+    }
+
+    /// The service is not for this account.
+    #[must_use]
+    pub fn service_not_allowed(service: &ServiceName) -> Self {
+        let detail = format!("this account may not use {service}; ask an administrator");
+        Self::new(ErrorCode::ServiceNotAllowed, detail)
     }
 
     /// Something in the request cannot be accepted; `detail` begins with the field's name.
@@ -242,7 +268,10 @@ impl StdError for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.code.status()
+        match self.code {
+            ErrorCode::QuotaReached if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            code => code.status(),
+        }
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -279,6 +308,10 @@ impl ApiError {
         if let Some(methods) = &self.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
+        if let Some(limited) = &self.limited {
+            let [policy, state] = rate_limit::of_refusal(limited);
+            response.insert_header((rate_limit::POLICY, policy)).insert_header((rate_limit::STATE, state));
+        }
     }
 }
 
@@ -309,6 +342,28 @@ impl From<DbError> for ApiError {
             }
             DbError::Url { .. } | DbError::Migration(_) | DbError::Query(_) => Self::internal(error),
         }
+    }
+}
+
+impl From<Limited> for ApiError {
+    fn from(limited: Limited) -> Self {
+        let Limited { policy, quota, wait } = limited;
+        let error = match policy {
+            Policy::Day => {
+                let detail = format!("this account may make {quota} calls a day and has; they come back at midnight UTC");
+                Self::quota_until(detail, wait)
+            }
+            Policy::Account | Policy::Service | Policy::Token => {
+                let what = match policy {
+                    Policy::Service => "of this account to this service",
+                    Policy::Token => "with this token",
+                    Policy::Account | Policy::Day => "of this account",
+                };
+                let detail = format!("too many requests {what}: {quota} per second are allowed; slow down");
+                Self::new(ErrorCode::RateLimited, detail).retry_after(whole_seconds(wait))
+            }
+        };
+        Self { limited: Some(limited), ..error }
     }
 }
 

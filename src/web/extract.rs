@@ -11,7 +11,7 @@ use actix_web::{
 
 use super::{
     error::{ApiError, ErrorCode},
-    origin,
+    origin, rate_limit,
     state::AppState,
 };
 use crate::auth::{
@@ -56,10 +56,7 @@ impl FromRequest for Caller {
                 request.app_data::<Data<AppState>>().ok_or_else(|| ApiError::new(ErrorCode::Internal, "no state"))?;
             origin::check(&request, state)?;
             let principal = authenticate(&request, state).await?;
-            if principal.limiter.check().is_err() {
-                return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down")
-                    .retry_after(1));
-            }
+            rate_limit::remember(&request, principal.take_request()?);
             Ok(Self(principal))
         })
     }

@@ -109,6 +109,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
     let source = find(&caller.0, &state, path.into_inner(), true).await?;
     let owner_id = source.user_id;
     let service = api::service_of(&state, source.service.as_str(), owner_id)?;
+    api::allowed_service(&state, owner_id, &source.service).await?;
     let owner = state.db.read(move |conn| users::by_id(conn, owner_id)).await?;
     let env = open_env(&state, &source)?;
     let parts = Parts {

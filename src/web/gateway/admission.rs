@@ -5,12 +5,16 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{
+    HttpRequest,
+    http::{Method, header},
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     auth::{
         AuthError, Principal,
+        limits::Meter,
         policy::{Action, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
@@ -29,6 +33,8 @@ pub(super) struct Admitted {
     pub(super) principal: Arc<Principal>,
     /// Its place among the calls in flight; a stream that may stay open for hours needs none.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Where its answer is counted, if it is a call.
+    meter: Option<Arc<Meter>>,
     /// Whether the instance is debugged: read once, as that is all that it may cost.
     debugged: bool,
     at: Timestamp,
@@ -65,6 +71,9 @@ impl Admitted {
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
         state.metrics.record_call(took);
+        if let Some(meter) = &self.meter {
+            meter.answered(self.at, took, status >= 400);
+        }
         if self.debugged {
             self.route.trace.line(format_args!("answered {verb} {} {status} us={}", word(target), took.as_micros()));
         }
@@ -91,18 +100,32 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         // Whose it is, or that it exists at all, is nobody else's to know.
         return Err(ApiError::no_such_instance());
     }
-    if principal.limiter.check().is_err() {
-        state.metrics.rate_limited.fetch_add(1, Relaxed);
-        return Err(
-            ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1)
-        );
+    let lane = principal.account.lane(&route.service);
+    if !lane.is_allowed {
+        return Err(ApiError::service_not_allowed(&route.service));
     }
+    let counts = counts(request);
+    principal.take_call(&lane, at, counts).inspect_err(|_| {
+        state.metrics.rate_limited.fetch_add(1, Relaxed);
+    })?;
     let permit = match request.method().as_str() {
         "GET" => None,
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
     let debugged = route.trace.is_on();
-    Ok(Admitted { route, principal, permit, debugged, at, began })
+    let meter = counts.then(|| Arc::clone(&lane.meter));
+    Ok(Admitted { route, principal, permit, meter, debugged, at, began })
+}
+
+/// Whether the request is a call, of which there may be so many a day: all are, but the opening and the end of
+/// a session's stream and the look at an instance's health.
+fn counts(request: &HttpRequest) -> bool {
+    match *request.method() {
+        Method::POST => true,
+        Method::GET => !["/mcp", "/sse", "/health"].iter().any(|end| request.path().ends_with(end)),
+        Method::DELETE => !request.path().ends_with("/mcp"),
+        _ => true,
+    }
 }
 
 pub(super) fn overloaded(state: &AppState) -> ApiError {
