@@ -166,6 +166,12 @@ impl Db {
         run(self.lane(Access::Write), Access::Write, work)
     }
 
+    /// How many connections are in use, or waited for: to read, and to write. One pool serves both on PostgreSQL.
+    #[must_use]
+    pub fn busy(&self) -> (usize, usize) {
+        (self.0.read.busy(), self.0.write.busy())
+    }
+
     fn lane(&self, access: Access) -> &Lane {
         match access {
             Access::Read => &self.0.read,

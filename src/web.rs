@@ -14,10 +14,10 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
-        users,
+        admin_health, auth, credentials, debug, diagnose, groups, instances, logs, openapi, operations, services,
+        sessions, system, tokens, usage, users,
     },
-    framework::{at, delete, get, head, patch, post},
+    framework::{at, delete, get, head, patch, post, put},
 };
 
 /// All routes. Instances come last: the first segment of their URLs is a variable.
@@ -55,6 +55,16 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
+        .service(at("/api/v1/users/{id}/usage", [get(usage::of)]))
+        .service(at("/api/v1/me/usage", [get(usage::mine)]))
+        .service(at("/api/v1/usage", [get(usage::list)]))
+        .service(at("/api/v1/groups", [get(groups::list), post(groups::create)]))
+        .service(at("/api/v1/groups/{id}", [get(groups::show), patch(groups::change), delete(groups::remove)]))
+        .service(at(
+            "/api/v1/groups/{id}/members/{user}",
+            [put(groups::add_member), delete(groups::remove_member)],
+        ))
+        .service(at("/api/v1/admin/health", [get(admin_health::show)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));

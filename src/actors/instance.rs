@@ -210,7 +210,12 @@ impl InstanceActor {
     /// The process ended, or never came up: decide what next.
     fn fell(&mut self, context: &mut Context<Self>, reason: ExitReason) {
         let tail = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
-        let verdict = self.history.record(&self.runtime.config.restart, Timestamp::now());
+        let is_refused = matches!(reason, ExitReason::QuotaReached { .. });
+        let verdict = match is_refused {
+            // Trying again changes nothing.
+            true => Verdict::GiveUp,
+            false => self.history.record(&self.runtime.config.restart, Timestamp::now()),
+        };
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
         self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
@@ -219,11 +224,13 @@ impl InstanceActor {
         if let Some(running) = &self.running {
             running.fail_callers(&summary);
         }
+        let failed_wake = self.idle.take_wake().is_some();
         let event = match verdict {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
+            // There may be a place when the next request comes.
+            Verdict::GiveUp if is_refused && failed_wake => Event::SleepRequested,
             Verdict::GiveUp => Event::EndedForGood,
         };
-        let failed_wake = self.idle.take_wake().is_some();
         self.publish(|status| {
             status.last_error = Some(card);
             status.failed_wakes += u32::from(failed_wake);

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::stores::{Stores, load_catalog};
 use crate::{
-    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
+    actors::{Eras, Paths, Places, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
     auth::{Authenticator, limits::Ledger, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
@@ -104,6 +104,8 @@ fn runtime(
         cgroups,
         routes: Arc::new(RouteTable::default()),
         ports: PortRegistry::new(config.runtime.ports),
+        places: Arc::new(Places::default()),
+        quota: config.auth.quota(),
         recorder: Recorder::start(db.clone()),
         config: config.runtime.clone(),
         paths: Paths::new(config.storage.data_dir.clone()),

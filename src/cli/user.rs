@@ -1,5 +1,7 @@
 //! `berth user`.
 
+pub(super) mod quota;
+
 use std::io::Read;
 
 use anyhow::{Context as _, Result, bail};
@@ -47,6 +49,13 @@ pub(super) enum User {
         /// Whose
         email: Email,
     },
+    /// What an account may use apart from everybody; changes what is named
+    Quota {
+        /// Whose
+        email: Email,
+        #[command(flatten)]
+        figures: quota::Figures,
+    },
     /// Remove an account with its instances, their files and logs, its tokens and credentials
     Remove {
         /// Whose
@@ -61,6 +70,7 @@ pub(super) fn run(context: &Context, command: &User) -> Result<()> {
         User::List => list(context, &db),
         User::Disable { email } => set_disabled(context, &db, email, true),
         User::Enable { email } => set_disabled(context, &db, email, false),
+        User::Quota { email, figures } => quota::run(context, &db, email, figures),
         User::Remove { email } => remove(context, &db, email),
     }
 }

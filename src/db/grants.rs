@@ -91,6 +91,19 @@ pub fn group_names(conn: &mut Connection) -> QueryResult<BTreeMap<UserId, Vec<St
     Ok(names)
 }
 
+/// The names of the groups that one user is in.
+///
+/// # Errors
+/// When the query fails.
+pub fn group_names_of(conn: &mut Connection, user: UserId) -> QueryResult<Vec<String>> {
+    group_members::table
+        .inner_join(groups::table)
+        .filter(group_members::user_id.eq(user.to_string()))
+        .order(groups::name)
+        .select(groups::name)
+        .load(conn)
+}
+
 /// Writes what a user is given themselves, all of it.
 ///
 /// # Errors

@@ -1,9 +1,12 @@
 //! The REST API below `/api/v1`.
 
+pub mod admin_health;
 pub mod auth;
 pub mod credentials;
 pub mod debug;
 pub mod diagnose;
+mod grants;
+pub mod groups;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
@@ -13,6 +16,7 @@ pub mod services;
 pub mod sessions;
 pub mod system;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 pub mod validate;
 

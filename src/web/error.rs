@@ -330,6 +330,7 @@ impl From<DbError> for ApiError {
             DbError::NotFound => Self::not_found("thing"),
             DbError::UniqueViolation { ref constraint } => {
                 let detail = match constraint.as_str() {
+                    "groups_name" => "there is a group of this name already",
                     "users_email" => "there is an account with this e-mail address already",
                     "services_name" | "services_pkey" => "there is a service of this name already",
                     _ => "somebody else has taken that just now; try again",

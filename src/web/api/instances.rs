@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{List, actor, audit, credentials::check, instance_view::InstanceView, services::may_use, validate};
 use crate::{
+    actors::Claim,
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
     db::{
@@ -22,7 +23,7 @@ use crate::{
         ids::{CredentialId, InstanceId, UserId},
         instance::{Desired, Instance, Mode, credential_owner, env_owner},
         limits::Limits,
-        manifest::CredentialKind,
+        manifest::{CredentialKind, Launch},
         names::{Email, ServiceName},
         quota::Quota,
         secret::Secret,
@@ -161,6 +162,7 @@ pub async fn create(
         limits: Limits::default(),
         idle_seconds: body.idle_seconds,
     };
+    may_start(&state, owner.id, &service, parts.limits, None).await?;
     let instance = record(&state, &caller, &owner, &service, parts).await?;
     take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
@@ -224,6 +226,25 @@ pub(super) fn service_of(state: &AppState, name: &str, user: UserId) -> Result<A
 pub(super) async fn allowed_service(state: &AppState, user: UserId, service: &ServiceName) -> Result<(), ApiError> {
     let account = state.authenticator.account(user).await?;
     if account.entitlement.services.allows(service) { Ok(()) } else { Err(ApiError::service_not_allowed(service)) }
+}
+
+/// Passes when the owner's quota has a place for a process of such an instance.
+pub(super) async fn may_start(
+    state: &AppState,
+    owner: UserId,
+    service: &Service,
+    limits: Limits,
+    instance: Option<InstanceId>,
+) -> Result<(), ApiError> {
+    if matches!(service.manifest.launch, Launch::Remote { .. }) {
+        return Ok(());
+    }
+    let account = state.authenticator.account(owner).await?;
+    let memory_bytes = state.config.runtime.limits(limits, service.manifest.limits).memory_bytes.unwrap_or_default();
+    let instance = instance.unwrap_or_else(InstanceId::generate);
+    let claim = Claim { user: owner, instance, mark: instance, memory_bytes };
+    let given = state.supervisor.may_start(&account.entitlement, &claim);
+    given.map_err(|refusal| ApiError::new(ErrorCode::QuotaReached, refusal.to_string()))
 }
 
 /// Validates, seals, and writes credential and instance in one transaction with the quota.

@@ -1,23 +1,29 @@
 //! Accounts, for administrators.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
 use futures_util::future::try_join_all;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::{List, Page, actor, audit};
+use super::{
+    List, Page, actor, audit,
+    grants::{GrantChange, present, shown},
+};
 use crate::{
     auth::{passwords, policy::Action},
     db::{
-        Connection, DbError, QueryError, QueryResult, audit as audit_log, instances, logins, services,
+        Connection, DbError, QueryError, QueryResult, audit as audit_log, grants, instances, logins, services,
         users::{self, NewUser, Role, User},
     },
     domain::{
         ids::UserId,
         names::{Email, ServiceName},
+        quota::Grant,
         secret::Secret,
         time::Timestamp,
     },
@@ -78,26 +84,53 @@ pub struct ChangeUser {
     /// `null` brings the default back.
     #[serde(deserialize_with = "present")]
     instance_quota: Option<Option<u32>>,
+    /// Figures that are to change; `null` brings all defaults back.
+    #[serde(deserialize_with = "present")]
+    quota: Option<Option<Map<String, Value>>>,
+    /// The services that may be used; `null` leaves that to their groups.
+    #[serde(deserialize_with = "present")]
+    services: Option<Option<BTreeSet<ServiceName>>>,
 }
 
-/// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// An account with what it was given.
+fn given(conn: &mut Connection, user: &User) -> QueryResult<Value> {
+    let names = grants::group_names_of(conn, user.id)?;
+    Ok(with_grant(user, &grants::own(conn, user.id)?, &names))
+}
+
+fn with_grant(user: &User, grant: &Grant, groups: &[String]) -> Value {
+    let mut view = shown(json!(UserView::of(user)), grant);
+    view["groups"] = json!(groups);
+    view
 }
 
 /// All accounts.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
-    let users = state.db.read(users::list).await?;
-    Ok(HttpResponse::Ok().json(List::whole(users.iter().map(UserView::of).collect())))
+    let (users, mut own, groups) = state
+        .db
+        .read(|conn| Ok((users::list(conn)?, grants::all_own(conn)?, grants::group_names(conn)?)))
+        .await?;
+    let items = users.iter().map(|user| {
+        let mut grant = own.remove(&user.id).unwrap_or_default();
+        grant.quota.instances = user.instance_quota;
+        with_grant(user, &grant, groups.get(&user.id).map(Vec::as_slice).unwrap_or_default())
+    });
+    Ok(HttpResponse::Ok().json(List::whole(items.collect())))
 }
 
 /// One account.
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let user = state.db.read(move |conn| users::by_id(conn, id)).await?;
-    Ok(HttpResponse::Ok().json(UserView::of(&user)))
+    let view = state
+        .db
+        .read(move |conn| {
+            let user = users::by_id(conn, id)?;
+            given(conn, &user)
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// Makes an account.
@@ -141,14 +174,20 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let ChangeUser { disabled, role, password, instance_quota } = body.into_inner();
+    let ChangeUser { disabled, role, password, instance_quota, quota, services } = body.into_inner();
+    let change = GrantChange { quota, services };
+    change.check(&state)?;
     let role = parse_role(role.as_deref())?;
     let password_hash = hash(password).await?;
     let by = actor(&caller.0);
-    let user = state
+    let view = state
         .db
         .write(move |conn| {
-            let detail = json!({ "disabled": disabled, "role": role.map(Role::as_str), "password": password_hash.is_some(), "instance_quota": instance_quota });
+            let mut detail = change.detail();
+            detail["disabled"] = json!(disabled);
+            detail["role"] = json!(role.map(Role::as_str));
+            detail["password"] = json!(password_hash.is_some());
+            detail["instance_quota"] = json!(instance_quota);
             audit(conn, by, "user.change", format!("user:{id}"), detail)?;
             if disabled == Some(true) || role == Some(Role::User) {
                 keep_an_administrator(conn, id)?;
@@ -169,12 +208,17 @@ pub async fn change(
             if let Some(quota) = instance_quota {
                 users::set_quota(conn, id, quota)?;
             }
-            users::by_id(conn, id)
+            if !change.is_empty() {
+                let grant = change.apply(grants::own(conn, id)?);
+                grants::set_own(conn, id, &grant.map_err(|error| QueryError::SerializationError(error.into()))?)?;
+            }
+            let user = users::by_id(conn, id)?;
+            given(conn, &user)
         })
         .await
         .map_err(kept)?;
     state.authenticator.forget_user(id);
-    Ok(HttpResponse::Ok().json(UserView::of(&user)))
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// Removes an account with all that it has: instances, their files and logs, tokens, credentials.
