@@ -60,10 +60,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/usage", [get(usage::list)]))
         .service(at("/api/v1/groups", [get(groups::list), post(groups::create)]))
         .service(at("/api/v1/groups/{id}", [get(groups::show), patch(groups::change), delete(groups::remove)]))
-        .service(at(
-            "/api/v1/groups/{id}/members/{user}",
-            [put(groups::add_member), delete(groups::remove_member)],
-        ))
+        .service(at("/api/v1/groups/{id}/members/{user}", [put(groups::add_member), delete(groups::remove_member)]))
         .service(at("/api/v1/admin/health", [get(admin_health::show)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))

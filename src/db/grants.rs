@@ -36,8 +36,7 @@ pub(super) fn read(table: &'static str, quota: &str, services: Option<&str>) -> 
 /// Not found, or the query fails.
 pub fn own(conn: &mut Connection, user: UserId) -> QueryResult<Grant> {
     let instances: Option<i64> = users::table.find(user.to_string()).select(users::instance_quota).first(conn)?;
-    let row: Option<Row> =
-        user_grants::table.find(user.to_string()).select(Row::as_select()).first(conn).optional()?;
+    let row: Option<Row> = user_grants::table.find(user.to_string()).select(Row::as_select()).first(conn).optional()?;
     let mut grant = match row {
         Some(row) => read("user_grants", &row.quota, row.services.as_deref())?,
         None => Grant::default(),

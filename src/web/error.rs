@@ -351,7 +351,8 @@ impl From<Limited> for ApiError {
         let Limited { policy, quota, wait } = limited;
         let error = match policy {
             Policy::Day => {
-                let detail = format!("this account may make {quota} calls a day and has; they come back at midnight UTC");
+                let detail =
+                    format!("this account may make {quota} calls a day and has; they come back at midnight UTC");
                 Self::quota_until(detail, wait)
             }
             Policy::Account | Policy::Service | Policy::Token => {

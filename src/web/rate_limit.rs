@@ -42,9 +42,8 @@ pub(super) fn add(request: &HttpRequest, headers: &mut HeaderMap) {
     let policy =
         list(&|room| format!("\"{}\";q={};w={}", room.policy.name(), room.quota, room.policy.window_seconds()));
     // All of it is back when the window is over, at the latest.
-    let left = list(&|room| {
-        format!("\"{}\";r={};t={}", room.policy.name(), room.remaining, room.policy.window_seconds())
-    });
+    let left =
+        list(&|room| format!("\"{}\";r={};t={}", room.policy.name(), room.remaining, room.policy.window_seconds()));
     for (name, value) in [(POLICY, policy), (STATE, left)] {
         if let Ok(value) = HeaderValue::from_str(&value)
             && !value.is_empty()

@@ -127,11 +127,7 @@ fn lock_owner(conn: &mut Connection, user: UserId) -> QueryResult<Option<i64>> {
         .optional()
 }
 
-fn refusal(
-    conn: &mut Connection,
-    new: &NewInstance,
-    limits: CreateLimits,
-) -> QueryResult<Option<CreateRefusal>> {
+fn refusal(conn: &mut Connection, new: &NewInstance, limits: CreateLimits) -> QueryResult<Option<CreateRefusal>> {
     if count_for_user(conn, new.user_id)? >= limits.instances {
         return Ok(Some(CreateRefusal::QuotaReached { limit: limits.instances }));
     }

@@ -97,7 +97,8 @@ pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<GroupId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let (group, members) = state.db.read(move |conn| Ok((groups::by_id(conn, id)?, groups::members(conn, id)?))).await?;
+    let (group, members) =
+        state.db.read(move |conn| Ok((groups::by_id(conn, id)?, groups::members(conn, id)?))).await?;
     Ok(HttpResponse::Ok().json(with_members(&group, &members)))
 }
 

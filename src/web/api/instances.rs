@@ -422,7 +422,8 @@ fn refused(refusal: &CreateRefusal) -> ApiError {
             format!("this account may have {limit} instances and has them; delete one or ask an administrator"),
         ),
         CreateRefusal::TooManyCreations { limit, until } => {
-            let detail = format!("this account may make {limit} instances an hour and has; wait or ask an administrator");
+            let detail =
+                format!("this account may make {limit} instances an hour and has; wait or ask an administrator");
             let now = Timestamp::now();
             ApiError::quota_until(detail, until.unwrap_or(now).until(now))
         }

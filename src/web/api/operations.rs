@@ -79,9 +79,7 @@ pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId
 /// Passes when the owner's quota has a place for it. That its service is gone is the start's to say.
 async fn may_start(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
     match state.catalog.get(&instance.service) {
-        Some(service) => {
-            api::may_start(state, instance.user_id, &service, instance.limits, Some(instance.id)).await
-        }
+        Some(service) => api::may_start(state, instance.user_id, &service, instance.limits, Some(instance.id)).await,
         None => Ok(()),
     }
 }

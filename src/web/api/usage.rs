@@ -122,7 +122,9 @@ fn days(query: &UsageQuery, today: Day) -> Result<(Day, Day), ApiError> {
     let to = read("to", &query.to)?.unwrap_or(today);
     let from = read("from", &query.from)?.unwrap_or(Day(to.0 - DEFAULT_DAYS + 1));
     if from > to || to.0 - from.0 >= MAX_DAYS {
-        return Err(ApiError::invalid(format!("`from`: must not be after `to`, and at most {MAX_DAYS} days before it")));
+        return Err(ApiError::invalid(format!(
+            "`from`: must not be after `to`, and at most {MAX_DAYS} days before it"
+        )));
     }
     Ok((from, to))
 }

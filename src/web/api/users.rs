@@ -107,10 +107,8 @@ fn with_grant(user: &User, grant: &Grant, groups: &[String]) -> Value {
 /// All accounts.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
-    let (users, mut own, groups) = state
-        .db
-        .read(|conn| Ok((users::list(conn)?, grants::all_own(conn)?, grants::group_names(conn)?)))
-        .await?;
+    let (users, mut own, groups) =
+        state.db.read(|conn| Ok((users::list(conn)?, grants::all_own(conn)?, grants::group_names(conn)?))).await?;
     let items = users.iter().map(|user| {
         let mut grant = own.remove(&user.id).unwrap_or_default();
         grant.quota.instances = user.instance_quota;
