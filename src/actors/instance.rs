@@ -211,10 +211,11 @@ impl InstanceActor {
     fn fell(&mut self, context: &mut Context<Self>, reason: ExitReason) {
         let tail = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
         let is_refused = matches!(reason, ExitReason::QuotaReached { .. });
-        let verdict = match is_refused {
-            // Trying again changes nothing.
-            true => Verdict::GiveUp,
-            false => self.history.record(&self.runtime.config.restart, Timestamp::now()),
+        // Trying again does not change what is refused.
+        let verdict = if is_refused {
+            Verdict::GiveUp
+        } else {
+            self.history.record(&self.runtime.config.restart, Timestamp::now())
         };
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
@@ -225,10 +226,11 @@ impl InstanceActor {
             running.fail_callers(&summary);
         }
         let failed_wake = self.idle.take_wake().is_some();
+        let slept = self.idle.take_plan() || failed_wake;
         let event = match verdict {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
-            // There may be a place when the next request comes.
-            Verdict::GiveUp if is_refused && failed_wake => Event::SleepRequested,
+            // There may be a place when it is asked for again.
+            Verdict::GiveUp if is_refused && slept => Event::SleepRequested,
             Verdict::GiveUp => Event::EndedForGood,
         };
         self.publish(|status| {

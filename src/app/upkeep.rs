@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, usage_days, usage_hours},
+    db::{creations, logins, usage_days, usage_hours},
     domain::{metering::Day, time::Timestamp},
     web::state::AppState,
 };
@@ -46,6 +46,10 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;
     if let Err(error) = purged {
         log::warn!("old hours of usage could not be removed: {error}");
+    }
+    let purged = state.db.write(|conn| creations::purge(conn, Timestamp::now())).await;
+    if let Err(error) = purged {
+        log::warn!("creations that count no more could not be removed: {error}");
     }
     let oldest = Day(Day::of(Timestamp::now()).0 - KEEP_USAGE_DAYS);
     let purged = state.db.write(move |conn| usage_days::purge_before(conn, oldest)).await;

@@ -89,10 +89,6 @@ impl Account {
         let quota = allowed.unwrap_or_default();
         Err(Limited { policy: Policy::Day, quota, wait: today.end().until(now) })
     }
-
-    fn check(&self) -> Result<Option<Room>, Limited> {
-        self.rate.as_ref().map(Rate::check).transpose()
-    }
 }
 
 /// The limiter of one token; none where tokens have no limit of their own.
@@ -106,13 +102,9 @@ impl super::Principal {
     /// # Errors
     /// Which limit was met, and for how long.
     pub fn take_call(&self, lane: &Lane, now: Timestamp, counts: bool) -> Result<(), Limited> {
-        if let Some(rate) = &self.token_rate {
+        for rate in [&self.token_rate, &lane.rate, &self.account.rate].into_iter().flatten() {
             rate.check()?;
         }
-        if let Some(rate) = &lane.rate {
-            rate.check()?;
-        }
-        self.account.check()?;
         if counts {
             self.account.count_call(now)?;
             lane.meter.call(Day::of(now));
@@ -125,8 +117,9 @@ impl super::Principal {
     /// # Errors
     /// Which limit was met, and for how long.
     pub fn take_request(&self) -> Result<[Option<Room>; 2], Limited> {
-        let of_token = self.token_rate.as_ref().map(Rate::check).transpose()?;
-        Ok([self.account.check()?, of_token])
+        let of_token = self.token_rate.as_ref().map(Rate::room).transpose()?;
+        let of_account = self.account.rate.as_ref().map(Rate::room).transpose()?;
+        Ok([of_account, of_token])
     }
 }
 

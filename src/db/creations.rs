@@ -45,6 +45,14 @@ pub(super) fn note(conn: &mut Connection, user: UserId, instance: InstanceId, at
     diesel::insert_into(creations::table).values(row).execute(conn).map(drop)
 }
 
+/// Removes what counts no more; returns how many.
+///
+/// # Errors
+/// When the query fails.
+pub fn purge(conn: &mut Connection, now: Timestamp) -> QueryResult<usize> {
+    diesel::delete(creations::table.filter(creations::at.le(now.0.saturating_sub(WINDOW_MS)))).execute(conn)
+}
+
 /// Takes a creation back that came to nothing.
 ///
 /// # Errors

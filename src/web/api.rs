@@ -5,6 +5,7 @@ pub mod auth;
 pub mod credentials;
 pub mod debug;
 pub mod diagnose;
+mod entitled;
 mod grants;
 pub mod groups;
 pub mod instance_view;

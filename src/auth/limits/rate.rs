@@ -85,23 +85,23 @@ impl Rate {
         Some(Self { policy, per_second: burst.get(), limiter })
     }
 
-    /// Takes one.
+    /// Takes one; what is left is counted out only where somebody asks, see [`Rate::room`].
     ///
     /// # Errors
     /// When there is none: for how long.
-    pub(super) fn check(&self) -> Result<Room, Limited> {
-        let quota = u64::from(self.per_second);
-        match self.limiter.check() {
-            Ok(snapshot) => Ok(self.room(&snapshot)),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(DefaultClock::default().now());
-                Err(Limited { policy: self.policy, quota, wait })
-            }
-        }
+    pub(super) fn check(&self) -> Result<StateSnapshot, Limited> {
+        self.limiter.check().map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            Limited { policy: self.policy, quota: self.per_second.into(), wait }
+        })
     }
 
-    fn room(&self, snapshot: &StateSnapshot) -> Room {
-        let remaining = snapshot.remaining_burst_capacity().into();
-        Room { policy: self.policy, quota: self.per_second.into(), remaining }
+    /// The same, and what is left then.
+    ///
+    /// # Errors
+    /// As [`Rate::check`].
+    pub(super) fn room(&self) -> Result<Room, Limited> {
+        let remaining = self.check()?.remaining_burst_capacity().into();
+        Ok(Room { policy: self.policy, quota: self.per_second.into(), remaining })
     }
 }

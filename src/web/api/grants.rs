@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::users::UserView;
 use crate::{
+    db::{Connection, QueryResult, grants, users::User},
     domain::{
         names::ServiceName,
         quota::{Grant, Quota},
@@ -72,5 +74,18 @@ impl GrantChange {
 pub(super) fn shown(mut view: Value, grant: &Grant) -> Value {
     view["quota"] = json!(grant.quota);
     view["services"] = json!(grant.services);
+    view
+}
+
+/// An account with what it was given.
+pub(super) fn given(conn: &mut Connection, user: &User) -> QueryResult<Value> {
+    let names = grants::group_names_of(conn, user.id)?;
+    Ok(with_grant(user, &grants::own(conn, user.id)?, &names))
+}
+
+/// The same, where all of it is at hand.
+pub(super) fn with_grant(user: &User, grant: &Grant, groups: &[String]) -> Value {
+    let mut view = shown(json!(UserView::of(user)), grant);
+    view["groups"] = json!(groups);
     view
 }

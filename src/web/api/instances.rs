@@ -9,9 +9,15 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{List, actor, audit, credentials::check, instance_view::InstanceView, services::may_use, validate};
+use super::{
+    List, actor, audit,
+    credentials::check,
+    entitled::{allowed_service, may_start},
+    instance_view::InstanceView,
+    services::may_use,
+    validate,
+};
 use crate::{
-    actors::Claim,
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
     db::{
@@ -23,7 +29,7 @@ use crate::{
         ids::{CredentialId, InstanceId, UserId},
         instance::{Desired, Instance, Mode, credential_owner, env_owner},
         limits::Limits,
-        manifest::{CredentialKind, Launch},
+        manifest::CredentialKind,
         names::{Email, ServiceName},
         quota::Quota,
         secret::Secret,
@@ -220,31 +226,6 @@ pub(super) fn service_of(state: &AppState, name: &str, user: UserId) -> Result<A
             format!("there is no service {name:?}; GET /api/v1/services lists them"),
         )
     })
-}
-
-/// Passes when `user` may have instances of this service.
-pub(super) async fn allowed_service(state: &AppState, user: UserId, service: &ServiceName) -> Result<(), ApiError> {
-    let account = state.authenticator.account(user).await?;
-    if account.entitlement.services.allows(service) { Ok(()) } else { Err(ApiError::service_not_allowed(service)) }
-}
-
-/// Passes when the owner's quota has a place for a process of such an instance.
-pub(super) async fn may_start(
-    state: &AppState,
-    owner: UserId,
-    service: &Service,
-    limits: Limits,
-    instance: Option<InstanceId>,
-) -> Result<(), ApiError> {
-    if matches!(service.manifest.launch, Launch::Remote { .. }) {
-        return Ok(());
-    }
-    let account = state.authenticator.account(owner).await?;
-    let memory_bytes = state.config.runtime.limits(limits, service.manifest.limits).memory_bytes.unwrap_or_default();
-    let instance = instance.unwrap_or_else(InstanceId::generate);
-    let claim = Claim { user: owner, instance, mark: instance, memory_bytes };
-    let given = state.supervisor.may_start(&account.entitlement, &claim);
-    given.map_err(|refusal| ApiError::new(ErrorCode::QuotaReached, refusal.to_string()))
 }
 
 /// Validates, seals, and writes credential and instance in one transaction with the quota.

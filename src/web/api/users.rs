@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     List, Page, actor, audit,
-    grants::{GrantChange, present, shown},
+    grants::{GrantChange, given, present, with_grant},
 };
 use crate::{
     auth::{passwords, policy::Action},
@@ -23,7 +23,6 @@ use crate::{
     domain::{
         ids::UserId,
         names::{Email, ServiceName},
-        quota::Grant,
         secret::Secret,
         time::Timestamp,
     },
@@ -90,18 +89,6 @@ pub struct ChangeUser {
     /// The services that may be used; `null` leaves that to their groups.
     #[serde(deserialize_with = "present")]
     services: Option<Option<BTreeSet<ServiceName>>>,
-}
-
-/// An account with what it was given.
-fn given(conn: &mut Connection, user: &User) -> QueryResult<Value> {
-    let names = grants::group_names_of(conn, user.id)?;
-    Ok(with_grant(user, &grants::own(conn, user.id)?, &names))
-}
-
-fn with_grant(user: &User, grant: &Grant, groups: &[String]) -> Value {
-    let mut view = shown(json!(UserView::of(user)), grant);
-    view["groups"] = json!(groups);
-    view
 }
 
 /// All accounts.
@@ -230,6 +217,8 @@ pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<UserId>) -
     let owned = state.db.read(move |conn| instances::list_for_user(conn, id)).await?;
     // Together: each may take its whole grace period.
     try_join_all(owned.iter().map(|instance| state.supervisor.delete(instance.id))).await?;
+    // The record of what was called keeps the address.
+    state.authenticator.ledger().flush(&state.db, Timestamp::now()).await?;
     let services = state.db.write(move |conn| erase(conn, id)).await?;
     for name in &services {
         // Gone already, when somebody else was faster.

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     auth::{
         AuthError, Principal,
-        limits::Meter,
+        limits::Lane,
         policy::{Action, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
@@ -34,7 +34,7 @@ pub(super) struct Admitted {
     /// Its place among the calls in flight; a stream that may stay open for hours needs none.
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Where its answer is counted, if it is a call.
-    meter: Option<Arc<Meter>>,
+    lane: Option<Arc<Lane>>,
     /// Whether the instance is debugged: read once, as that is all that it may cost.
     debugged: bool,
     at: Timestamp,
@@ -71,8 +71,8 @@ impl Admitted {
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
         state.metrics.record_call(took);
-        if let Some(meter) = &self.meter {
-            meter.answered(self.at, took, status >= 400);
+        if let Some(lane) = &self.lane {
+            lane.meter.answered(self.at, took, status >= 400);
         }
         if self.debugged {
             self.route.trace.line(format_args!("answered {verb} {} {status} us={}", word(target), took.as_micros()));
@@ -113,8 +113,8 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
     let debugged = route.trace.is_on();
-    let meter = counts.then(|| Arc::clone(&lane.meter));
-    Ok(Admitted { route, principal, permit, meter, debugged, at, began })
+    let lane = counts.then_some(lane);
+    Ok(Admitted { route, principal, permit, lane, debugged, at, began })
 }
 
 /// Whether the request is a call, of which there may be so many a day: all are, but the opening and the end of

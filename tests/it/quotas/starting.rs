@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{account, echo, path, running};
-use crate::support::{Answer, Client, TestApp, mcp::initialize, text, wait_for};
+use crate::support::{Answer, Client, TestApp, mcp::initialize, services::Service, text, wait_for};
 
 fn create(client: &Client) -> Answer {
     client.post("/api/v1/mcps", &json!({ "service": "fake" }))
@@ -25,7 +25,7 @@ fn so_many_processes_run_at_a_time() {
         root.patch(&account(&ann), &json!({ "quota": { "running": 2 } })).expect(200);
         let (one, two) = (running(&ann), running(&ann));
         let told = create(&ann).refused(409, "quota_reached");
-        assert!(told.contains("2 running processes"), "{told}");
+        assert!(told.contains("(2 of 2)"), "{told}");
         ann.post(&format!("{}/clone", path(&one)), &json!({})).refused(409, "quota_reached");
         // One that runs may start anew: it gives its place up for that.
         ann.post(&format!("{}/restart", path(&one)), &json!({})).expect(200);
@@ -75,12 +75,12 @@ fn a_call_that_would_wake_one_too_many_is_told_why() {
     ann.patch(&path(&two), &json!({ "idle_seconds": 0 })).expect(200);
     let refused = echo(&ann, &one);
     let told = refused.refused(503, "instance_unavailable");
-    assert!(told.contains("1 running processes"), "{told}");
+    assert!(told.contains("(1 of 1)"), "{told}");
     let mcp = ann.with("accept", "application/json, text/event-stream");
     let answer = mcp.post(&format!("/fake/{}/mcp", text(&one, "id")), &initialize(&json!(7), "2025-06-18"));
-    let body = answer.expect(503);
+    let body = answer.expect(200);
     assert_eq!(body["id"], 7);
-    assert!(body["error"]["message"].as_str().unwrap().contains("1 running processes"), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("(1 of 1)"), "{body}");
     // It sleeps on, and says why it did not come; there is a place again, and it wakes.
     let view = ann.wait_for(&text(&one, "id"), "idle");
     assert_eq!(view["last_error"]["reason"]["kind"], "quota_reached", "{view}");
@@ -108,15 +108,16 @@ fn what_may_not_run_any_more_stays_down_after_a_restart_and_says_why() {
     assert_eq!(failed.len(), 1, "{views:?}");
     let reason = &failed[0]["last_error"]["reason"];
     assert_eq!(reason["kind"], "quota_reached");
-    assert!(text(reason, "detail").contains("2 running processes"), "{reason}");
+    assert!(text(reason, "detail").contains("(2 of 2)"), "{reason}");
     assert_eq!(failed[0]["restarts"], 0, "trying again changes nothing");
 }
 
 #[test]
 fn connections_of_a_session_count_each() {
-    let app = TestApp::builder().set("spares", 0).start();
+    let each = Service::stdio("each", &[]).with("modes", json!(["session"]));
+    let app = TestApp::builder().set("spares", 0).service(each).start();
     let (root, ann) = (app.admin(), app.user("ann"));
-    let instance = ann.order_with(&json!({ "service": "fake", "mode": "session" }));
+    let instance = ann.order_with(&json!({ "service": "each", "mode": "session" }));
     ann.wait(&instance.id, "running");
     let me = ann.http.get("/api/v1/me").expect(200).json();
     let path = format!("/api/v1/users/{}", text(&me, "id"));
@@ -124,6 +125,6 @@ fn connections_of_a_session_count_each() {
     let first = ann.connect(&instance);
     assert_eq!(first.echo("a"), "a");
     let refused = ann.http.post(&instance.url, &initialize(&json!(1), "2025-06-18"));
-    assert!(refused.text().contains("1 running processes"), "{} {}", refused.status, refused.text());
+    assert!(refused.text().contains("(1 of 1)"), "{} {}", refused.status, refused.text());
     assert_eq!(first.echo("b"), "b");
 }
