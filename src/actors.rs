@@ -19,6 +19,7 @@ mod house;
 mod instance;
 mod messages;
 mod paths;
+mod places;
 mod ports;
 mod recorder;
 mod rooms;
@@ -29,6 +30,7 @@ pub use self::{
     eras::Eras,
     handle::{SupervisorError, SupervisorHandle},
     paths::Paths,
+    places::{Claim, Places},
     ports::PortRegistry,
     recorder::Recorder,
     rooms::identity_of,

@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::{
     config::Config,
-    domain::secret::Secret,
+    domain::{secret::Secret, time::Timestamp},
     mcp::http::install_crypto_provider,
     process::reaper,
     routing::Route,
@@ -132,6 +132,9 @@ async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
     let killed = state.supervisor.shutdown().await.unwrap_or(0);
     if let Err(error) = state.authenticator.flush_last_use().await {
         log::warn!("times of last use were lost: {error}");
+    }
+    if let Err(error) = state.authenticator.ledger().flush(&state.db, Timestamp::now()).await {
+        log::warn!("the last calls were not written down: {error}");
     }
     killed == 0
 }

@@ -1,8 +1,8 @@
 //! Who asks, and what they may do.
 //!
-//! Owner of state: [`Authenticator`] (the token cache, what ends when a
-//! proof is taken back, the times of last use and of refusals),
-//! [`throttle::Throttle`] (failed sign-ins). Everything else is in the database.
+//! Owner of state: [`Authenticator`] (the token cache, what ends when a proof is taken back, the times of last
+//! use and of refusals), [`limits`] (rates and what was called), [`throttle::Throttle`] (failed sign-ins).
+//! Everything else is in the database.
 //!
 //! Invariants: a token is stored and compared as its SHA-256 only; a revocation empties the cache
 //! before it is answered, so the next request with that token is refused; every decision about a
@@ -10,6 +10,7 @@
 
 mod authenticator;
 mod endings;
+pub mod limits;
 pub mod links;
 pub mod oauth;
 pub mod oauth_clients;
@@ -23,7 +24,6 @@ pub mod totp;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
-use governor::DefaultDirectRateLimiter;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -122,8 +122,10 @@ pub struct Principal {
     pub reach: Reach,
     /// When the proof expires.
     pub expires_at: Option<Timestamp>,
-    /// Requests per second, shared by all tokens of the account.
-    pub limiter: Arc<DefaultDirectRateLimiter>,
+    /// What the account may use; shared by all its proofs.
+    pub account: Arc<limits::Account>,
+    /// Requests per second with this token, where they are limited.
+    pub(crate) token_rate: Option<limits::Rate>,
     /// Fires when the proof is taken back: what is under way with it ends.
     pub ended: Arc<CancellationToken>,
     /// The second of the last use that was noted.

@@ -11,6 +11,7 @@ mod client;
 mod context;
 mod diagnose;
 mod doctor;
+mod group;
 mod instance;
 mod life;
 mod logs;
@@ -20,6 +21,7 @@ mod serve;
 mod service;
 mod status;
 mod token;
+mod usage;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -67,6 +69,11 @@ enum Command {
     /// People with an account
     #[command(subcommand)]
     User(user::User),
+    /// People who share what their group is given
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Calls per user, service and day
+    Usage(usage::Usage),
     /// API tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -118,6 +125,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Doctor => return doctor::run(&context),
         Command::Migrate => life::migrate(&context),
         Command::User(command) => user::run(&context, command),
+        Command::Group(command) => group::run(&context, command),
+        Command::Usage(command) => usage::run(&context, command),
         Command::Token(command) => token::run(&context, command),
         Command::Client(command) => client::run(&context, command),
         Command::Service(command) => return service::run(&context, command),
@@ -189,6 +198,16 @@ mod tests {
             "audit export --from 2026-01-01T00:00:00Z --action user.create",
             "user remove a@b.c --now",
             "user restore a@b.c",
+            "group add team --description x --running 3 --services gmail,slack",
+            "group quota team --any-service --reset",
+            "group list",
+            "group show team --json",
+            "group remove team",
+            "group member team --add a@b.c --add d@e.f --remove g@h.i",
+            "user quota a@b.c --instances 3 --running 2 --memory-bytes 1000 --calls-per-day 5 --creations-per-hour 4",
+            "user quota a@b.c",
+            "usage --from 2026-03-01 --to 2026-03-31 --by user,service --csv",
+            "usage --json",
         ] {
             let words = std::iter::once("berth").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
@@ -203,6 +222,10 @@ mod tests {
             "serve --set novalue",
             "instance debug x --minutes 0",
             "instance debug x --minutes 5 --off",
+            "group member team",
+            "usage --by week",
+            "usage --csv --json",
+            "user quota a@b.c --running -1",
         ] {
             let words = std::iter::once("berth").chain(line.split_whitespace());
             assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");

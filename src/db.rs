@@ -21,23 +21,27 @@ mod upsert;
 pub mod audit;
 pub mod client_sessions;
 pub mod connections;
+pub mod creations;
 pub mod credentials;
 pub mod deliveries;
+pub mod entitlements;
 pub mod events;
+pub mod groups;
 pub mod identities;
 pub mod instances;
 pub mod links;
 pub mod logins;
+pub mod notifications;
 pub mod oauth_clients;
 pub mod oauth_devices;
 pub mod oauth_grants;
-pub mod notifications;
 pub mod removals;
 pub mod services;
 pub mod settings;
 pub mod shares;
 pub mod tokens;
 pub mod totp;
+pub mod usage_days;
 pub mod usage_hours;
 pub mod users;
 pub mod webhooks;
@@ -171,6 +175,12 @@ impl Db {
     /// As [`Db::write`].
     pub fn write_blocking<T>(&self, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> Result<T, DbError> {
         run(self.lane(Access::Write), Access::Write, work)
+    }
+
+    /// How many connections are in use, or waited for: to read, and to write. One pool serves both on PostgreSQL.
+    #[must_use]
+    pub fn busy(&self) -> (usize, usize) {
+        (self.0.read.busy(), self.0.write.busy())
     }
 
     fn lane(&self, access: Access) -> &Lane {

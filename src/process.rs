@@ -27,6 +27,7 @@ mod descriptors;
 mod dirs;
 mod door;
 mod handshake;
+mod host;
 pub mod inspect;
 pub mod launch;
 pub mod logs;
@@ -68,6 +69,7 @@ pub use self::{
     descriptors::raise_open_files,
     dirs::{InstanceDirs, directories_in, remove_tree, remove_trees},
     door::{Door, DoorHandle, Passage},
+    host::{disk_space, host_memory, load_average, own_memory},
     marker::Marker,
     mask::Mask,
     memory::memory_is_short,

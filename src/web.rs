@@ -9,6 +9,7 @@ pub mod oauth;
 pub mod oauth_clients;
 pub mod origin;
 pub mod pages;
+mod rate_limit;
 pub mod sign_in;
 pub mod state;
 
@@ -16,9 +17,9 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        audit_log, auth, credentials, debug, diagnose, grants, instances, logs, me, notifications,
-        oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions, shares, system, tokens,
-        users, webhooks,
+        admin_health, audit_log, auth, credentials, debug, diagnose, grants, groups, instances, logs, me,
+        notifications, oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions,
+        shares, system, tokens, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
@@ -104,6 +105,13 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/webhooks", [get(webhooks::list), post(webhooks::create)]))
         .service(at("/api/v1/webhooks/{id}", [delete(webhooks::delete)]))
         .service(at("/api/v1/webhooks/{id}/test", [post(webhooks::test)]))
+        .service(at("/api/v1/users/{id}/usage", [get(usage::of)]))
+        .service(at("/api/v1/me/usage", [get(usage::mine)]))
+        .service(at("/api/v1/usage", [get(usage::list)]))
+        .service(at("/api/v1/groups", [get(groups::list), post(groups::create)]))
+        .service(at("/api/v1/groups/{id}", [get(groups::show), patch(groups::change), delete(groups::remove)]))
+        .service(at("/api/v1/groups/{id}/members/{user}", [put(groups::add_member), delete(groups::remove_member)]))
+        .service(at("/api/v1/admin/health", [get(admin_health::show)]))
         .service(at("/api/v1/admin/limits", [get(system::limits)]))
         .service(at("/api/v1/admin/refresh", [post(system::refresh)]));
     for prefix in ["/api/v1", ""] {

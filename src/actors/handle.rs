@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::{
-    BootReport, Runtime,
+    BootReport, Claim, Runtime,
     messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
     supervisor::SupervisorActor,
 };
@@ -18,10 +18,11 @@ use crate::{
     catalog::{Plan, Service},
     db::{Connection, DbError, client_sessions, connections, instances},
     domain::{
-        ids::InstanceId,
+        ids::{InstanceId, UserId},
         instance::{Desired, Instance},
         lifecycle::Health,
         ports::PortRange,
+        quota::{Entitlement, Occupied, StartRefusal},
         time::Timestamp,
     },
 };
@@ -241,6 +242,21 @@ impl SupervisorHandle {
         }
         self.runtime.recorder.flush().await;
         Ok(killed)
+    }
+
+    /// What the processes of a user's instances take of their quota.
+    #[must_use]
+    pub fn occupied(&self, user: UserId) -> Occupied {
+        self.runtime.places.occupied(user)
+    }
+
+    /// Whether an instance would be given a place if it were to start now: for an early answer. The start
+    /// itself asks again.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn may_start(&self, limits: &Entitlement, claim: &Claim) -> Result<(), StartRefusal> {
+        self.runtime.places.check(limits, claim)
     }
 
     /// Ports that are leased to HTTP children now.

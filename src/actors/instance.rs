@@ -210,7 +210,13 @@ impl InstanceActor {
     /// The process ended, or never came up: decide what next.
     fn fell(&mut self, context: &mut Context<Self>, reason: ExitReason) {
         let tail = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
-        let verdict = self.history.record(&self.runtime.config.restart, Timestamp::now());
+        let is_refused = matches!(reason, ExitReason::QuotaReached { .. });
+        // Trying again does not change what is refused.
+        let verdict = if is_refused {
+            Verdict::GiveUp
+        } else {
+            self.history.record(&self.runtime.config.restart, Timestamp::now())
+        };
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
         self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
@@ -222,14 +228,17 @@ impl InstanceActor {
         if let Some(running) = &self.running {
             running.fail_callers(&summary);
         }
+        let failed_wake = self.idle.take_wake().is_some();
+        let slept = self.idle.take_plan() || failed_wake;
         let event = match verdict {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
+            // There may be a place when it is asked for again.
+            Verdict::GiveUp if is_refused && slept => Event::SleepRequested,
             Verdict::GiveUp => Event::EndedForGood,
         };
-        if matches!(verdict, Verdict::GiveUp) {
+        if matches!(verdict, Verdict::GiveUp) && event != Event::SleepRequested {
             self.note("failed", serde_json::json!({ "reason": summary }));
         }
-        let failed_wake = self.idle.take_wake().is_some();
         self.publish(|status| {
             status.last_error = Some(card);
             status.failed_wakes += u32::from(failed_wake);

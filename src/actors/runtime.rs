@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{Eras, Paths, PortRegistry, Recorder};
+use super::{Eras, Paths, Places, PortRegistry, Recorder};
 use crate::{
     catalog::{Catalog, Installer},
     config::RuntimeConfig,
     db::Db,
+    domain::quota::Quota,
     process::{Cgroups, Launcher},
     routing::RouteTable,
     telemetry::Metrics,
@@ -33,6 +34,10 @@ pub struct Runtime {
     pub routes: Arc<RouteTable>,
     /// Ports of HTTP children.
     pub ports: Arc<PortRegistry>,
+    /// Places for processes, as quotas have them.
+    pub places: Arc<Places>,
+    /// What the installation gives everybody.
+    pub quota: Quota,
     /// Writes what is into the database.
     pub recorder: Recorder,
     /// Settings.

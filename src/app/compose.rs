@@ -16,12 +16,13 @@ use url::Url;
 
 use super::stores::{Stores, load_catalog};
 use crate::{
-    actors::{Eras, Paths, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
-    auth::{Authenticator, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
+    actors::{Eras, Paths, Places, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
+    auth::{Authenticator, limits::Ledger, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
-    db::{Db, shares as stored_shares},
+    db::{Db, shares as stored_shares, usage_days},
     domain::{
+        metering::Day,
         time::Timestamp,
         walls::{State, WallReport},
     },
@@ -64,10 +65,11 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     };
     let notices = Notices::start(means, happenings);
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
+    let ledger = ledger(&runtime.db)?;
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         shares: shares(&runtime.db)?,
-        authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
+        authenticator: Authenticator::new(runtime.db.clone(), config.auth.quota(), ledger),
         oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients),
         providers: Providers::new(&config.oidc, &fetcher),
         used_states: UsedStates::default(),
@@ -91,6 +93,14 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     }))
 }
 
+/// What was called today goes on from where the last run stopped.
+fn ledger(db: &Db) -> Result<Arc<Ledger>> {
+    let today = Day::of(Timestamp::now());
+    let ledger = Ledger::default();
+    ledger.restore(today, db.read_blocking(|conn| usage_days::calls_on(conn, today))?);
+    Ok(Arc::new(ledger))
+}
+
 fn take_cgroups(config: &Config, host: &str) -> Cgroups {
     Cgroups::take(host, if config.runtime.cgroups { Allow::All } else { Allow::Nothing })
 }
@@ -112,6 +122,8 @@ fn runtime(
         cgroups,
         routes: Arc::new(RouteTable::default()),
         ports: PortRegistry::new(config.runtime.ports),
+        places: Arc::new(Places::default()),
+        quota: config.auth.quota(),
         recorder,
         config: config.runtime.clone(),
         paths: Paths::new(config.storage.data_dir.clone()),

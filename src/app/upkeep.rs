@@ -5,8 +5,11 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{audit, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, shares, usage_hours},
-    domain::time::Timestamp,
+    db::{
+        audit, creations, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, shares, usage_days,
+        usage_hours,
+    },
+    domain::{metering::Day, time::Timestamp},
     web::{api::removal, state::AppState},
 };
 
@@ -18,6 +21,8 @@ const DAY_MS: i64 = 86_400_000;
 
 /// How long devices are kept after their codes have expired: an hour.
 const KEEP_DEVICES_MS: i64 = 3_600_000;
+/// How long days of usage are kept: more than a year, to bill by.
+const KEEP_USAGE_DAYS: i64 = 400;
 
 /// Does it for ever: every 10 s what the authenticator has noted is written down, every minute removed accounts
 /// are erased whose time is over and people told what is near, every hour what is too old is removed.
@@ -28,6 +33,9 @@ pub(super) async fn upkeep(state: Data<AppState>) {
         ticks.tick().await;
         if let Err(error) = state.authenticator.flush_last_use().await {
             log::warn!("times of last use are kept for later: {error}");
+        }
+        if let Err(error) = state.authenticator.ledger().flush(&state.db, Timestamp::now()).await {
+            log::warn!("what was called is kept for later: {error}");
         }
         // Each minute, and at the start.
         if count.is_multiple_of(6) {
@@ -60,6 +68,15 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;
     if let Err(error) = purged {
         log::warn!("old hours of usage could not be removed: {error}");
+    }
+    let purged = state.db.write(|conn| creations::purge(conn, Timestamp::now())).await;
+    if let Err(error) = purged {
+        log::warn!("creations that count no more could not be removed: {error}");
+    }
+    let oldest = Day(Day::of(Timestamp::now()).0 - KEEP_USAGE_DAYS);
+    let purged = state.db.write(move |conn| usage_days::purge_before(conn, oldest)).await;
+    if let Err(error) = purged {
+        log::warn!("old days of usage could not be removed: {error}");
     }
     let purged = state.db.write(|conn| oauth_grants::purge_expired(conn, Timestamp::now())).await;
     if let Err(error) = purged {

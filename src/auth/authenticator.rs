@@ -8,31 +8,31 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, RwLock};
 
 use super::{
     AuthError, Principal, Reach, Via,
     endings::Endings,
+    limits::{self, Account, Ledger},
     oauth::{Scopes, grants::ACCESS_PREFIX},
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
     db::{
-        Db, DbError, logins,
+        Db, DbError, entitlements, logins,
         oauth_grants::{self, tokens::Kind},
         tokens::{self, Refusal},
         users::{Role, User},
     },
     domain::{
         ids::{GrantId, TokenId, UserId},
+        quota::{Entitlement, Quota},
         secret::Secret,
         time::Timestamp,
     },
@@ -46,11 +46,13 @@ const MAX_CACHED: usize = 100_000;
 /// Finds out who asks.
 pub struct Authenticator {
     db: Db,
-    calls_per_second: NonZeroU32,
+    /// What the installation gives everybody.
+    installation: Quota,
+    ledger: Arc<Ledger>,
     cache: RwLock<HashMap<TokenHash, Arc<Principal>>>,
     /// Grows with everything that takes a right away.
     epoch: AtomicU64,
-    limiters: Mutex<HashMap<UserId, Arc<DefaultDirectRateLimiter>>>,
+    accounts: Mutex<HashMap<UserId, Arc<Account>>>,
     used: Mutex<HashMap<TokenId, Timestamp>>,
     used_grants: Mutex<HashMap<GrantId, Timestamp>>,
     refused: Mutex<HashMap<TokenId, Refusal>>,
@@ -59,15 +61,17 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Nothing is remembered yet. `calls_per_second` bounds each account.
+    /// Nothing is remembered yet. Everybody may use what `installation` says, unless they were given
+    /// something else.
     #[must_use]
-    pub fn new(db: Db, calls_per_second: u32) -> Self {
+    pub fn new(db: Db, installation: Quota, ledger: Arc<Ledger>) -> Self {
         Self {
             db,
-            calls_per_second: NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN),
+            installation,
+            ledger,
             cache: RwLock::default(),
             epoch: AtomicU64::new(0),
-            limiters: Mutex::default(),
+            accounts: Mutex::default(),
             used: Mutex::default(),
             used_grants: Mutex::default(),
             refused: Mutex::default(),
@@ -88,7 +92,8 @@ impl Authenticator {
             via: Via::Operator,
             reach: Reach::WHOLE,
             expires_at: None,
-            limiter: self.limiter(user),
+            account: Account::new(user, Entitlement::unlimited(), &self.ledger),
+            token_rate: None,
             ended: Arc::default(),
             noted_second: AtomicI64::new(0),
         };
@@ -138,7 +143,7 @@ impl Authenticator {
         if login.expires_at <= Timestamp::now() {
             return Err(AuthError::Expired);
         }
-        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at))
+        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at)).await
     }
 
     /// Forgets a proof that was taken back: the next request with it is looked up anew, and what is under
@@ -150,7 +155,48 @@ impl Authenticator {
     /// Forgets all proofs of an account: as [`Authenticator::forget_proof`].
     pub fn forget_user(&self, id: UserId) {
         self.forget(|user, _| user == id);
-        self.limiters.lock().remove(&id);
+        self.accounts.lock().remove(&id);
+    }
+
+    /// Forgets what an account may use: the next request finds out anew. What is under way goes on.
+    pub fn renew_user(&self, id: UserId) {
+        self.forget_cached(|user, _| user == id);
+        self.accounts.lock().remove(&id);
+    }
+
+    /// Forgets what everybody may use: as [`Authenticator::renew_user`].
+    pub fn renew_everybody(&self) {
+        self.forget_cached(|_, _| true);
+        self.accounts.lock().clear();
+    }
+
+    /// What was called.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What an account may use, and what keeps it to that.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database cannot be asked.
+    pub async fn account(&self, user: UserId) -> Result<Arc<Account>, DbError> {
+        if let Some(account) = self.accounts.lock().get(&user) {
+            return Ok(Arc::clone(account));
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let given = self.db.read(move |conn| entitlements::of_user(conn, user)).await?;
+        let account = Account::new(user, given.entitlement(self.installation), &self.ledger);
+        let mut accounts = self.accounts.lock();
+        // Something was taken away while we asked: use this once, remember nothing.
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return Ok(account);
+        }
+        if accounts.len() >= MAX_CACHED {
+            accounts.clear();
+        }
+        // Two requests at once share the limiters of the first.
+        Ok(Arc::clone(accounts.entry(user).or_insert(account)))
     }
 
     /// Notes why the holder of a token was refused something, for its owner to see.
@@ -225,7 +271,7 @@ impl Authenticator {
         }
         let instances = row.instances.map(|ids| ids.into_iter().collect());
         let reach = Reach { instances, tools: row.tools.map(Arc::new), read_only: row.read_only };
-        let principal = self.principal(&user, via.clone(), reach, row.expires_at);
+        let principal = self.principal(&user, via.clone(), reach, row.expires_at).await;
         if matches!(principal, Err(AuthError::Disabled)) {
             self.refused(&via, "its account is disabled");
         }
@@ -246,10 +292,10 @@ impl Authenticator {
         // What cannot be read reaches nothing.
         let scopes: Scopes = row.scopes.parse().map_err(|_| AuthError::Unknown)?;
         let reach = scopes.reach(grant.instance_id);
-        self.principal(&user, Via::Grant { id: grant.id }, reach, Some(row.expires_at))
+        self.principal(&user, Via::Grant { id: grant.id }, reach, Some(row.expires_at)).await
     }
 
-    fn principal(
+    async fn principal(
         &self,
         user: &User,
         via: Via,
@@ -259,6 +305,11 @@ impl Authenticator {
         if user.disabled_at.is_some() {
             return Err(AuthError::Disabled);
         }
+        let account = self.account(user.id).await.map_err(unknown)?;
+        let token_rate = match via {
+            Via::Token { .. } | Via::Grant { .. } => limits::of_token(&account),
+            Via::Login { .. } | Via::Operator => None,
+        };
         Ok(Principal {
             user: user.id,
             number: user.number,
@@ -268,23 +319,21 @@ impl Authenticator {
             via,
             reach,
             expires_at,
-            limiter: self.limiter(user.id),
+            account,
+            token_rate,
             noted_second: AtomicI64::new(0),
         })
     }
 
-    fn limiter(&self, user: UserId) -> Arc<DefaultDirectRateLimiter> {
-        let mut limiters = self.limiters.lock();
-        let fresh = || Arc::new(RateLimiter::direct(Quota::per_second(self.calls_per_second)));
-        Arc::clone(limiters.entry(user).or_insert_with(fresh))
+    fn forget(&self, fits: impl Fn(UserId, &Via) -> bool) {
+        self.forget_cached(&fits);
+        self.endings.fire(fits);
     }
 
-    fn forget(&self, fits: impl Fn(UserId, &Via) -> bool) {
+    fn forget_cached(&self, fits: impl Fn(UserId, &Via) -> bool) {
         let mut cache = self.cache.write();
         self.epoch.fetch_add(1, Ordering::AcqRel);
         cache.retain(|_, principal| !fits(principal.user, &principal.via));
-        drop(cache);
-        self.endings.fire(fits);
     }
 
     /// To the second is enough, and saves a lock on most calls.

@@ -125,6 +125,14 @@ impl Remote {
     }
 }
 
+/// Has a running Berth find out anew what everybody was given: it remembers that.
+pub(super) fn tell_of_grants(context: &Context) -> Result<()> {
+    match Remote::find(context)? {
+        Some(remote) => remote.post("/api/v1/admin/refresh", &serde_json::json!({})).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// The items of a list's answer.
 pub(super) fn items(answer: &Value) -> &[Value] {
     answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()

@@ -12,6 +12,7 @@ use super::{
     output,
     remote::{Remote, items, text},
 };
+use crate::domain::limits::size;
 
 /// Clears the screen and goes to its first place.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -52,7 +53,8 @@ fn pause(duration: Duration) {
 fn look(context: &Context, remote: &Remote) -> Result<(Value, String)> {
     let health = remote.get("/health")?;
     let instances = remote.get("/api/v1/mcps")?;
-    let answer = json!({ "pid": remote.pid(), "health": health, "instances": items(&instances) });
+    let system = remote.get("/api/v1/admin/health")?;
+    let answer = json!({ "pid": remote.pid(), "health": health, "system": system, "instances": items(&instances) });
     let uptime = Duration::from_secs(health.get("uptime_seconds").and_then(Value::as_u64).unwrap_or(0));
     let head = format!(
         "Berth {} (pid {}) is {}, up {}, database {}; {} instances",
@@ -63,7 +65,22 @@ fn look(context: &Context, remote: &Remote) -> Result<(Value, String)> {
         text(&health, "database"),
         items(&instances).len()
     );
+    let head = format!("{head}\n{}", machine(&system));
     Ok((answer, format!("{head}\n\n{}", table(&instances, &Owners::read(context)?))))
+}
+
+/// What is left of the machine, in a line.
+fn machine(system: &Value) -> String {
+    let bytes = |pointer: &str| system.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "?".to_owned(), size);
+    let children = system.pointer("/processes/children").and_then(Value::as_u64).unwrap_or(0);
+    let load = system.pointer("/host/load/0").and_then(Value::as_f64).unwrap_or(0.0);
+    format!(
+        "{children} processes use {}, Berth {}; {} of memory and {} of disk are free, load {load:.2}",
+        bytes("/processes/memory_bytes"),
+        bytes("/host/berth_memory_bytes"),
+        bytes("/host/memory/available_bytes"),
+        bytes("/host/disk/free_bytes"),
+    )
 }
 
 fn in_words(duration: Duration) -> String {

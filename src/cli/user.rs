@@ -1,5 +1,6 @@
 //! `berth user`.
 
+pub(super) mod quota;
 mod removal;
 mod sign_in;
 
@@ -58,6 +59,13 @@ pub(super) enum User {
         /// Whose
         email: Email,
     },
+    /// What an account may use apart from everybody; changes what is named
+    Quota {
+        /// Whose
+        email: Email,
+        #[command(flatten)]
+        figures: quota::Figures,
+    },
     /// Remove an account. It can be restored for a time; then its instances, their files and logs, its tokens
     /// and credentials are erased
     Remove {
@@ -81,6 +89,7 @@ pub(super) fn run(context: &Context, command: &User) -> Result<()> {
         User::List => list(context, &db),
         User::Disable { email } => set_disabled(context, &db, email, true),
         User::Enable { email } => set_disabled(context, &db, email, false),
+        User::Quota { email, figures } => quota::run(context, &db, email, figures),
         User::Link { email } => sign_in::link(context, &db, email),
         User::ResetTotp { email } => sign_in::reset_totp(context, &db, email),
         User::Remove { email, now } => removal::remove(context, &db, email, *now),

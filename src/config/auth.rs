@@ -6,15 +6,29 @@ use super::{
     ConfigError, Source,
     source::{read, read_between},
 };
+use crate::domain::quota::Quota;
 
 /// Settings of people and their limits.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     /// `instance_quota`: instances per user, unless an administrator sets another. Default 10.
     pub instance_quota: u32,
+    /// `quota_running`: processes of instances per user at a time. Default 0: without a limit.
+    pub quota_running: u32,
+    /// `quota_memory_bytes`: sum of the memory limits of instances that run, per user. Default 0: without a
+    /// limit.
+    pub quota_memory_bytes: u64,
+    /// `quota_calls_per_day`: requests to instances per user and day, UTC. Default 0: without a limit.
+    pub quota_calls_per_day: u64,
+    /// `quota_creations_per_hour`: instances that a user may make within an hour. Default 0: without a limit.
+    pub quota_creations_per_hour: u32,
     /// `calls_per_second`: requests per user and second, over all their instances, with a burst of
     /// as many. A fuse against runaway clients, not a quota. Default 100 000.
     pub calls_per_second: u32,
+    /// `service_calls_per_second`: the same per user and service. Default 0: without a limit.
+    pub service_calls_per_second: u32,
+    /// `token_calls_per_second`: the same per token. Default 0: without a limit.
+    pub token_calls_per_second: u32,
     /// `login_attempts`: failed sign-ins per address and per account in 15 minutes. Default 10.
     pub login_attempts: u32,
     /// `sign_in_days`: how long a dashboard sign-in lasts. Default 14.
@@ -40,7 +54,13 @@ impl AuthConfig {
         };
         Ok(Self {
             instance_quota: number("instance_quota", 10, 0, 1_000_000)?,
+            quota_running: number("quota_running", 0, 0, 1_000_000)?,
+            quota_memory_bytes: read_between(source, "quota_memory_bytes", 0, 0, 1 << 60)?,
+            quota_calls_per_day: read_between(source, "quota_calls_per_day", 0, 0, 1 << 39)?,
+            quota_creations_per_hour: number("quota_creations_per_hour", 0, 0, 1_000_000)?,
             calls_per_second: number("calls_per_second", 100_000, 1, 10_000_000)?,
+            service_calls_per_second: number("service_calls_per_second", 0, 0, 10_000_000)?,
+            token_calls_per_second: number("token_calls_per_second", 0, 0, 10_000_000)?,
             login_attempts: number("login_attempts", 10, 1, 10_000)?,
             sign_in_lifetime: Duration::from_secs(86_400 * read_between(source, "sign_in_days", 14, 1, 365)?),
             user_services: read(source, "user_services", false)?,
@@ -51,6 +71,21 @@ impl AuthConfig {
             audit_keep: lasting(86_400 * read_between(source, "audit_keep_days", 400, 0, 36_500)?),
             user_undo: lasting(3600 * read_between(source, "user_undo_hours", 24, 0, 8760)?),
         })
+    }
+
+    /// What everybody may use, unless an administrator says otherwise.
+    #[must_use]
+    pub const fn quota(&self) -> Quota {
+        Quota {
+            instances: Some(self.instance_quota),
+            running: Some(self.quota_running),
+            memory_bytes: Some(self.quota_memory_bytes),
+            calls_per_day: Some(self.quota_calls_per_day),
+            creations_per_hour: Some(self.quota_creations_per_hour),
+            calls_per_second: Some(self.calls_per_second),
+            service_calls_per_second: Some(self.service_calls_per_second),
+            token_calls_per_second: Some(self.token_calls_per_second),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-pub use self::create::{CreateRefusal, NewInstance, create};
+pub use self::create::{CreateLimits, CreateRefusal, NewInstance, create};
 use self::row::{Changeset, InstanceRow};
 use super::{
     Connection,

@@ -46,6 +46,11 @@ impl Lane {
         Ok(Self { pool, permits: Arc::new(Semaphore::new(size as usize)) })
     }
 
+    /// Connections in use, or about to be.
+    pub(super) fn busy(&self) -> usize {
+        (self.pool.max_size() as usize).saturating_sub(self.permits.available_permits())
+    }
+
     pub(super) fn checkout(&self) -> Result<PooledConnection<Manager>, DbError> {
         self.pool.get().map_err(|error| DbError::unavailable(error.to_string()))
     }

@@ -197,6 +197,10 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         revoked_reason -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
+    user_grants (user_id) {
+        user_id -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
     }
 }
 
@@ -241,6 +245,13 @@ diesel::table! {
         registration_hash -> Nullable<Text>,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
+    groups (id) {
+        id -> Text,
+        name -> Text,
+        description -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
+        created_at -> BigInt,
     }
 }
 
@@ -291,6 +302,17 @@ diesel::table! {
         detail -> Text,
         listed -> Bool,
         read_at -> Nullable<BigInt>,
+    group_members (group_id, user_id) {
+        group_id -> Text,
+        user_id -> Text,
+    }
+}
+
+diesel::table! {
+    creations (instance_id) {
+        instance_id -> Text,
+        user_id -> Text,
+        at -> BigInt,
     }
 }
 
@@ -358,6 +380,15 @@ diesel::table! {
         read_only -> Bool,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+    usage_days (user_id, service, day) {
+        user_id -> Text,
+        service -> Text,
+        day -> BigInt,
+        email -> Text,
+        calls -> BigInt,
+        errors -> BigInt,
+        micros_sum -> BigInt,
+        latency -> Text,
     }
 }
 
@@ -374,3 +405,6 @@ diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
 diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
 diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances, identities);
+diesel::joinable!(group_members -> groups (group_id));
+diesel::joinable!(group_members -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(groups, group_members, users);

@@ -40,6 +40,11 @@ pub enum ExitReason {
         /// Which limit, with both figures.
         detail: String,
     },
+    /// Its owner's quota had no place for it: it was not started.
+    QuotaReached {
+        /// Which quota, with its figures.
+        detail: String,
+    },
     /// It wrote something that the protocol forbids, such as an endless line.
     Protocol {
         /// What was wrong.
@@ -61,6 +66,7 @@ impl fmt::Display for ExitReason {
             Self::SpawnFailed { detail } => write!(f, "could not start: {detail}"),
             Self::NotReady { detail } => write!(f, "did not become ready: {detail}"),
             Self::Unhealthy { detail } => write!(f, "unhealthy: {detail}"),
+            Self::QuotaReached { detail } => write!(f, "not started: {detail}"),
             Self::LimitExceeded { detail } | Self::Protocol { detail } | Self::Lost { detail } => f.write_str(detail),
         }
     }

@@ -77,6 +77,8 @@ id!(
 id!(
     /// Where a user is told things by HTTP.
     WebhookId
+    /// A group of people.
+    GroupId
 );
 
 /// Counts the starts of one instance. An event that carries an older one is stale and ignored.

@@ -103,7 +103,8 @@ impl State {
                 Some(S::Restarting)
             }
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::EndedForGood) => Some(S::Failed),
-            (S::Running | S::Unhealthy, E::SleepRequested) => Some(S::Idle),
+            // Before it has a process: what woke it could not be given one.
+            (S::Pending | S::Running | S::Unhealthy, E::SleepRequested) => Some(S::Idle),
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::ConnectionLost) => {
                 Some(S::Disconnected)
             }
@@ -193,7 +194,7 @@ mod tests {
 
     /// The whole table: one letter per event of `EVENTS`, naming the next state, `.` for refused.
     const TABLE: [(State, &str); 11] = [
-        (State::Pending, ".s...rfS.eDx"),
+        (State::Pending, ".s...rfSieDx"),
         (State::Starting, "..R..rfS.eDx"),
         (State::Running, "...U.rfSieDx"),
         (State::Unhealthy, "....RrfSieDx"),

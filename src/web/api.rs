@@ -1,11 +1,15 @@
 //! The REST API below `/api/v1`.
 
+pub mod admin_health;
 pub mod audit_log;
 pub mod auth;
 pub mod credentials;
 pub mod debug;
 pub mod diagnose;
+mod entitled;
+mod entitlements;
 pub mod grants;
+pub mod groups;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
@@ -21,6 +25,7 @@ pub mod sessions;
 pub mod shares;
 pub mod system;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 pub mod validate;
 pub mod webhooks;

@@ -4,7 +4,7 @@
 //! itself is never told to a client: the body names a request id, and the whole chain of causes is
 //! logged once under that id, here.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
@@ -13,12 +13,18 @@ use actix_web::{
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::rate_limit;
 use crate::{
     actors::SupervisorError,
-    auth::{AuthError, passwords::PasswordError, totp::TotpError},
+    auth::{
+        AuthError,
+        limits::{Limited, Policy, whole_seconds},
+        passwords::PasswordError,
+        totp::TotpError,
+    },
     catalog::{CatalogError, ErrorKind},
     db::DbError,
-    domain::names::NameError,
+    domain::names::{NameError, ServiceName},
     vault::VaultError,
 };
 
@@ -63,8 +69,11 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The state of things does not allow it.
     Conflict,
-    /// The owner has as many as they may.
+    /// The owner has, or has used, as much as they may: 409 where something has to be given up first, 429
+    /// where it is enough to wait.
     QuotaReached,
+    /// The service is not on the owner's allow-list.
+    ServiceNotAllowed,
     /// Too many failed sign-ins.
     Throttled,
     /// Too many requests.
@@ -101,7 +110,8 @@ impl ErrorCode {
             Self::AccountDisabled
             | Self::CsrfFailed
             | Self::OriginRefused
-            | Self::Forbidden => StatusCode::FORBIDDEN,
+            | Self::Forbidden
+            | Self::ServiceNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownService => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
@@ -153,6 +163,7 @@ pub struct ApiError {
     retry_after: Option<u64>,
     allow: Option<String>,
     challenge: Option<String>,
+    limited: Option<Limited>,
 }
 
 impl ApiError {
@@ -160,7 +171,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let retry_after = code.default_retry_after();
-        Self { code, detail: detail.into(), source: None, retry_after, allow: None, challenge: None }
+        Self { code, detail: detail.into(), source: None, retry_after, allow: None, challenge: None, limited: None }
     }
 
     /// The cause, for the log alone.
@@ -189,6 +200,19 @@ impl ApiError {
     pub fn challenge(mut self, value: impl Into<String>) -> Self {
         self.challenge = Some(value.into());
         self
+    }
+
+    /// A quota that time restores is used up: 429 instead of 409.
+    #[must_use]
+    pub fn quota_until(detail: impl Into<String>, wait: Duration) -> Self {
+        Self::new(ErrorCode::QuotaReached, detail).retry_after(whole_seconds(wait))
+    }
+
+    /// The service is not for this account.
+    #[must_use]
+    pub fn service_not_allowed(service: &ServiceName) -> Self {
+        let detail = format!("this account may not use {service}; ask an administrator");
+        Self::new(ErrorCode::ServiceNotAllowed, detail)
     }
 
     /// Something in the request cannot be accepted; `detail` begins with the field's name.
@@ -275,7 +299,10 @@ impl StdError for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.code.status()
+        match self.code {
+            ErrorCode::QuotaReached if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            code => code.status(),
+        }
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -314,6 +341,10 @@ impl ApiError {
         if let Some(methods) = &self.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
+        if let Some(limited) = &self.limited {
+            let [policy, state] = rate_limit::of_refusal(limited);
+            response.insert_header((rate_limit::POLICY, policy)).insert_header((rate_limit::STATE, state));
+        }
     }
 }
 
@@ -332,6 +363,7 @@ impl From<DbError> for ApiError {
             DbError::NotFound => Self::not_found("thing"),
             DbError::UniqueViolation { ref constraint } => {
                 let detail = match constraint.as_str() {
+                    "groups_name" => "there is a group of this name already",
                     "users_email" => "there is an account with this e-mail address already",
                     "services_name" | "services_pkey" => "there is a service of this name already",
                     "shares_instance_id_guest_id" => "it is shared with them already; end that share first",
@@ -345,6 +377,29 @@ impl From<DbError> for ApiError {
             }
             DbError::Url { .. } | DbError::Migration(_) | DbError::Query(_) => Self::internal(error),
         }
+    }
+}
+
+impl From<Limited> for ApiError {
+    fn from(limited: Limited) -> Self {
+        let Limited { policy, quota, wait } = limited;
+        let error = match policy {
+            Policy::Day => {
+                let detail =
+                    format!("this account may make {quota} calls a day and has; they come back at midnight UTC");
+                Self::quota_until(detail, wait)
+            }
+            Policy::Account | Policy::Service | Policy::Token => {
+                let what = match policy {
+                    Policy::Service => "of this account to this service",
+                    Policy::Token => "with this token",
+                    Policy::Account | Policy::Day => "of this account",
+                };
+                let detail = format!("too many requests {what}: {quota} per second are allowed; slow down");
+                Self::new(ErrorCode::RateLimited, detail).retry_after(whole_seconds(wait))
+            }
+        };
+        Self { limited: Some(limited), ..error }
     }
 }
 

@@ -11,7 +11,7 @@ use actix_web::{
 
 use super::{
     error::{ApiError, ErrorCode},
-    origin,
+    origin, rate_limit,
     sign_in::cookies,
     state::AppState,
 };
@@ -60,10 +60,7 @@ impl FromRequest for Caller {
                 let detail = "this access token is for one instance's MCP endpoint; the API needs an API token";
                 return Err(ApiError::new(ErrorCode::Forbidden, detail));
             }
-            if principal.limiter.check().is_err() {
-                return Err(ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down")
-                    .retry_after(1));
-            }
+            rate_limit::remember(&request, principal.take_request()?);
             Ok(Self(principal))
         })
     }

@@ -13,7 +13,10 @@ use actix_web::{
     web::{self, FormConfig, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
 };
 
-use super::error::{ApiError, ErrorCode, REQUEST_ID, new_request_id};
+use super::{
+    error::{ApiError, ErrorCode, REQUEST_ID, new_request_id},
+    rate_limit,
+};
 
 /// Largest JSON body of the API, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
@@ -134,7 +137,9 @@ async fn add_headers(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
+    let asked = response.request().clone();
     let headers = response.headers_mut();
+    rate_limit::add(&asked, headers);
     for (name, value) in HEADERS {
         if !headers.contains_key(&name) {
             headers.insert(name, value);

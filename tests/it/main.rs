@@ -13,6 +13,7 @@ mod layering;
 mod oauth;
 mod process;
 mod sharing;
+mod quotas;
 mod soak;
 mod soak_rooms;
 mod supervision;

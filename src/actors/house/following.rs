@@ -9,6 +9,7 @@ use super::{HouseActor, kept::Kept};
 use crate::{
     actors::messages::InstanceGone,
     domain::{
+        crash::ExitReason,
         instance::Status,
         lifecycle::{Event, State},
     },
@@ -87,7 +88,11 @@ impl HouseActor {
             State::Idle if seat.is_spare => drop(self.evict(seat.id)),
             State::Failed if seat.is_spare => {
                 self.spares_fail = true;
-                self.publish(|own| own.last_error = status.last_error);
+                let reason = status.last_error.as_ref().map(|card| &card.reason);
+                // That there is no place for a spare says nothing about the service.
+                if !matches!(reason, Some(ExitReason::QuotaReached { .. })) {
+                    self.publish(|own| own.last_error = status.last_error);
+                }
                 self.evict(seat.id);
             }
             State::Idle => {

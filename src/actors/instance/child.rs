@@ -9,7 +9,7 @@ use futures_util::{
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    actors::ports::PortLease,
+    actors::{places::Place, ports::PortLease},
     domain::walls::WallReport,
     mcp::stdio::Pipe,
     process::{Door, ProcessTree, StderrTail, logs::LogFile},
@@ -29,6 +29,8 @@ pub(in crate::actors) struct Running {
     /// The standard input of a child that does not speak there; many servers end when it closes.
     pub(super) stdin: Option<tokio::net::unix::pipe::Sender>,
     pub(super) port: Option<PortLease>,
+    /// Its place among the processes of its owner.
+    pub(super) _place: Option<Place>,
     /// The walls around it.
     pub(super) walls: Arc<[WallReport]>,
     /// The way into its own network and out of it, where it has one.

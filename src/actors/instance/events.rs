@@ -96,6 +96,7 @@ impl InstanceActor {
         self.note("running", serde_json::json!({ "pid": status.pid, "port": status.port }));
         self.health.started(self.status.borrow().restarts > 0);
         self.schedule_probe(context);
+        self.idle.take_plan();
         if let Some(took) = self.idle.take_wake() {
             self.runtime.metrics.record_wake(took);
         }

@@ -21,6 +21,8 @@ pub(super) struct IdleClock {
     used_at: Option<Instant>,
     /// When a request asked for the start that is under way.
     woken_at: Option<Instant>,
+    /// The start that is under way was asked for by a plan.
+    is_planned: bool,
 }
 
 impl IdleClock {
@@ -33,6 +35,11 @@ impl IdleClock {
     /// Whether the start under way was asked for by a request; from now on none is.
     pub(super) fn take_wake(&mut self) -> Option<Duration> {
         self.woken_at.take().map(|at| at.elapsed())
+    }
+
+    /// Whether the start under way was asked for by a plan; from now on none is.
+    pub(super) fn take_plan(&mut self) -> bool {
+        std::mem::take(&mut self.is_planned)
     }
 }
 
@@ -120,6 +127,7 @@ impl InstanceActor {
     fn wake_by_plan(&mut self, context: &mut Context<Self>) {
         if self.state() == State::Idle {
             self.note("woken_by_plan", serde_json::json!({}));
+            self.idle.is_planned = true;
             self.come_up(context);
         }
     }

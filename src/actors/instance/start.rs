@@ -28,8 +28,10 @@ use crate::{
         Runtime,
         environment::{self, Values},
         messages::{Happened, What},
+        places::{Claim, Place},
     },
     catalog::{Program, Service},
+    db::entitlements,
     domain::{crash::ExitReason, ids::Generation, instance::Instance, limits::Limits, manifest::Launch},
     mcp::{
         http::{HttpChild, HttpTarget},
@@ -84,15 +86,32 @@ impl StartJob {
             .catalog
             .get(name)
             .ok_or_else(|| failed(format!("the service {name} is not in the catalog any more")))?;
+        let place = self.place(&service).await?;
         let program = self.install(&service).await?;
         let inputs = self.inputs(&service).await?;
         let fingerprint = environment::fingerprint(&self.instance, &service, &inputs.own_env);
         let upstream = match program {
             None => self.connect_remote(&service, inputs, fingerprint).await?,
-            Some(program) => self.spawn(&service, &program, inputs, fingerprint).await?,
+            Some(program) => self.spawn(&service, &program, (inputs, place), fingerprint).await?,
         };
         self.report(What::Ready { started: Box::new(Started { upstream }) });
         Ok(())
+    }
+
+    /// A place for the process, as far as its owner's quota has one. A remote server has no process, and needs
+    /// none.
+    async fn place(&self, service: &Service) -> Result<Option<Place>, ExitReason> {
+        if matches!(service.manifest.launch, Launch::Remote { .. }) {
+            return Ok(None);
+        }
+        let user = self.instance.user_id;
+        let grants = self.runtime.db.read(move |conn| entitlements::of_user(conn, user)).await;
+        let grants = grants.map_err(|error| failed(format!("its owner's quota cannot be read: {}", chain(&error))))?;
+        let memory = self.runtime.config.limits(self.instance.limits, service.manifest.limits).memory_bytes;
+        let (instance, mark) = (self.instance.id, self.home.mark);
+        let claim = Claim { user, instance, mark, memory_bytes: memory.unwrap_or_default() };
+        let taken = self.runtime.places.take(&grants.entitlement(self.runtime.quota), claim);
+        taken.map(Some).map_err(|refusal| ExitReason::QuotaReached { detail: refusal.to_string() })
     }
 
     async fn install(&self, service: &Service) -> Result<Option<Program>, ExitReason> {
@@ -125,7 +144,7 @@ impl StartJob {
         &self,
         service: &Service,
         program: &Program,
-        inputs: Inputs,
+        (inputs, place): (Inputs, Option<Place>),
         fingerprint: Fingerprint,
     ) -> Result<Upstream, ExitReason> {
         let timeout = service.manifest.health.start_timeout();
@@ -135,7 +154,7 @@ impl StartJob {
         let child = self.runtime.launcher.launch(spec).await.map_err(ExitReason::from)?;
         self.runtime.metrics.starts.fetch_add(1, Relaxed);
         let tail = Arc::new(StderrTail::masking(mask));
-        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), port, service, &values, protocol);
+        let (running, speaks) = self.take_over((child, Arc::clone(&tail)), (port, place), service, &values, protocol);
         let ended = running.ended.clone();
         self.report(What::Spawned { running: Some(Box::new(running)), fingerprint });
         let left = timeout.saturating_sub(started.elapsed());

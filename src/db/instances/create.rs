@@ -15,6 +15,7 @@ use super::{
     count_for_user,
     row::InstanceRow,
 };
+use crate::db::creations;
 use crate::domain::{
     ids::{CredentialId, InstanceId, UserId},
     instance::{Desired, Instance, Mode},
@@ -57,6 +58,15 @@ pub struct NewInstance {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What its owner may have.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateLimits {
+    /// Instances.
+    pub instances: u32,
+    /// Instances that they may make within an hour; no limit when absent.
+    pub per_hour: Option<u32>,
+}
+
 /// Why an instance was not made. Nothing was written.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CreateRefusal {
@@ -65,6 +75,14 @@ pub enum CreateRefusal {
     QuotaReached {
         /// The quota.
         limit: u32,
+    },
+    /// The owner has made as many in this hour as they may.
+    #[error("the quota of {limit} new instances per hour is used up: wait or ask for more")]
+    TooManyCreations {
+        /// The quota.
+        limit: u32,
+        /// When the next may be made.
+        until: Option<Timestamp>,
     },
     /// Another instance has this URL prefix: draw another.
     #[error("the slug is taken")]
@@ -82,15 +100,20 @@ pub enum CreateRefusal {
 /// # Errors
 /// Inside: why it was refused. Outside: the query fails (a slug that another user takes in the same
 /// moment is a unique violation of `instances_slug`).
-pub fn create(conn: &mut Connection, new: &NewInstance, quota: u32) -> QueryResult<Result<Instance, CreateRefusal>> {
+pub fn create(
+    conn: &mut Connection,
+    new: &NewInstance,
+    limits: CreateLimits,
+) -> QueryResult<Result<Instance, CreateRefusal>> {
     let Some(user_number) = lock_owner(conn, new.user_id)? else {
         return Ok(Err(CreateRefusal::OwnerMissing));
     };
-    if let Some(refusal) = refusal(conn, new, quota)? {
+    if let Some(refusal) = refusal(conn, new, limits)? {
         return Ok(Err(refusal));
     }
     let row = new_row(new, free_number(conn, new)?)?;
     diesel::insert_into(instances::table).values(&row).execute(conn)?;
+    creations::note(conn, new.user_id, new.id, new.created_at)?;
     InstanceRow::read((row, user_number)).map(Ok)
 }
 
@@ -104,9 +127,15 @@ fn lock_owner(conn: &mut Connection, user: UserId) -> QueryResult<Option<i64>> {
         .optional()
 }
 
-fn refusal(conn: &mut Connection, new: &NewInstance, quota: u32) -> QueryResult<Option<CreateRefusal>> {
-    if count_for_user(conn, new.user_id)? >= quota {
-        return Ok(Some(CreateRefusal::QuotaReached { limit: quota }));
+fn refusal(conn: &mut Connection, new: &NewInstance, limits: CreateLimits) -> QueryResult<Option<CreateRefusal>> {
+    if count_for_user(conn, new.user_id)? >= limits.instances {
+        return Ok(Some(CreateRefusal::QuotaReached { limit: limits.instances }));
+    }
+    if let Some(limit) = limits.per_hour {
+        let recent = creations::recent(conn, new.user_id, new.created_at)?;
+        if recent.count >= limit {
+            return Ok(Some(CreateRefusal::TooManyCreations { limit, until: recent.until }));
+        }
     }
     let same_slug: i64 = instances::table.filter(instances::slug.eq(&new.slug)).count().get_result(conn)?;
     if same_slug > 0 {

@@ -83,6 +83,10 @@ fn of_reason(facts: &Facts, card: &CrashCard) -> Option<Ranked> {
             )
         }
         ExitReason::Lost { detail } => (40, finding("disconnected", "its process was lost", detail, "restore it")),
+        ExitReason::QuotaReached { detail } => {
+            let fix = "stop another instance, or ask an administrator for more; then restart it";
+            (66, finding("quota", "its owner's quota has no place for it", detail, fix))
+        }
         ExitReason::SpawnFailed { detail } => {
             (30, finding("not_started", "it could not be started", detail, "correct what it names, then restart it"))
         }

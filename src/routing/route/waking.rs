@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::{Link, Route};
 use crate::{
-    domain::{instance::Status, lifecycle::State},
+    domain::{crash::ExitReason, instance::Status, lifecycle::State},
     mcp::{error::Unavailable, session::SessionId, upstream::Upstream},
     routing::Connections,
 };
@@ -52,11 +52,11 @@ impl Route {
             if let Link::Up(upstream) = &**self.link.load() {
                 return Ok(upstream.clone());
             }
-            if now.state == State::Idle {
-                self.ring().await?;
-            }
             if now.failed_wakes > failed_before {
                 return Err(unavailable(&Status { state: State::Failed, ..now }));
+            }
+            if now.state == State::Idle {
+                self.ring().await?;
             }
             // `running` without a link: its process has just ended, and the actor is about to say so.
             if !now.state.will_run() && !now.state.serves() {
@@ -86,7 +86,11 @@ impl Route {
 #[must_use]
 pub fn unavailable(status: &Status) -> Unavailable {
     let crash = status.last_error.as_ref().map(|card| card.summary()).unwrap_or_default();
+    let reason = status.last_error.as_ref().map(|card| &card.reason);
     let detail = match status.state {
+        State::Failed if matches!(reason, Some(ExitReason::QuotaReached { .. })) => {
+            format!("the instance is {crash}")
+        }
         State::Stopped => "the instance is stopped; its owner can toggle it on".to_owned(),
         State::Expired => "the instance has expired; its owner can renew it".to_owned(),
         State::Failed => format!("the instance failed: {crash}; fix the cause and restart it"),

@@ -9,13 +9,20 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{List, actor, audit, credentials::check, instance_view::InstanceView, services::may_use, validate};
+use super::{
+    List, actor, audit,
+    credentials::check,
+    entitled::{allowed_service, may_start},
+    instance_view::InstanceView,
+    services::may_use,
+    validate,
+};
 use crate::{
     auth::{Principal, policy::Action, tokens::random_slug},
     catalog::Service,
     db::{
-        Connection, OptionalExtension, QueryResult, credentials,
-        instances::{self, CreateRefusal, NewInstance},
+        Connection, OptionalExtension, QueryResult, creations, credentials, entitlements,
+        instances::{self, CreateLimits, CreateRefusal, NewInstance},
         users,
     },
     domain::{
@@ -24,6 +31,7 @@ use crate::{
         limits::Limits,
         manifest::CredentialKind,
         names::{Email, ServiceName},
+        quota::Quota,
         secret::Secret,
         time::Timestamp,
     },
@@ -148,6 +156,7 @@ pub async fn create(
     let body = body.into_inner();
     let owner = owner_of(&caller, &state, body.user).await?;
     let service = service_of(&state, &body.service, owner.id)?;
+    allowed_service(&state, owner.id, &service.manifest.name).await?;
     let now = Timestamp::now();
     let parts = Parts {
         mode: validate::mode(&service.manifest, body.mode)?,
@@ -159,6 +168,7 @@ pub async fn create(
         limits: Limits::default(),
         idle_seconds: body.idle_seconds,
     };
+    may_start(&state, owner.id, &service, parts.limits, None).await?;
     let instance = record(&state, &caller, &owner, &service, parts).await?;
     take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
@@ -169,7 +179,11 @@ pub async fn create(
 pub(super) async fn take_on(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
     let Err(refused) = state.supervisor.add(instance.clone()).await else { return Ok(()) };
     let id = instance.id;
-    if let Err(error) = state.db.write(move |conn| instances::delete(conn, id)).await {
+    let forget = move |conn: &mut Connection| {
+        creations::forget(conn, id)?;
+        instances::delete(conn, id)
+    };
+    if let Err(error) = state.db.write(forget).await {
         log::warn!("instance {id} was recorded but not started; the next start of Berth brings it up: {error}");
     }
     Err(refused.into())
@@ -247,9 +261,9 @@ pub(super) async fn record(
         created_at: Timestamp::now(),
         expires_at: parts.expires_at,
     };
-    let quota = owner.instance_quota.unwrap_or(state.config.auth.instance_quota);
+    let installation = state.config.auth.quota();
     let by = actor(&caller.0);
-    let created = state.db.write(move |conn| write_all(conn, &new, credential.as_ref(), quota, by)).await?;
+    let created = state.db.write(move |conn| write_all(conn, &new, credential.as_ref(), installation, by)).await?;
     created.map_err(|refusal| refused(&refusal))
 }
 
@@ -257,9 +271,14 @@ fn write_all(
     conn: &mut Connection,
     new: &NewInstance,
     credential: Option<&Choice>,
-    quota: u32,
+    installation: Quota,
     by: Option<UserId>,
 ) -> QueryResult<Result<Instance, CreateRefusal>> {
+    let Some(grants) = entitlements::of_user(conn, new.user_id).optional()? else {
+        return Ok(Err(CreateRefusal::OwnerMissing));
+    };
+    let allowed = grants.entitlement(installation);
+    let limits = CreateLimits { instances: allowed.instances, per_hour: allowed.creations_per_hour };
     match credential {
         Some(Choice::New(row)) => credentials::insert(conn, row)?,
         Some(Choice::Stored(id)) => {
@@ -270,7 +289,7 @@ fn write_all(
         }
         None => {}
     }
-    let created = instances::create(conn, new, quota)?;
+    let created = instances::create(conn, new, limits)?;
     match (&created, credential) {
         (Ok(instance), _) => {
             if let Some(Choice::New(row)) = credential {
@@ -387,6 +406,12 @@ fn refused(refusal: &CreateRefusal) -> ApiError {
             ErrorCode::QuotaReached,
             format!("this account may have {limit} instances and has them; delete one or ask an administrator"),
         ),
+        CreateRefusal::TooManyCreations { limit, until } => {
+            let detail =
+                format!("this account may make {limit} instances an hour and has; wait or ask an administrator");
+            let now = Timestamp::now();
+            ApiError::quota_until(detail, until.unwrap_or(now).until(now))
+        }
         CreateRefusal::SlugTaken => ApiError::new(ErrorCode::Conflict, "try again"),
         CreateRefusal::OwnerMissing => ApiError::new(ErrorCode::NotFound, "the account is gone"),
         CreateRefusal::CredentialMissing => {

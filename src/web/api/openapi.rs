@@ -94,11 +94,29 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (
         HttpMethod::Patch,
         "/api/v1/users/{id}",
-        "Change an account: {disabled?, role?, password?, instance_quota?}",
+        "Change an account: {disabled?, role?, password?, instance_quota?, quota?: {instances, running, memory_bytes, \
+         calls_per_day, creations_per_hour, calls_per_second, service_calls_per_second, token_calls_per_second}, \
+         services?}",
         "200",
     ),
     (HttpMethod::Delete, "/api/v1/users/{id}", "Remove an account with all it has", "204"),
     (HttpMethod::Delete, "/api/v1/users/{id}/totp", "Take an account's second factor away", "204"),
+    (HttpMethod::Get, "/api/v1/users/{id}/usage", "What an account has used of what it may (administrators)", "200"),
+    (HttpMethod::Get, "/api/v1/me/usage", "What the caller has used of what they may", "200"),
+    (
+        HttpMethod::Get,
+        "/api/v1/usage",
+        "Calls per user, service and day (administrators); ?from=&to=&group_by=day,user,service&format=csv",
+        "200",
+    ),
+    (HttpMethod::Get, "/api/v1/groups", "Groups of people (administrators)", "200"),
+    (HttpMethod::Post, "/api/v1/groups", "Make a group: {name, description?, quota?, services?}", "201"),
+    (HttpMethod::Get, "/api/v1/groups/{id}", "One group with its members", "200"),
+    (HttpMethod::Patch, "/api/v1/groups/{id}", "Change a group: {name?, description?, quota?, services?}", "200"),
+    (HttpMethod::Delete, "/api/v1/groups/{id}", "Remove a group; its members stay", "204"),
+    (HttpMethod::Put, "/api/v1/groups/{id}/members/{user}", "Take a user into a group", "204"),
+    (HttpMethod::Delete, "/api/v1/groups/{id}/members/{user}", "Take a user out of a group", "204"),
+    (HttpMethod::Get, "/api/v1/admin/health", "The system's health on one screen (administrators)", "200"),
     (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
     (
         HttpMethod::Delete,

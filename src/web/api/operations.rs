@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::{
-    actor, audit,
+    actor, audit, entitled,
     instance_view::InstanceView,
     instances::{self as api, Parts, expiry, find, seal_env},
     validate,
@@ -68,14 +68,28 @@ pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId
     let instance = find(&caller.0, &state, path.into_inner(), true).await?;
     match instance.desired {
         Desired::Running => state.supervisor.stop_instance(instance.id).await?,
-        Desired::Stopped => state.supervisor.start_instance(instance.id).await?,
+        Desired::Stopped => {
+            may_start(&state, &instance).await?;
+            state.supervisor.start_instance(instance.id).await?;
+        }
     }
     done(&caller.0, &state, instance.id, "instance.toggle").await
+}
+
+/// Passes when the owner's quota has a place for it. That its service is gone is the start's to say.
+async fn may_start(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
+    match state.catalog.get(&instance.service) {
+        Some(service) => {
+            entitled::may_start(state, instance.user_id, &service, instance.limits, Some(instance.id)).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// A new process, with a full restart budget.
 pub async fn restart(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
     let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    may_start(&state, &instance).await?;
     state.supervisor.restart_instance(instance.id).await?;
     done(&caller.0, &state, instance.id, "instance.restart").await
 }
@@ -100,6 +114,7 @@ pub async fn renew(
 /// Brings back what has expired, failed, stopped or lost its process.
 pub async fn restore(caller: Caller, state: Data<AppState>, path: Path<InstanceId>) -> Result<HttpResponse, ApiError> {
     let instance = find(&caller.0, &state, path.into_inner(), true).await?;
+    may_start(&state, &instance).await?;
     state.supervisor.restore(instance.id).await?;
     done(&caller.0, &state, instance.id, "instance.restore").await
 }
@@ -109,6 +124,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
     let source = find(&caller.0, &state, path.into_inner(), true).await?;
     let owner_id = source.user_id;
     let service = api::service_of(&state, source.service.as_str(), owner_id)?;
+    entitled::allowed_service(&state, owner_id, &source.service).await?;
     let owner = state.db.read(move |conn| users::by_id(conn, owner_id)).await?;
     let env = open_env(&state, &source)?;
     let parts = Parts {
@@ -121,6 +137,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
         idle_seconds: source.idle_seconds,
         expires_at: None,
     };
+    entitled::may_start(&state, owner_id, &service, parts.limits, None).await?;
     let instance = api::record(&state, &caller, &owner, &service, parts).await?;
     api::take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))

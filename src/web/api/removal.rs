@@ -143,6 +143,8 @@ async fn erase(state: &AppState, user: &User) -> Result<(), ApiError> {
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || remove_trees(logs)).await {
         log::error!("the logs of a removed user could not be removed: {error}");
     }
+    // The record of what was called keeps the address.
+    state.authenticator.ledger().flush(&state.db, Timestamp::now()).await?;
     let services = state.db.write(move |conn| erase_rows(conn, id)).await?;
     for name in &services {
         // Gone already, when somebody else was faster.

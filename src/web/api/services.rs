@@ -34,9 +34,11 @@ pub async fn list(caller: Caller, state: Data<AppState>, query: Query<Search>) -
     HttpResponse::Ok().json(List::whole(items))
 }
 
-/// A service that a user added is theirs alone; administrators see all.
+/// A service that a user added is theirs alone, and what is not on their allow-list is not shown;
+/// administrators see all.
 fn is_visible(service: &Service, caller: &Principal) -> bool {
-    caller.role == Role::Admin || may_use(service, caller.user)
+    let is_allowed = || caller.account.entitlement.services.allows(&service.manifest.name);
+    caller.role == Role::Admin || (may_use(service, caller.user) && is_allowed())
 }
 
 /// Whether instances of `user` may be copies of this service.

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{actor, audit};
 use crate::{
     auth::policy::Action,
-    db::users,
     domain::lifecycle::State,
     process::Enforcement,
     routing::Traffic,
@@ -89,9 +88,7 @@ pub async fn refresh(caller: Caller, state: Data<AppState>) -> Result<HttpRespon
     caller.may(Action::Administer)?;
     let catalog = state.catalog.clone();
     let read = tokio::task::spawn_blocking(move || catalog.reload_bundled()).await.map_err(ApiError::internal)?;
-    for user in state.db.read(users::list).await? {
-        state.authenticator.forget_user(user.id);
-    }
+    state.authenticator.renew_everybody();
     let by = actor(&caller.0);
     state.db.write(move |conn| audit(conn, by, "system.refresh", "system".to_owned(), json!({}))).await?;
     let problems: Vec<String> = read.iter().map(ToString::to_string).collect();

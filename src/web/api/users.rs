@@ -1,17 +1,22 @@
 //! Accounts, for administrators.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::{List, actor, audit};
+use super::{
+    List, actor, audit,
+    entitlements::{EntitlementChange, given, present, with_grant},
+};
 use crate::{
     auth::{passwords, policy::Action},
     db::{
-        Connection, DbError, QueryError, QueryResult, logins,
+        Connection, DbError, QueryError, QueryResult, entitlements, logins,
         removals::{self, Removal},
         users::{self, NewUser, Role, User},
     },
@@ -82,27 +87,46 @@ pub struct ChangeUser {
     /// `null` brings the default back.
     #[serde(deserialize_with = "present")]
     instance_quota: Option<Option<u32>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    /// Figures that are to change; `null` brings all defaults back.
+    #[serde(deserialize_with = "present")]
+    quota: Option<Option<Map<String, Value>>>,
+    /// The services that may be used; `null` leaves that to their groups.
+    #[serde(deserialize_with = "present")]
+    services: Option<Option<BTreeSet<ServiceName>>>,
 }
 
 /// All accounts.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
-    let (users, removals) = state.db.read(|conn| Ok((users::list(conn)?, removals::list(conn)?))).await?;
-    let view = |user: &User| UserView::of(user).removed(removals.iter().find(|removal| removal.user_id == user.id));
-    Ok(HttpResponse::Ok().json(List::whole(users.iter().map(view).collect())))
+    let (users, removals, mut own, groups) = state
+        .db
+        .read(|conn| {
+            let own = entitlements::all_own(conn)?;
+            Ok((users::list(conn)?, removals::list(conn)?, own, entitlements::group_names(conn)?))
+        })
+        .await?;
+    let items = users.iter().map(|user| {
+        let mut grant = own.remove(&user.id).unwrap_or_default();
+        grant.quota.instances = user.instance_quota;
+        let removal = removals.iter().find(|removal| removal.user_id == user.id);
+        let groups = groups.get(&user.id).map(Vec::as_slice).unwrap_or_default();
+        with_grant(UserView::of(user).removed(removal), &grant, groups)
+    });
+    Ok(HttpResponse::Ok().json(List::whole(items.collect())))
 }
 
 /// One account.
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<UserId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let (user, removal) = state.db.read(move |conn| Ok((users::by_id(conn, id)?, removals::find(conn, id)?))).await?;
-    Ok(HttpResponse::Ok().json(UserView::of(&user).removed(removal.as_ref())))
+    let view = state
+        .db
+        .read(move |conn| {
+            let user = users::by_id(conn, id)?;
+            given(conn, &user)
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// Makes an account.
@@ -167,14 +191,21 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     caller.may(Action::Administer)?;
     let id = path.into_inner();
-    let ChangeUser { disabled, role, password, instance_quota } = body.into_inner();
+    let ChangeUser { disabled, role, password, instance_quota, quota, services } = body.into_inner();
+    let change = EntitlementChange { quota, services };
+    change.check(&state)?;
     let role = parse_role(role.as_deref())?;
     let password_hash = hash(password).await?;
+    let takes_away = disabled.is_some() || role.is_some() || password_hash.is_some();
     let by = actor(&caller.0);
-    let user = state
+    let view = state
         .db
         .write(move |conn| {
-            let detail = json!({ "disabled": disabled, "role": role.map(Role::as_str), "password": password_hash.is_some(), "instance_quota": instance_quota });
+            let mut detail = change.detail();
+            detail["disabled"] = json!(disabled);
+            detail["role"] = json!(role.map(Role::as_str));
+            detail["password"] = json!(password_hash.is_some());
+            detail["instance_quota"] = json!(instance_quota);
             // A removed account is disabled until it is restored.
             if disabled == Some(false) && removals::find(conn, id)?.is_some() {
                 return Ok(None);
@@ -199,13 +230,19 @@ pub async fn change(
             if let Some(quota) = instance_quota {
                 users::set_quota(conn, id, quota)?;
             }
-            users::by_id(conn, id).map(Some)
+            if !change.is_empty() {
+                let grant = change.apply(entitlements::own(conn, id)?);
+                entitlements::set_own(conn, id, &grant.map_err(|error| QueryError::SerializationError(error.into()))?)?;
+            }
+            let user = users::by_id(conn, id)?;
+            given(conn, &user).map(Some)
         })
         .await
         .map_err(kept)?
         .ok_or_else(|| ApiError::new(ErrorCode::Conflict, "this account is removed; restore it instead"))?;
-    state.authenticator.forget_user(id);
-    Ok(HttpResponse::Ok().json(UserView::of(&user)))
+    // What somebody may use is found out anew; what they may not do any more ends.
+    if takes_away { state.authenticator.forget_user(id) } else { state.authenticator.renew_user(id) }
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// The last administrator can be neither removed nor shut out: the transaction is undone, see [`kept`].

@@ -7,7 +7,10 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{
+    HttpRequest,
+    http::{Method, header},
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::seating::client_of;
@@ -15,6 +18,7 @@ use super::seating::client_of;
 use crate::{
     auth::{
         AuthError, Principal, Via,
+        limits::Lane,
         policy::{Action, Shared, allows},
     },
     domain::{ids::InstanceId, names::ServiceName, time::Timestamp, tools::ToolLimit},
@@ -41,6 +45,8 @@ pub(super) struct Admitted {
     pub(super) share: Option<Arc<Share>>,
     /// The tools that may be used; all when absent.
     pub(super) limit: Option<ToolLimit>,
+    /// Where its answer is counted, if it is a call.
+    lane: Option<Arc<Lane>>,
     /// Whether the instance is debugged: read once, as that is all that it may cost.
     debugged: bool,
     at: Timestamp,
@@ -99,6 +105,9 @@ impl Admitted {
     pub(super) fn record(&self, state: &AppState, verb: &str, target: &str, session: Option<&str>, status: u16) {
         let took = self.began.elapsed();
         state.metrics.record_call(took);
+        if let Some(lane) = &self.lane {
+            lane.meter.answered(self.at, took, status >= 400);
+        }
         if self.debugged {
             self.route.trace.line(format_args!("answered {verb} {} {status} us={}", word(target), took.as_micros()));
         }
@@ -140,18 +149,32 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     }
     let of_share = share.as_ref().and_then(|share| share.limit.clone());
     let limit = ToolLimit::and(principal.reach.tool_limit(), of_share);
-    if principal.limiter.check().is_err() {
-        state.metrics.rate_limited.fetch_add(1, Relaxed);
-        return Err(
-            ApiError::new(ErrorCode::RateLimited, "too many requests for this account; slow down").retry_after(1)
-        );
+    let lane = principal.account.lane(&route.service);
+    if !lane.is_allowed {
+        return Err(ApiError::service_not_allowed(&route.service));
     }
+    let counts = counts(request);
+    principal.take_call(&lane, at, counts).inspect_err(|_| {
+        state.metrics.rate_limited.fetch_add(1, Relaxed);
+    })?;
     let permit = match request.method().as_str() {
         "GET" => None,
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
     let debugged = route.trace.is_on();
-    Ok(Admitted { route, principal, permit, share, limit, debugged, at, began })
+    let lane = counts.then_some(lane);
+    Ok(Admitted { route, principal, permit, share, limit, lane, debugged, at, began })
+}
+
+/// Whether the request is a call, of which there may be so many a day: all are, but the opening and the end of
+/// a session's stream and the look at an instance's health.
+fn counts(request: &HttpRequest) -> bool {
+    match *request.method() {
+        Method::POST => true,
+        Method::GET => !["/mcp", "/sse", "/health"].iter().any(|end| request.path().ends_with(end)),
+        Method::DELETE => !request.path().ends_with("/mcp"),
+        _ => true,
+    }
 }
 
 pub(super) fn overloaded(state: &AppState) -> ApiError {

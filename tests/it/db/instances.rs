@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use berth::{
     db::{
         DbError, credentials,
-        instances::{self, CreateRefusal, InstanceChanges, NewInstance, StateChange},
+        instances::{self, CreateLimits, CreateRefusal, InstanceChanges, NewInstance, StateChange},
     },
     domain::{
         crash::{CrashCard, ExitReason},
@@ -41,7 +41,7 @@ pub(super) fn new_instance(user: UserId, service: &str) -> NewInstance {
 
 impl TestDb {
     pub(super) fn create(&self, new: &NewInstance, quota: u32) -> Result<Instance, CreateRefusal> {
-        self.write(|c| instances::create(c, new, quota))
+        self.write(|c| instances::create(c, new, CreateLimits { instances: quota, per_hour: None }))
     }
 }
 
@@ -107,7 +107,8 @@ fn of_many_at_once_only_as_many_as_the_quota_win() {
                 let (db, barrier) = (test.db.clone(), Arc::clone(&barrier));
                 std::thread::spawn(move || {
                     barrier.wait();
-                    db.write_blocking(|c| instances::create(c, &new_instance(user, "gmail"), 3)).unwrap()
+                    let limits = CreateLimits { instances: 3, per_hour: None };
+                    db.write_blocking(|c| instances::create(c, &new_instance(user, "gmail"), limits)).unwrap()
                 })
             })
             .collect();

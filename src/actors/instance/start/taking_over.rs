@@ -19,6 +19,7 @@ use crate::{
             network,
             watching::Watch,
         },
+        places::Place,
         ports::PortLease,
     },
     catalog::Service,
@@ -49,7 +50,7 @@ impl StartJob {
     pub(super) fn take_over(
         &self,
         (child, tail): (Child, Arc<StderrTail>),
-        port: Option<PortLease>,
+        (port, place): (Option<PortLease>, Option<Place>),
         service: &Service,
         values: &Values,
         protocol: (Version, Era),
@@ -74,7 +75,9 @@ impl StartJob {
         let watch = Watch { exit, reading, pump, tree: Arc::clone(&tree), ended, actor, generation };
         let watcher = actix_rt::spawn(watch.run());
         let tasks = task.into_iter().chain(account).chain([watcher]).collect();
-        (Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, walls, door, tasks }, speaks)
+        let running =
+            Running { pid, tree, tail, log, ended: watching, stdio, stdin, port, _place: place, walls, door, tasks };
+        (running, speaks)
     }
 
     /// The error log, and the task that writes it. Opened only now: the end of the process before may have
