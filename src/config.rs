@@ -6,8 +6,8 @@
 mod auth;
 mod clients;
 mod mail;
-mod oidc;
 mod notices;
+mod oidc;
 mod runtime;
 mod server;
 mod source;
@@ -19,8 +19,8 @@ pub use self::{
     auth::AuthConfig,
     clients::{ClientsConfig, Hosts, Registration},
     mail::{MailConfig, MailWay},
-    oidc::OidcProvider,
     notices::{NoticesConfig, Retries},
+    oidc::OidcProvider,
     runtime::RuntimeConfig,
     server::{LogFormat, ServerConfig},
     source::{Layers, Source},

@@ -20,7 +20,7 @@ mod watching;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
 pub(super) use self::{
     child::{Ending, Running, ending},
@@ -28,7 +28,7 @@ pub(super) use self::{
     housekeeping::{Housekeeping, archive_logs, open_log, write_lines},
     start::Started,
 };
-use self::{debugging::Debugging, health::HealthRecord, idle::IdleClock};
+use self::{debugging::Debugging, health::HealthRecord, idle::IdleClock, start::Starting};
 use super::{Runtime, messages::InstanceGone};
 use crate::{
     domain::{
@@ -59,7 +59,7 @@ pub(super) struct InstanceActor {
     /// What the last start depended on.
     fingerprint: Option<std::collections::BTreeMap<String, String>>,
     /// The start that is under way; aborted by a stop.
-    starting: Option<JoinHandle<()>>,
+    starting: Option<Starting>,
     /// The end of the last process; a new start waits for it.
     stopping: Option<Ending>,
     health: HealthRecord,
@@ -194,8 +194,7 @@ impl InstanceActor {
         self.health.cancel(context);
         self.idle.cancel(context);
         if let Some(starting) = self.starting.take() {
-            // Dropping the start drops its half-made child, which kills the tree.
-            starting.abort();
+            self.stopping = Some(child::ending(starting.give_up(self.stopping.take())));
         }
         if let Some(running) = self.running.take() {
             let grace = self.runtime.config.stop_grace;

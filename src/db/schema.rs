@@ -197,10 +197,6 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         revoked_reason -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
-    user_grants (user_id) {
-        user_id -> Text,
-        quota -> Text,
-        services -> Nullable<Text>,
     }
 }
 
@@ -245,13 +241,6 @@ diesel::table! {
         registration_hash -> Nullable<Text>,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
-    groups (id) {
-        id -> Text,
-        name -> Text,
-        description -> Text,
-        quota -> Text,
-        services -> Nullable<Text>,
-        created_at -> BigInt,
     }
 }
 
@@ -269,13 +258,6 @@ diesel::table! {
         expires_at -> BigInt,
         pace_seconds -> BigInt,
         polled_at -> Nullable<BigInt>,
-    login_links (hash) {
-        hash -> Text,
-        purpose -> Text,
-        user_id -> Nullable<Text>,
-        created_at -> BigInt,
-        expires_at -> BigInt,
-        used_at -> Nullable<BigInt>,
     }
 }
 
@@ -287,32 +269,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    login_links (hash) {
+        hash -> Text,
+        purpose -> Text,
+        user_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     identities (provider, subject) {
         provider -> Text,
         subject -> Text,
         user_id -> Text,
         created_at -> BigInt,
-    notifications (id) {
-        id -> Text,
-        user_id -> Text,
-        at -> BigInt,
-        kind -> Text,
-        subject -> Text,
-        title -> Text,
-        detail -> Text,
-        listed -> Bool,
-        read_at -> Nullable<BigInt>,
-    group_members (group_id, user_id) {
-        group_id -> Text,
-        user_id -> Text,
-    }
-}
-
-diesel::table! {
-    creations (instance_id) {
-        instance_id -> Text,
-        user_id -> Text,
-        at -> BigInt,
     }
 }
 
@@ -323,6 +296,31 @@ diesel::table! {
         created_at -> BigInt,
         confirmed_at -> Nullable<BigInt>,
         last_step -> BigInt,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, hash) {
+        user_id -> Text,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
+    notifications (id) {
+        id -> Text,
+        user_id -> Text,
+        at -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        title -> Text,
+        detail -> Text,
+        listed -> Bool,
+        read_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     notification_preferences (user_id, kind) {
         user_id -> Text,
         kind -> Text,
@@ -347,13 +345,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    recovery_codes (user_id, hash) {
-        user_id -> Text,
-        hash -> Text,
-    }
-}
-
-diesel::joinable!(identities -> users (user_id));
     deliveries (id) {
         id -> Text,
         notification_id -> Text,
@@ -372,6 +363,10 @@ diesel::table! {
         erase_at -> BigInt,
         disabled_at -> Nullable<BigInt>,
         running -> Text,
+    }
+}
+
+diesel::table! {
     shares (id) {
         id -> Text,
         instance_id -> Text,
@@ -380,6 +375,44 @@ diesel::table! {
         read_only -> Bool,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    user_grants (user_id) {
+        user_id -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    groups (id) {
+        id -> Text,
+        name -> Text,
+        description -> Text,
+        quota -> Text,
+        services -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    group_members (group_id, user_id) {
+        group_id -> Text,
+        user_id -> Text,
+    }
+}
+
+diesel::table! {
+    creations (instance_id) {
+        instance_id -> Text,
+        user_id -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
     usage_days (user_id, service, day) {
         user_id -> Text,
         service -> Text,
@@ -396,15 +429,14 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
-diesel::joinable!(shares -> instances (instance_id));
-diesel::allow_tables_to_appear_in_same_query!(shares, instances);
-diesel::allow_tables_to_appear_in_same_query!(shares, users);
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);
 diesel::joinable!(oauth_grants -> users (user_id));
 diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
 diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
-diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances, identities);
+diesel::joinable!(identities -> users (user_id));
+diesel::joinable!(shares -> instances (instance_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::joinable!(group_members -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(groups, group_members, users);
+
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances, identities, shares);
+diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
+diesel::allow_tables_to_appear_in_same_query!(users, groups, group_members);

@@ -77,6 +77,8 @@ id!(
 id!(
     /// Where a user is told things by HTTP.
     WebhookId
+);
+id!(
     /// A group of people.
     GroupId
 );

@@ -10,8 +10,7 @@ use url::Url;
 use super::sign_in::UsedStates;
 use crate::{
     actors::{Paths, SupervisorHandle},
-    auth::{Authenticator, oauth_clients::OAuthClients, throttle::Throttle},
-    auth::{Authenticator, oidc::Providers, throttle::Throttle},
+    auth::{Authenticator, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
     catalog::Catalog,
     config::Config,
     db::Db,

@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{AsyncContext, Context, Handler};
+use tokio_util::task::TaskTracker;
 
 use super::{
     InstanceActor,
     child::Running,
-    start::{StartJob, Started},
+    start::{StartJob, Started, Starting},
 };
 use crate::{
     actors::messages::{Happened, What},
@@ -44,7 +45,9 @@ impl InstanceActor {
             return;
         }
         self.generation = self.generation.next();
+        let preparing = TaskTracker::new();
         let job = StartJob {
+            preparing: preparing.clone(),
             runtime: self.runtime.clone(),
             instance: self.instance.clone(),
             home: self.home.clone(),
@@ -56,7 +59,7 @@ impl InstanceActor {
             // A start that is given up while it waits leaves the end to whoever waits next.
             previous: self.stopping.clone(),
         };
-        self.starting = Some(actix_rt::spawn(job.run()));
+        self.starting = Some(Starting::new(actix_rt::spawn(job.run()), preparing));
     }
 
     fn spawned(&mut self, running: Option<Running>, fingerprint: BTreeMap<String, String>) {

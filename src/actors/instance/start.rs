@@ -14,7 +14,8 @@ use std::{
 };
 
 use actix::Addr;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio_util::task::TaskTracker;
 
 use self::{inputs::Inputs, preparing::Prepared};
 use super::{
@@ -57,6 +58,8 @@ pub(super) struct StartJob {
     pub(super) instance: Instance,
     pub(super) home: Home,
     pub(super) dirs: InstanceDirs,
+    /// Work of this start on other threads, which aborting it does not end.
+    pub(super) preparing: TaskTracker,
     pub(super) sessions: Arc<Sessions>,
     pub(super) generation: Generation,
     pub(super) error_log: (std::path::PathBuf, Rotation),
@@ -183,6 +186,30 @@ impl StartJob {
     fn http(&self, target: HttpTarget) -> Arc<HttpChild> {
         let config = &self.runtime.config;
         HttpChild::new(target, config.call_timeout, config.max_line_bytes)
+    }
+}
+
+/// A start that is under way.
+pub(super) struct Starting {
+    task: JoinHandle<()>,
+    preparing: TaskTracker,
+}
+
+impl Starting {
+    pub(super) fn new(task: JoinHandle<()>, preparing: TaskTracker) -> Self {
+        Self { task, preparing }
+    }
+
+    /// Aborts the start: dropping it drops its half-made child, which kills the tree. Waits for `previous`, and
+    /// for what the start has begun on other threads: directories must not come to be behind who removes them.
+    pub(super) fn give_up(self, previous: Option<Ending>) -> impl Future<Output = bool> + 'static {
+        self.task.abort();
+        self.preparing.close();
+        async move {
+            let ended = finished(previous).await;
+            self.preparing.wait().await;
+            ended
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{List, actor, audit};
 use crate::{
     auth::{
+        Via,
         oauth::grants::{self, Ended},
         policy::Action,
     },
@@ -87,6 +88,6 @@ pub async fn revoke(caller: Caller, state: Data<AppState>, path: Path<GrantId>) 
             audit(conn, by, "oauth.grant_revoke", format!("grant:{id}"), detail)
         })
         .await?;
-    state.authenticator.forget_grant(id);
+    state.authenticator.forget_proof(&Via::Grant { id });
     Ok(HttpResponse::NoContent().finish())
 }

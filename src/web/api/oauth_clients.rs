@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{List, actor, audit};
 use crate::{
     auth::{
+        Via,
         oauth_clients::{
             GrantType,
             metadata::{self, MetadataError, Method},
@@ -275,7 +276,7 @@ pub async fn remove(caller: Caller, state: Data<AppState>, id: Path<String>) -> 
         Ok(grants)
     });
     for grant in removed.await? {
-        state.authenticator.forget_grant(grant);
+        state.authenticator.forget_proof(&Via::Grant { id: grant });
     }
     Ok(HttpResponse::NoContent().finish())
 }

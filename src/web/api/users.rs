@@ -20,7 +20,12 @@ use crate::{
         removals::{self, Removal},
         users::{self, NewUser, Role, User},
     },
-    domain::{ids::UserId, names::Email, secret::Secret, time::Timestamp},
+    domain::{
+        ids::UserId,
+        names::{Email, ServiceName},
+        secret::Secret,
+        time::Timestamp,
+    },
     web::{
         error::{ApiError, ErrorCode},
         extract::Caller,
@@ -168,7 +173,10 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
 
 /// An address is taken as long as the account that has it is not erased.
 async fn taken(state: &AppState, email: Email, error: DbError) -> ApiError {
-    let find = move |conn: &mut Connection| removals::find(conn, users::by_email(conn, &email)?.id);
+    let find = move |conn: &mut Connection| {
+        let user = users::by_email(conn, &email)?;
+        removals::find(conn, user.id)
+    };
     match state.db.read(find).await {
         Ok(Some(removal)) => ApiError::new(
             ErrorCode::Conflict,
@@ -241,7 +249,11 @@ pub async fn change(
         .map_err(kept)?
         .ok_or_else(|| ApiError::new(ErrorCode::Conflict, "this account is removed; restore it instead"))?;
     // What somebody may use is found out anew; what they may not do any more ends.
-    if takes_away { state.authenticator.forget_user(id) } else { state.authenticator.renew_user(id) }
+    if takes_away {
+        state.authenticator.forget_user(id)
+    } else {
+        state.authenticator.renew_user(id)
+    }
     Ok(HttpResponse::Ok().json(view))
 }
 

@@ -5,7 +5,10 @@ use actix_web::{HttpRequest, http::header};
 
 use super::base_url;
 use crate::{
-    auth::{AuthError, oauth::{Scopes, scopes::SUPPORTED}},
+    auth::{
+        AuthError,
+        oauth::{Scopes, scopes::SUPPORTED},
+    },
     web::{
         error::{ApiError, ErrorCode},
         state::AppState,

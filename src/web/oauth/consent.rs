@@ -57,7 +57,8 @@ async fn answer(request: &HttpRequest, body: &[u8], state: &AppState) -> Result<
     let again = |text: &str| refused(StatusCode::FORBIDDEN, &format!("{text} Have the program connect anew."));
     let principal = signed_in(request, state).await.map_err(|_| again("You are not signed in any more."))?;
     let answer = read(body);
-    let cookie = cookies::read(request, state, Kind::Session).ok_or_else(|| again("You are not signed in any more."))?;
+    let cookie =
+        cookies::read(request, state, Kind::Session).ok_or_else(|| again("You are not signed in any more."))?;
     if !tokens::equal(&answer.csrf, &tokens::csrf(&cookie)) {
         return Err(again("This answer does not come from our page."));
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{error::OAuthError, form, token::authenticate};
 use crate::{
     auth::{
+        Via,
         oauth::grants::{self, Ended},
         tokens::TokenHash,
     },
@@ -47,7 +48,7 @@ pub async fn revoke(request: HttpRequest, body: Bytes, state: Data<AppState>) ->
         Ok(Some(grant.id))
     };
     if let Some(grant) = state.db.write(work).await? {
-        state.authenticator.forget_grant(grant);
+        state.authenticator.forget_proof(&Via::Grant { id: grant });
     }
     Ok(HttpResponse::Ok().finish())
 }

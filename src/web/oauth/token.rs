@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{base_url, error::OAuthError, form, issuer};
 use crate::{
     auth::{
+        Via,
         oauth::{
             Scopes, codes,
             grants::{self, Ended, Lifetimes, Tokens},
@@ -244,7 +245,7 @@ fn finish(
         Outcome::Given(scopes) => Ok(answer(tokens, &scopes, lifetimes)),
         Outcome::Refused(error) => Err(error),
         Outcome::Replayed(grant) => {
-            state.authenticator.forget_grant(grant);
+            state.authenticator.forget_proof(&Via::Grant { id: grant });
             Err(OAuthError::invalid_grant(
                 "this was used before; all access that came of it has ended, ask the user anew",
             ))

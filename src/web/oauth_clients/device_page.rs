@@ -32,11 +32,11 @@ use crate::{
         },
         origin,
         pages::Page,
-        state::AppState,
         sign_in::{
             account::client_address,
             cookies::{self, Kind},
         },
+        state::AppState,
     },
 };
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{end, members, register::answer};
 use crate::{
     auth::{
+        Via,
         oauth_clients::{metadata, records},
         tokens::TokenHash,
     },
@@ -70,7 +71,7 @@ pub async fn remove(request: HttpRequest, id: Path<String>, state: Data<AppState
         Ok(grants)
     });
     for grant in removed.await? {
-        state.authenticator.forget_grant(grant);
+        state.authenticator.forget_proof(&Via::Grant { id: grant });
     }
     Ok(HttpResponse::NoContent().finish())
 }

@@ -56,7 +56,8 @@ impl StartJob {
 
     async fn prepare_directories(&self) -> Result<(), ExitReason> {
         let dirs = self.dirs.clone();
-        let made = tokio::task::spawn_blocking(move || dirs.create().and_then(|()| dirs.empty_tmp())).await;
+        let made = self.preparing.spawn_blocking(move || dirs.create().and_then(|()| dirs.empty_tmp()));
+        let made = made.await;
         match made {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failed(format!("its directories cannot be made: {error}"))),
