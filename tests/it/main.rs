@@ -11,6 +11,8 @@ mod gateway;
 mod hostile;
 mod layering;
 mod oauth;
+mod oauth_clients;
+
 mod process;
 mod quotas;
 mod sharing;
