@@ -10,6 +10,7 @@ mod gateway;
 mod hostile;
 mod layering;
 mod process;
+mod sign_in;
 mod soak;
 mod soak_rooms;
 mod supervision;
