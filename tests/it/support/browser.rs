@@ -60,6 +60,9 @@ impl Browser {
     pub(crate) fn api(&self, method: &str, path: &str, body: &Value) -> Answer {
         let csrf = self.me()["csrf_token"].as_str().unwrap_or_default().to_owned();
         let client = self.client.with("cookie", &self.cookie_header()).with("x-csrf-token", &csrf);
+        if body.is_null() {
+            return client.send(method, path, (method == "POST").then_some(""));
+        }
         client.with("content-type", "application/json").send(method, path, Some(&body.to_string()))
     }
 
@@ -109,7 +112,8 @@ impl Browser {
                 self.set_cookie(name, value);
             }
         }
-        if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+        // What is only said is read, and one goes back to the form.
+        if answer.text.contains("<form") {
             self.page.borrow_mut().clone_from(&answer.text);
         }
         answer

@@ -212,7 +212,7 @@ impl State {
         assert!(query["scope"].split(' ').any(|scope| scope == "openid"));
         let mut back = Url::parse(&query["redirect_uri"]).unwrap();
         let code = format!("code-{}", self.codes.len() + 1);
-        let issuer = if self.trouble == Trouble::MixedUp { "https://other.example" } else { &self.issuer };
+        let issuer = if self.trouble == Trouble::MixedUp { "https://other.example" } else { self.issuer.as_str() };
         back.query_pairs_mut().append_pair("state", &query["state"]).append_pair("iss", issuer);
         if self.trouble == Trouble::Denied {
             back.query_pairs_mut().append_pair("error", "access_denied");
@@ -243,7 +243,7 @@ impl State {
         let is = |trouble: Trouble| self.trouble == trouble;
         let (issued, expires) = if is(Trouble::Expired) { (now - 7200, now - 3600) } else { (now, now + 300) };
         let claims = json!({
-            "iss": if is(Trouble::WrongIssuer) { "https://other.example" } else { &self.issuer },
+            "iss": if is(Trouble::WrongIssuer) { "https://other.example" } else { self.issuer.as_str() },
             "aud": if is(Trouble::WrongAudience) { "somebody-else" } else { CLIENT },
             "nonce": if is(Trouble::WrongNonce) { "another".to_owned() } else { nonce },
             "sub": self.person.subject,
