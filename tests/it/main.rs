@@ -16,6 +16,7 @@ mod oauth_clients;
 mod process;
 mod quotas;
 mod sharing;
+mod sign_in;
 mod soak;
 mod soak_rooms;
 mod supervision;

@@ -1,10 +1,12 @@
 //! A real Berth per test: its own data directory, services, ports and users, and proof at the end
 //! that it leaves nothing behind.
 
+pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod https;
 pub(crate) mod mcp;
 pub(crate) mod oauth;
+pub(crate) mod oidc;
 pub(crate) mod postgres;
 pub(crate) mod procs;
 pub(crate) mod raw;

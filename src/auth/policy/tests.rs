@@ -3,16 +3,20 @@ use std::{
     sync::Arc,
 };
 
-use governor::{Quota, RateLimiter};
-
 use super::*;
 use crate::{
-    auth::Reach,
-    domain::ids::{GrantId, LoginId, TokenId},
+    auth::{
+        Reach,
+        limits::{Account, Ledger},
+    },
+    domain::{
+        ids::{GrantId, LoginId, TokenId},
+        quota::Entitlement,
+    },
 };
 
 fn principal(user: UserId, role: Role, via: Via, reach: Reach) -> Principal {
-    let limiter = Arc::new(RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)));
+    let account = Account::new(user, Entitlement::unlimited(), &Arc::new(Ledger::default()));
     Principal {
         user,
         number: 1,
@@ -21,7 +25,8 @@ fn principal(user: UserId, role: Role, via: Via, reach: Reach) -> Principal {
         via,
         reach,
         expires_at: None,
-        limiter,
+        account,
+        token_rate: None,
         ended: Arc::default(),
         noted_second: 0.into(),
     }
