@@ -63,7 +63,7 @@ impl Places {
 
     /// What a user's processes take.
     pub(super) fn occupied(&self, user: UserId) -> Occupied {
-        self.held.lock().get(&user).map_or_else(Occupied::default, |held| sum(held))
+        self.held.lock().get(&user).map_or_else(Occupied::default, sum)
     }
 }
 

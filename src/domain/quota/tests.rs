@@ -17,7 +17,8 @@ fn own_before_groups_before_the_installation() {
     let base = quota(Some(10), Some(0), Some(100));
     let none = Quota::default();
     // Own, groups; instances, running, calls per day.
-    let table: [(Quota, &[Quota], (u32, Option<u32>, Option<u64>)); 9] = [
+    type Case<'a> = (Quota, &'a [Quota], (u32, Option<u32>, Option<u64>));
+    let table: [Case<'_>; 9] = [
         (none, &[], (10, None, Some(100))),
         (quota(Some(3), None, None), &[], (3, None, Some(100))),
         (quota(Some(0), None, Some(0)), &[], (0, None, None)),
@@ -39,7 +40,8 @@ fn own_before_groups_before_the_installation() {
 #[test]
 fn lists_of_services() {
     let list = |names_of: Option<&[&str]>| Grant { services: names_of.map(names), ..Grant::default() };
-    let table: [(Option<&[&str]>, &[Option<&[&str]>], Option<&[&str]>); 7] = [
+    type List<'a> = Option<&'a [&'a str]>;
+    let table: [(List<'_>, &[List<'_>], List<'_>); 7] = [
         (None, &[], None),
         (None, &[None, None], None),
         (None, &[Some(&["a"]), None], Some(&["a"])),
