@@ -14,7 +14,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::{
     api::{
         audit_log, auth, credentials, debug, diagnose, instances, logs, notifications, openapi, operations, removal,
-        services, sessions, system, tokens, users,
+        services, sessions, system, tokens, users, webhooks,
     },
     framework::{at, delete, get, head, patch, post},
 };

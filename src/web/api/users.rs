@@ -144,7 +144,10 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateUser
 
 /// An address is taken as long as the account that has it is not erased.
 async fn taken(state: &AppState, email: Email, error: DbError) -> ApiError {
-    let find = move |conn: &mut Connection| removals::find(conn, users::by_email(conn, &email)?.id);
+    let find = move |conn: &mut Connection| {
+        let user = users::by_email(conn, &email)?;
+        removals::find(conn, user.id)
+    };
     match state.db.read(find).await {
         Ok(Some(removal)) => ApiError::new(
             ErrorCode::Conflict,
