@@ -213,10 +213,7 @@ impl InstanceActor {
         let verdict = self.history.record(&self.runtime.config.restart, Timestamp::now());
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
-        self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
-        if card.out_of_memory || matches!(card.reason, ExitReason::LimitExceeded { .. }) {
-            self.note("limit_hit", serde_json::json!({ "reason": summary }));
-        }
+        self.note_fall(&card, verdict);
         // First the link, then the callers: one who tries again at once waits for the next process.
         self.route.set_link(Link::Down);
         if let Some(running) = &self.running {
@@ -226,9 +223,6 @@ impl InstanceActor {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
             Verdict::GiveUp => Event::EndedForGood,
         };
-        if matches!(verdict, Verdict::GiveUp) {
-            self.note("failed", serde_json::json!({ "reason": summary }));
-        }
         let failed_wake = self.idle.take_wake().is_some();
         self.publish(|status| {
             status.last_error = Some(card);
