@@ -218,10 +218,6 @@ impl InstanceActor {
         };
         let card = self.crash_card(reason, tail);
         let summary = card.summary();
-        self.note("ended", serde_json::json!({ "reason": summary, "restarts": card.restarts }));
-        if card.out_of_memory || matches!(card.reason, ExitReason::LimitExceeded { .. }) {
-            self.note("limit_hit", serde_json::json!({ "reason": summary }));
-        }
         // First the link, then the callers: one who tries again at once waits for the next process.
         self.route.set_link(Link::Down);
         if let Some(running) = &self.running {
@@ -235,9 +231,7 @@ impl InstanceActor {
             Verdict::GiveUp if is_refused && slept => Event::SleepRequested,
             Verdict::GiveUp => Event::EndedForGood,
         };
-        if matches!(verdict, Verdict::GiveUp) && event != Event::SleepRequested {
-            self.note("failed", serde_json::json!({ "reason": summary }));
-        }
+        self.note_fall(&card, event);
         self.publish(|status| {
             status.last_error = Some(card);
             status.failed_wakes += u32::from(failed_wake);

@@ -5,8 +5,13 @@ use tokio::sync::mpsc;
 
 use super::Notices;
 use crate::{
-    db::{DbError, OptionalExtension, credentials, instances},
+    db::{
+        Connection, DbError, OptionalExtension, QueryResult,
+        credentials::{self, Credential},
+        instances, notifications,
+    },
     domain::{
+        ids::UserId,
         instance::Instance,
         notice::{Happening, Notice, NoticeKind},
         time::Timestamp,
@@ -78,12 +83,12 @@ impl Notices {
     /// When the database cannot be read.
     pub async fn tell_of_expiry(&self, now: Timestamp) -> Result<(), DbError> {
         let ahead = i64::try_from(self.means.config.expiry_ahead.as_millis()).unwrap_or(i64::MAX);
-        for instance in self.means.db.read(instances::list_all).await? {
-            if let Some(at) = instance.expires_at.filter(|at| is_near(instance.created_at, *at, now, ahead)) {
-                self.tell(instance.user_id, expiry_near(&instance, at));
-            }
-        }
-        Ok(())
+        let near = move |instance: Instance| {
+            let at = instance.expires_at.filter(|at| is_near(instance.created_at, *at, now, ahead))?;
+            Some((instance.user_id, expiry_near(&instance, at)))
+        };
+        let all = move |conn: &mut Connection| Ok(instances::list_all(conn)?.into_iter().filter_map(near).collect());
+        self.tell_new(now, all).await
     }
 
     /// Tells the owners of credentials that were not rotated for long.
@@ -91,26 +96,43 @@ impl Notices {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tell_of_age(&self, now: Timestamp) -> Result<(), DbError> {
-        for credential in self.means.db.read(credentials::all).await? {
-            let since = credential.rotated_at.unwrap_or(credential.created_at);
-            let days = (now.0 - since.0) / DAY_MS;
-            if days < AGING_DAYS.0 {
-                continue;
+        let old = move |row: &Credential| Some((row.user_id, aging(row, now)?));
+        let all = move |conn: &mut Connection| Ok(credentials::all(conn)?.iter().filter_map(old).collect());
+        self.tell_new(now, all).await
+    }
+
+    /// Tells what was not told before: the sweeps find the same again and again, and that costs one look.
+    async fn tell_new<F>(&self, now: Timestamp, find: F) -> Result<(), DbError>
+    where
+        F: FnOnce(&mut Connection) -> QueryResult<Vec<(UserId, Notice)>> + Send + 'static,
+    {
+        let new = self.means.db.read(move |conn| {
+            let mut new = Vec::new();
+            for (user, notice) in find(conn)? {
+                let window = i64::try_from(notice.kind.window().as_millis()).unwrap_or(i64::MAX);
+                if !notifications::was_told(conn, user, &notice, Timestamp(now.0 - window))? {
+                    new.push((user, notice));
+                }
             }
-            let round = (days - AGING_DAYS.0) / AGING_DAYS.1;
-            let label = if credential.label.is_empty() { String::new() } else { format!(" ({})", credential.label) };
-            self.tell(
-                credential.user_id,
-                Notice {
-                    kind: NoticeKind::CredentialAging,
-                    subject: format!("credential:{}:{}:{round}", credential.id, since.0),
-                    title: format!("A credential for {}{label} is {days} days old; rotate it", credential.service),
-                    detail: json!({ "credential": credential.id, "service": credential.service, "days": days }),
-                },
-            );
-        }
+            Ok(new)
+        });
+        new.await?.into_iter().for_each(|(user, notice)| self.tell(user, notice));
         Ok(())
     }
+}
+
+/// `None` while it is young.
+fn aging(row: &Credential, now: Timestamp) -> Option<Notice> {
+    let since = row.rotated_at.unwrap_or(row.created_at);
+    let days = (now.0 - since.0) / DAY_MS;
+    let round = (days >= AGING_DAYS.0).then(|| (days - AGING_DAYS.0) / AGING_DAYS.1)?;
+    let label = if row.label.is_empty() { String::new() } else { format!(" ({})", row.label) };
+    Some(Notice {
+        kind: NoticeKind::CredentialAging,
+        subject: format!("credential:{}:{}:{round}", row.id, since.0),
+        title: format!("A credential for {}{label} is {days} days old; rotate it", row.service),
+        detail: json!({ "credential": row.id, "service": row.service, "days": days }),
+    })
 }
 
 /// Within `ahead` of the end, and within the second half of the instance's life: who asks for an hour is not told

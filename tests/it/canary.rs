@@ -244,7 +244,6 @@ fn every_route(app: &TestApp, valid: &Client, ids: [&str; 2]) -> Vec<Place> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn no_secret_is_anywhere_but_where_it_belongs() {
     Builder::each(builder, |app| {
         let receiver = Receiver::start();

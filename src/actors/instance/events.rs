@@ -14,7 +14,9 @@ use super::{
 use crate::{
     actors::messages::{Happened, What},
     domain::{
+        crash::{CrashCard, ExitReason},
         lifecycle::{Event, Health, State},
+        restart::Verdict,
         time::Timestamp,
     },
     routing::Link,
@@ -104,5 +106,17 @@ impl InstanceActor {
             self.runtime.metrics.record_wake(took);
         }
         self.arm_idle(context);
+    }
+
+    /// Writes down how the process ended, for those who look and for those who are told.
+    pub(super) fn note_fall(&self, card: &CrashCard, next: Event) {
+        let reason = card.summary();
+        self.note("ended", serde_json::json!({ "reason": reason, "restarts": card.restarts }));
+        if card.out_of_memory || matches!(card.reason, ExitReason::LimitExceeded { .. }) {
+            self.note("limit_hit", serde_json::json!({ "reason": reason }));
+        }
+        if next == Event::EndedForGood {
+            self.note("failed", serde_json::json!({ "reason": reason }));
+        }
     }
 }

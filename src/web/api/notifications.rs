@@ -202,8 +202,9 @@ impl Follower {
         if let Some(first) = self.first.next() {
             return Some((Ok(first), self));
         }
+        let silent = tokio::time::Instant::now() + KEEP_ALIVE;
         loop {
-            match tokio::time::timeout(KEEP_ALIVE, self.signals.recv()).await {
+            match tokio::time::timeout_at(silent, self.signals.recv()).await {
                 Ok(Ok(Signal::Told(told))) if told.user_id == self.user => {
                     return Some((Ok(event(Notification::clone(&told))), self));
                 }
