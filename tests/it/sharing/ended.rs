@@ -40,7 +40,7 @@ fn by_its_time() {
     TestApp::each(|app| {
         let (ann, bob) = (app.user("ann"), app.user("bob"));
         let instance = ann.create("fake");
-        let soon = Timestamp::now().after(std::time::Duration::from_secs(4));
+        let soon = Timestamp::now().after(std::time::Duration::from_secs(10));
         share(&ann, &instance, &bob, &json!({ "expires_at": soon }));
         let client = bob.connect(&instance);
         let (own, answer) = (client.listen(), client.long_call(&json!(1)));
