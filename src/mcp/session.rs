@@ -530,7 +530,7 @@ mod tests {
 
     fn session(hello: &Bytes, budget: &Arc<Budget>) -> Session {
         let id = SessionId::read(&"1".repeat(32)).unwrap();
-        Session::new(id, UserId::generate(), "2025-11-25", hello.clone(), budget)
+        Session::new(id, UserId::generate().into(), "2025-11-25", hello.clone(), budget)
     }
 
     #[test]

@@ -3,8 +3,6 @@
 mod denied;
 mod ended;
 
-use std::collections::BTreeSet;
-
 use berth::db::client_sessions;
 use serde_json::{Value, json};
 
@@ -110,10 +108,14 @@ fn guests_and_owners_have_sessions_of_their_own() {
             strange.post(&ping).expect(404);
             strange.close().expect(404);
         }
-        let pids: BTreeSet<String> = [&owner, &guest].iter().map(|client| client.whoami()["pid"].to_string()).collect();
-        assert_eq!(pids.len(), if service == "each" { 2 } else { 1 }, "{service}");
-        let stateless = [&ann, &bob].map(|user| user.stateless(&instance).text("whoami", &json!({})));
-        assert_eq!(stateless[0] != stateless[1], service == "each");
+        // Whether they share a process, they see by what it remembers.
+        let apart = service == "each";
+        let memory = json!({ "key": service });
+        owner.text("set", &json!({ "key": service, "value": "mine" }));
+        assert_eq!(guest.text("get", &memory), if apart { "null" } else { "\"mine\"" }, "{service}");
+        ann.stateless(&instance).text("set", &json!({ "key": service, "value": "other" }));
+        let seen = bob.stateless(&instance).text("get", &memory);
+        assert_eq!(seen, if apart { "null" } else { "\"other\"" }, "{service}");
         // The guest's clients are gone with the share, the owner's are not.
         end(&ann, &instance, &made);
         assert_eq!(owner.echo("a"), "a");

@@ -466,7 +466,7 @@ mod tests {
         let ann = UserId::generate();
         let record = |number: u8| Record {
             id: SessionId::read(&format!("{number:032x}")).unwrap(),
-            owner: ann,
+            owner: ann.into(),
             version: "2025-11-25",
             hello: Bytes::new(),
             subscriptions: vec![format!("a:{number}")],

@@ -143,7 +143,7 @@ fn a_token_whose_time_is_over() {
         hint: String::new(),
         instances: None,
         created_at: Timestamp::now(),
-        expires_at: Some(Timestamp::now().after(std::time::Duration::from_secs(3))),
+        expires_at: Some(Timestamp::now().after(std::time::Duration::from_secs(10))),
         tools: None,
         read_only: false,
     };
