@@ -25,7 +25,10 @@ use crate::{
         oauth_grants::{self, Grant, codes::Code, tokens::Kind},
         users::User,
     },
-    domain::{ids::GrantId, time::Timestamp},
+    domain::{
+        ids::{GrantId, InstanceId},
+        time::Timestamp,
+    },
     web::{api::audit, state::AppState},
 };
 
@@ -253,7 +256,7 @@ pub(super) enum Target {
     /// It is not said, or the gateway as a whole.
     Any,
     /// This one, or none that there is.
-    Only(Option<crate::domain::ids::InstanceId>),
+    Only(Option<InstanceId>),
 }
 
 impl Target {
