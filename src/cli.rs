@@ -7,6 +7,7 @@
 //! Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong usage.
 
 mod audit;
+mod client;
 mod context;
 mod diagnose;
 mod doctor;
@@ -69,6 +70,9 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Programs that may ask users for access (OAuth)
+    #[command(subcommand)]
+    Client(client::Client),
     /// What can be hosted
     #[command(subcommand)]
     Service(service::Service),
@@ -115,6 +119,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Migrate => life::migrate(&context),
         Command::User(command) => user::run(&context, command),
         Command::Token(command) => token::run(&context, command),
+        Command::Client(command) => client::run(&context, command),
         Command::Service(command) => return service::run(&context, command),
         Command::Instance(command) => instance::run(&context, command),
         Command::Status => status::run(&context),

@@ -26,6 +26,7 @@ pub mod events;
 pub mod instances;
 pub mod logins;
 pub mod oauth_clients;
+pub mod oauth_devices;
 pub mod oauth_grants;
 pub mod services;
 pub mod settings;

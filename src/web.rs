@@ -6,6 +6,7 @@ pub mod extract;
 mod framework;
 mod gateway;
 pub mod oauth;
+pub mod oauth_clients;
 pub mod origin;
 pub mod pages;
 pub mod state;
@@ -14,11 +15,12 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, grants, instances, logs, openapi, operations, services, sessions, system,
-        tokens, users,
+        auth, credentials, debug, diagnose, grants, instances, logs, oauth_clients as clients, openapi, operations,
+        services, sessions, system, tokens, users,
     },
-    framework::{at, delete, get, head, open, patch, post},
+    framework::{at, delete, get, head, open, patch, post, put},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
+    oauth_clients::{device, device_page, manage, register},
 };
 
 /// All routes. Instances come last: the first segment of their URLs is a variable.
@@ -56,6 +58,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
         .service(at("/api/v1/grants", [get(grants::list)]))
         .service(at("/api/v1/grants/{id}", [delete(grants::revoke)]))
+        .service(at("/api/v1/oauth/clients", [get(clients::list), post(clients::create)]))
+        .service(at(
+            "/api/v1/oauth/clients/{id}",
+            [get(clients::show), patch(clients::change), delete(clients::remove)],
+        ))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))
@@ -75,12 +82,16 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(open("/.well-known/oauth-protected-resource/{tail:.*}", [get(discovery::resource)]))
         .service(at("/oauth/consent", [post(consent::decide)]))
         .service(open("/oauth/revoke", [post(revoke::revoke)]))
+        .service(open("/oauth/register/{id}", [get(manage::show), put(manage::replace), delete(manage::remove)]))
+        .service(open("/oauth/device", [post(device::begin)]))
+        .service(at("/device", [get(device_page::show), post(device_page::decide)]))
         .service(at("/oauth/introspect", [post(introspect::introspect)]));
     // The short paths are where clients of 2025-03-26 look when they find no metadata.
     for prefix in ["/oauth", ""] {
         config
             .service(at(&format!("{prefix}/authorize"), [get(authorize::authorize)]))
-            .service(open(&format!("{prefix}/token"), [post(token::token)]));
+            .service(open(&format!("{prefix}/token"), [post(token::token)]))
+            .service(open(&format!("{prefix}/register"), [post(register::register)]));
     }
     gateway::configure(config);
     config.default_service(web::to(framework::not_found));

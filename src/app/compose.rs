@@ -52,7 +52,7 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
-        oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients, &public_url),
+        oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients),
         fetcher,
         throttle: Throttle::new(config.auth.login_attempts),
         started: Instant::now(),

@@ -5,13 +5,16 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, oauth_grants, usage_hours},
+    db::{logins, oauth_clients, oauth_devices, oauth_grants, usage_hours},
     domain::time::Timestamp,
     web::state::AppState,
 };
 
 /// How long hours of usage are kept: 90 days.
 const KEEP_USAGE_MS: i64 = 90 * 86_400_000;
+
+/// How long devices are kept after their codes have expired: an hour.
+const KEEP_DEVICES_MS: i64 = 3_600_000;
 
 /// Does it for ever: every 10 s what the authenticator has noted is written down, every hour what is too old
 /// is removed.
@@ -44,5 +47,13 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(|conn| oauth_grants::purge_expired(conn, Timestamp::now())).await;
     if let Err(error) = purged {
         log::warn!("what OAuth clients had until now could not be removed: {error}");
+    }
+    let purged = state.db.write(|conn| {
+        oauth_clients::purge_assertions(conn, Timestamp::now())?;
+        // Those that have just expired may still ask, and are told.
+        oauth_devices::purge_expired(conn, Timestamp(Timestamp::now().0 - KEEP_DEVICES_MS))
+    });
+    if let Err(error) = purged.await {
+        log::warn!("devices that have expired could not be removed: {error}");
     }
 }

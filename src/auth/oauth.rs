@@ -13,5 +13,6 @@ pub mod grants;
 pub mod metadata;
 pub mod resource;
 pub mod scopes;
+pub mod user_code;
 
 pub use self::scopes::{Scope, Scopes};

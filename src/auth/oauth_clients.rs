@@ -14,10 +14,12 @@ mod document;
 mod fetched;
 mod keys;
 pub mod metadata;
+mod pace;
+pub mod records;
 pub mod redirect;
 mod shown;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jsonwebtoken::jwk::Jwk;
 
@@ -27,17 +29,13 @@ use url::Url;
 
 use self::{
     fetched::{Source, Store},
-    metadata::Method,
     shown::{Proof, Shown},
 };
-pub use self::{keys::Keys, metadata::Metadata};
+pub use self::{keys::Keys, metadata::Metadata, pace::Pace};
 use crate::{
     auth::tokens::TokenHash,
     config::{ClientsConfig, Hosts},
-    db::{
-        Db, DbError,
-        oauth_clients::{self, ClientRecord},
-    },
+    db::{Db, DbError, oauth_clients},
     domain::{ids::UserId, time::Timestamp},
     outbound::Fetcher,
 };
@@ -167,6 +165,11 @@ const USE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Keys that a client's server gives are fetched anew after this long: one that was stolen must go soon.
 const KEYS_KEPT: Duration = Duration::from_secs(600);
 
+/// Registrations and devices' requests that one address may begin at once.
+const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+/// And after that, each hour.
+const PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
 /// Knows all clients.
 pub struct OAuthClients {
     db: Db,
@@ -174,22 +177,21 @@ pub struct OAuthClients {
     documents: Store<OAuthClient>,
     keys: Store<Vec<Jwk>>,
     hosts: Hosts,
-    /// For whom assertions may be meant: us by any name that clients know us by.
-    audiences: Vec<String>,
+    /// Registrations and requests of devices, per address.
+    pub pace: Pace,
 }
 
 impl OAuthClients {
-    /// Knows those of the database, and fetches the documents of others. `issuer` is our own URL.
+    /// Knows those of the database, and fetches the documents of others.
     #[must_use]
-    pub fn new(db: Db, fetcher: Fetcher, settings: &ClientsConfig, issuer: &Url) -> Self {
-        let issuer = issuer.as_str().trim_end_matches('/');
+    pub fn new(db: Db, fetcher: Fetcher, settings: &ClientsConfig) -> Self {
         Self {
             db,
             source: Source::new(fetcher),
             documents: Store::new(Duration::MAX),
             keys: Store::new(KEYS_KEPT),
             hosts: settings.document_hosts.clone(),
-            audiences: ["", "/", "/oauth/token", "/token"].map(|path| format!("{issuer}{path}")).into(),
+            pace: Pace::new(BURST, PER_HOUR),
         }
     }
 
@@ -215,7 +217,7 @@ impl OAuthClients {
         match self.db.read(move |conn| oauth_clients::by_id(conn, &wanted)).await {
             Ok(record) => {
                 let used = record.last_used_at.unwrap_or(Timestamp(0));
-                Ok((Arc::new(read(record)?), Some(used)))
+                Ok((Arc::new(records::read(record)?), Some(used)))
             }
             Err(DbError::NotFound) => Err(ClientError::Unknown),
             Err(error) => Err(error.into()),
@@ -223,12 +225,14 @@ impl OAuthClients {
     }
 
     /// The client that asks at the token endpoint, once it has proved who it is (RFC 6749, section 2.3):
-    /// by `authorization`, the header of that name, or by members of `form`.
+    /// by `authorization`, the header of that name, or by members of `form`. Assertions must be meant for
+    /// `issuer`, which is the name by which the client knows us.
     ///
     /// # Errors
     /// When it has not, or asks in two ways at once.
     pub async fn authenticate(
         &self,
+        issuer: &str,
         authorization: Option<&str>,
         form: &HashMap<String, String>,
     ) -> Result<Arc<OAuthClient>, ClientError> {
@@ -244,7 +248,7 @@ impl OAuthClients {
             (ClientAuthentication::Secret { hash }, Proof::Secret(secret)) if hash.is_of(secret.expose()) => {}
             (ClientAuthentication::Secret { .. }, Proof::Secret(_)) => return Err(unproven("its secret is wrong")),
             (ClientAuthentication::Keys { jwks }, Proof::Assertion(assertion)) => {
-                self.check(&client.id, jwks, &assertion).await?;
+                self.check(issuer, (&client.id, jwks), &assertion).await?;
             }
             (ClientAuthentication::None, _) => return Err(unproven("it is public, and has nothing to prove it by")),
             (ClientAuthentication::Secret { .. }, _) => return Err(unproven("it must send its secret")),
@@ -259,7 +263,7 @@ impl OAuthClients {
     }
 
     /// Whether the assertion is the client's, and is used for the first time.
-    async fn check(&self, id: &str, keys: &Keys, assertion: &str) -> Result<(), ClientError> {
+    async fn check(&self, issuer: &str, (id, keys): (&str, &Keys), assertion: &str) -> Result<(), ClientError> {
         let unproven = |reason| ClientError::Unproven { reason, basic: false };
         let keys = match keys {
             Keys::Inline(keys) => Arc::clone(keys),
@@ -271,7 +275,9 @@ impl OAuthClients {
                 })?
             }
         };
-        let proved = assertion::check(assertion, id, &keys, &self.audiences, Timestamp::now()).map_err(unproven)?;
+        // The endpoint's URL is what RFC 7523 suggests, the issuer what came after it.
+        let audiences = ["", "/", "/oauth/token", "/token"].map(|path| format!("{issuer}{path}"));
+        let proved = assertion::check(assertion, id, &keys, &audiences, Timestamp::now()).map_err(unproven)?;
         let (id, jti) = (id.to_owned(), TokenHash::of(&proved.jti).to_hex());
         let used = self.db.write(move |conn| oauth_clients::use_assertion(conn, &id, &jti, proved.until)).await;
         match used {
@@ -279,35 +285,4 @@ impl OAuthClients {
             used => Ok(used?),
         }
     }
-}
-
-/// A record as a client.
-fn read(record: ClientRecord) -> Result<OAuthClient, ClientError> {
-    let authentication = match (Method::named(&record.authentication), record.secret_hash.as_deref()) {
-        (Some(Method::None), _) => ClientAuthentication::None,
-        (Some(Method::PrivateKeyJwt), _) => ClientAuthentication::Keys { jwks: stored_keys(&record)? },
-        (Some(Method::Basic | Method::Post), Some(hash)) => {
-            ClientAuthentication::Secret { hash: TokenHash::from_hex(hash).ok_or(ClientError::Unknown)? }
-        }
-        (None, _) | (_, None) => return Err(ClientError::Unknown),
-    };
-    let grant_types = record.grant_types.iter().filter_map(|name| serde_json::from_value(name.as_str().into()).ok());
-    Ok(OAuthClient {
-        authentication,
-        grant_types: grant_types.collect(),
-        origin: if record.origin == oauth_clients::FIXED { ClientOrigin::Fixed } else { ClientOrigin::Registered },
-        homepage: record.homepage.as_deref().and_then(|text| text.parse().ok()),
-        id: record.id,
-        name: record.name,
-        redirect_uris: record.redirect_uris,
-        owner: record.owner,
-    })
-}
-
-fn stored_keys(record: &ClientRecord) -> Result<Keys, ClientError> {
-    if let Some(jwks) = &record.jwks {
-        return keys::read(jwks).map(|keys| Keys::Inline(keys.into())).map_err(|_| ClientError::Unknown);
-    }
-    let at = record.jwks_uri.as_deref().and_then(|uri| uri.parse().ok());
-    at.map(Keys::At).ok_or(ClientError::Unknown)
 }

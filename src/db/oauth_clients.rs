@@ -152,6 +152,20 @@ pub fn list_fixed(conn: &mut Connection, owner: Option<UserId>) -> QueryResult<V
     rows.into_iter().map(Row::read).collect()
 }
 
+/// The clients that have registered themselves, newest first.
+///
+/// # Errors
+/// When the query fails.
+pub fn list_registered(conn: &mut Connection, limit: u32) -> QueryResult<Vec<ClientRecord>> {
+    let rows: Vec<Row> = oauth_clients::table
+        .filter(oauth_clients::origin.eq(REGISTERED))
+        .order((oauth_clients::created_at.desc(), oauth_clients::id.desc()))
+        .limit(i64::from(limit))
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
 /// Deletes a client.
 ///
 /// # Errors

@@ -245,6 +245,7 @@ diesel::table! {
         client_id -> Text,
         instance_id -> Text,
         scopes -> Text,
+        resource -> Text,
         state -> Text,
         user_id -> Nullable<Text>,
         created_at -> BigInt,

@@ -8,6 +8,7 @@ pub mod grants;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;
+pub mod oauth_clients;
 pub mod openapi;
 pub mod operations;
 pub mod services;

@@ -112,7 +112,7 @@ macro_rules! methods {
         }
     )*};
 }
-methods! { get GET head HEAD post POST patch PATCH delete DELETE }
+methods! { get GET head HEAD post POST put PUT patch PATCH delete DELETE }
 
 async fn add_headers(
     request: ServiceRequest,

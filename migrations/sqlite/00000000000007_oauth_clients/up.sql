@@ -31,8 +31,10 @@ CREATE TABLE oauth_devices (
     device_hash    TEXT    NOT NULL PRIMARY KEY,
     user_hash      TEXT    NOT NULL UNIQUE,
     client_id      TEXT    NOT NULL,
-    instance_id    TEXT    NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+    -- As it was asked for, before anybody knew whether there is one: no foreign key.
+    instance_id    TEXT    NOT NULL,
     scopes         TEXT    NOT NULL,
+    resource       TEXT    NOT NULL,
     -- `pending`, `allowed`, `denied`.
     state          TEXT    NOT NULL,
     -- Who has answered.
@@ -44,7 +46,6 @@ CREATE TABLE oauth_devices (
     polled_at      INTEGER
 ) STRICT;
 CREATE INDEX oauth_devices_by_expiry ON oauth_devices (expires_at);
-CREATE INDEX oauth_devices_by_instance ON oauth_devices (instance_id);
 CREATE INDEX oauth_devices_by_user ON oauth_devices (user_id);
 
 -- Ids of client assertions that were used (RFC 7523, section 3, item 7), until they expire.

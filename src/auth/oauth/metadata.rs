@@ -11,7 +11,8 @@ pub struct ServerMetadata {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
-    registration_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     revocation_endpoint: String,
     introspection_endpoint: String,
     device_authorization_endpoint: String,
@@ -34,15 +35,15 @@ const AUTHENTICATION: [&str; 4] = ["none", "client_secret_basic", "client_secret
 const SIGNATURES: &[&str] = &["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 impl ServerMetadata {
-    /// Ours, as it is under this issuer.
+    /// Ours, as it is under this issuer; with registration or without.
     #[must_use]
-    pub fn new(issuer: &str) -> Self {
+    pub fn new(issuer: &str, registration: bool) -> Self {
         let at = |path: &str| format!("{issuer}{path}");
         Self {
             issuer: issuer.to_owned(),
             authorization_endpoint: at("/oauth/authorize"),
             token_endpoint: at("/oauth/token"),
-            registration_endpoint: at("/oauth/register"),
+            registration_endpoint: registration.then(|| at("/oauth/register")),
             revocation_endpoint: at("/oauth/revoke"),
             introspection_endpoint: at("/oauth/introspect"),
             device_authorization_endpoint: at("/oauth/device"),

@@ -78,7 +78,7 @@ fn refuse_throttled(state: &AppState, keys: &[&str]) -> Result<(), AuthError> {
 
 /// Where a sign-in comes from. A proxy on this host says it in the last entry of `X-Forwarded-For`;
 /// everybody else could write there what they like. Of IPv6, the network counts: one person has it whole.
-fn client_address(request: &HttpRequest) -> String {
+pub(in crate::web) fn client_address(request: &HttpRequest) -> String {
     let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return String::new() };
     let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let forwarded = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok());

@@ -180,13 +180,13 @@ fn by_slug(state: &AppState, slug: &str, service: &str) -> InstanceId {
 }
 
 /// The instance, if this user may speak to it.
-pub(super) fn may_call(state: &AppState, principal: &Principal, id: InstanceId) -> Option<Arc<Route>> {
+pub(in crate::web) fn may_call(state: &AppState, principal: &Principal, id: InstanceId) -> Option<Arc<Route>> {
     let route = state.routes.get(id)?;
     allows(principal, Action::Call { id, owner: route.owner }).then_some(route)
 }
 
 /// Who is signed in: by the cookie alone, as browsers send nothing else on their way.
-pub(super) async fn signed_in(request: &HttpRequest, state: &AppState) -> Result<Arc<Principal>, AuthError> {
+pub(in crate::web) async fn signed_in(request: &HttpRequest, state: &AppState) -> Result<Arc<Principal>, AuthError> {
     let cookie = request.cookie(COOKIE).ok_or(AuthError::Missing)?;
     state.authenticator.cookie(cookie.value()).await
 }
@@ -197,7 +197,7 @@ fn wants_no_page(members: &Members) -> bool {
 }
 
 /// To the sign-in page, which leads back here.
-fn to_sign_in(request: &HttpRequest, state: &AppState) -> HttpResponse {
+pub(in crate::web) fn to_sign_in(request: &HttpRequest, state: &AppState) -> HttpResponse {
     let below = base_url(request, state).path().trim_end_matches('/').to_owned();
     let here = format!("{below}{}", request.uri());
     let next: String = byte_serialize(here.as_bytes()).collect();

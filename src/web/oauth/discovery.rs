@@ -11,6 +11,7 @@ use crate::{
         metadata::{ResourceMetadata, ServerMetadata},
         resource::is_endpoint,
     },
+    config::Registration,
     web::{
         error::{ApiError, ErrorCode},
         state::AppState,
@@ -36,7 +37,8 @@ pub async fn server(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
     if !tail.is_empty() && tail != base.path().trim_matches('/') {
         return Err(ApiError::new(ErrorCode::NotFound, "this is not the path of an authorization server"));
     }
-    Ok(HttpResponse::Ok().json(ServerMetadata::new(&issuer(&base))))
+    let registration = state.config.clients.registration == Registration::Open;
+    Ok(HttpResponse::Ok().json(ServerMetadata::new(&issuer(&base), registration)))
 }
 
 /// Metadata of an instance's endpoint, or of the gateway as a whole.

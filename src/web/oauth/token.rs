@@ -9,7 +9,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{base_url, error::OAuthError, form};
+use super::{base_url, error::OAuthError, form, issuer};
 use crate::{
     auth::{
         oauth::{
@@ -29,11 +29,15 @@ use crate::{
         ids::{GrantId, InstanceId},
         time::Timestamp,
     },
-    web::{api::audit, state::AppState},
+    web::{
+        api::audit,
+        oauth_clients::{device, machine},
+        state::AppState,
+    },
 };
 
 /// The members of a request.
-pub(super) type Form = HashMap<String, String>;
+pub(in crate::web) type Form = HashMap<String, String>;
 
 /// `POST /oauth/token`.
 ///
@@ -49,29 +53,37 @@ pub async fn token(request: HttpRequest, body: Bytes, state: Data<AppState>) -> 
         }
         // Whoever got one may use it: clients that register seldom name this way of their own accord.
         Some("refresh_token") => refresh(&request, &state, &client, &form).await,
+        Some("client_credentials") => {
+            may_use(&client, GrantType::ClientCredentials)?;
+            machine::issue(&state, &client, Target::of(&request, &state, &form)?, &form).await
+        }
+        Some("urn:ietf:params:oauth:grant-type:device_code") => {
+            may_use(&client, GrantType::DeviceCode)?;
+            device::poll(&state, &client, &form).await
+        }
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "this way to get tokens is not supported")),
         None => Err(missing("grant_type")),
     }
 }
 
 /// The client, once it has proved who it is.
-pub(super) async fn authenticate(
+pub(in crate::web) async fn authenticate(
     request: &HttpRequest,
     state: &AppState,
     form: &Form,
 ) -> Result<Arc<OAuthClient>, OAuthError> {
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    Ok(state.oauth_clients.authenticate(authorization, form).await?)
+    Ok(state.oauth_clients.authenticate(&issuer(&base_url(request, state)), authorization, form).await?)
 }
 
-fn may_use(client: &OAuthClient, grant: GrantType) -> Result<(), OAuthError> {
+pub(in crate::web) fn may_use(client: &OAuthClient, grant: GrantType) -> Result<(), OAuthError> {
     if client.may_use(grant) {
         return Ok(());
     }
     Err(OAuthError::new("unauthorized_client", "this client may not get tokens in this way"))
 }
 
-fn missing(name: &str) -> OAuthError {
+pub(in crate::web) fn missing(name: &str) -> OAuthError {
     OAuthError::invalid_request(format!("`{name}` is missing"))
 }
 
@@ -244,7 +256,7 @@ fn finish(
 }
 
 /// Tokens for the client (RFC 6749 section 5.1).
-pub(super) fn answer(tokens: &Tokens, scopes: &Scopes, lifetimes: &Lifetimes) -> HttpResponse {
+pub(in crate::web) fn answer(tokens: &Tokens, scopes: &Scopes, lifetimes: &Lifetimes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::PRAGMA, "no-cache"))
@@ -252,7 +264,7 @@ pub(super) fn answer(tokens: &Tokens, scopes: &Scopes, lifetimes: &Lifetimes) ->
 }
 
 /// The `resource` of a request (RFC 8707 section 2.2): what it names must be what the user has allowed.
-pub(super) enum Target {
+pub(in crate::web) enum Target {
     /// It is not said, or the gateway as a whole.
     Any,
     /// This one, or none that there is.
@@ -261,7 +273,7 @@ pub(super) enum Target {
 
 impl Target {
     /// Reads it.
-    pub(super) fn of(request: &HttpRequest, state: &AppState, form: &Form) -> Result<Self, OAuthError> {
+    pub(in crate::web) fn of(request: &HttpRequest, state: &AppState, form: &Form) -> Result<Self, OAuthError> {
         let Some(text) = form.get("resource") else { return Ok(Self::Any) };
         let named = resource::parse(text, &[&base_url(request, state), &state.public_url]);
         let named =
