@@ -139,7 +139,7 @@ pub const SETTINGS: &[&str] = &[
     "client_registration",
     "max_registered_clients",
     "client_document_hosts",
-    "access_token_minutes",
+    "access_token_seconds",
     "refresh_token_days",
 ];
 

@@ -22,7 +22,7 @@ pub struct AuthConfig {
     /// `user_services`: whether users who are not administrators may add services. Default false:
     /// a service is a command that runs on this host.
     pub user_services: bool,
-    /// `access_token_minutes`: how long an OAuth client may use an access token. Default 60.
+    /// `access_token_seconds`: how long an OAuth client may use an access token. Default 3600.
     pub access_token_lifetime: Duration,
     /// `refresh_token_days`: how long an OAuth client may be away before its user has to consent anew.
     /// Default 60.
@@ -40,7 +40,7 @@ impl AuthConfig {
             login_attempts: number("login_attempts", 10, 1, 10_000)?,
             sign_in_lifetime: Duration::from_secs(86_400 * read_between(source, "sign_in_days", 14, 1, 365)?),
             user_services: read(source, "user_services", false)?,
-            access_token_lifetime: Duration::from_secs(60 * read_between(source, "access_token_minutes", 60, 1, 1440)?),
+            access_token_lifetime: Duration::from_secs(read_between(source, "access_token_seconds", 3600, 1, 86_400)?),
             refresh_token_lifetime: Duration::from_secs(
                 86_400 * read_between(source, "refresh_token_days", 60, 1, 3650)?,
             ),

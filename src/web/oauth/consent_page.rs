@@ -101,7 +101,7 @@ fn which(state: &AppState, principal: &Principal, (instance, labels): (Option<In
         fieldset {
             legend { "Which of them may it use?" }
             @for route in &own {
-                label.choice { input type="radio" name="instance" value=(route.id) required; " " (name(route)) }
+                label.choice { input type="radio" name="instance" value=(route.id) required checked[own.len() == 1]; " " (name(route)) }
             }
             @if own.is_empty() { p { "You have none yet." } }
         }

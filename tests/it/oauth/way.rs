@@ -82,9 +82,14 @@ fn every_form_of_the_instances_url_is_a_resource() {
 fn without_a_resource_the_user_chooses_the_instance() {
     let app = TestApp::start();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
-    let (one, other, foreign) = (ann.create("fake"), ann.create("fake"), bob.create("fake"));
+    let (one, foreign) = (ann.create("fake"), bob.create("fake"));
     public_client(&app, "editor", &[REDIRECT]);
     let browser = Browser::of(&ann);
+    let chosen = format!("value=\"{}\" required checked", one.id);
+    let page = || browser.ask(&with(request("editor", &one), "resource", "")).expect(200).text();
+    assert!(page().contains(&chosen), "the only one is chosen already");
+    let other = ann.create("fake");
+    assert!(!page().contains(&chosen));
     for resource in ["", app.url.as_str()] {
         let page = browser.ask(&with(request("editor", &one), "resource", resource)).expect(200);
         assert!(page.text().contains(&one.id) && page.text().contains(&other.id) && !page.text().contains(&foreign.id));
