@@ -1,6 +1,6 @@
 //! The page that asks the user: who asks, where the answer goes, for which instance, how far.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use maud::{Markup, html};
@@ -19,6 +19,7 @@ use crate::{
         oauth_clients::{ClientOrigin, OAuthClient},
         tokens::csrf,
     },
+    db::instances,
     domain::ids::InstanceId,
     mcp::front::rest::list_tools,
     routing::Route,
@@ -47,6 +48,7 @@ pub(super) async fn show(
         failed()
     })?;
     let scopes = pending.scopes.parse::<Scopes>().unwrap_or_else(|_| Scopes::reading());
+    let labels = labels(state, principal).await;
     let tools = offered_tools(state, principal, &pending, &scopes).await;
     let action = format!("{}/oauth/consent", base_url(request, state).path().trim_end_matches('/'));
     let body = html! {
@@ -54,7 +56,7 @@ pub(super) async fn show(
         form method="post" action=(action) {
             input type="hidden" name="csrf" value=(csrf(&cookie));
             input type="hidden" name="request" value=(sealed);
-            (which(state, principal, pending.instance))
+            (which(state, principal, (pending.instance, &labels)))
             (how_far(&scopes, &tools))
             div.row {
                 button.quiet type="submit" name="decision" value="deny" { "Deny" }
@@ -89,26 +91,35 @@ fn who(client: &OAuthClient, pending: &Pending) -> Markup {
 }
 
 /// The instance that was asked for, or the choice of one.
-fn which(state: &AppState, principal: &Principal, instance: Option<InstanceId>) -> Markup {
+fn which(state: &AppState, principal: &Principal, (instance, labels): (Option<InstanceId>, &Labels)) -> Markup {
+    let name = |route: &Route| match labels.get(&route.id).filter(|label| !label.is_empty()) {
+        Some(label) => format!("{label}: {} ({})", route.service, route.slug),
+        None => format!("{} ({})", route.service, route.slug),
+    };
     if let Some(route) = instance.and_then(|id| state.routes.get(id)) {
         return html! { p { "It will use " strong { (name(&route)) } "." } };
     }
     let routes = state.routes.all();
     let mut own: Vec<_> = routes.iter().filter(|route| may_call(state, principal, route.id).is_some()).collect();
-    own.sort_by_key(|route| name(route));
+    own.sort_by_cached_key(|route| name(route));
     html! {
         fieldset {
             legend { "Which of them may it use?" }
             @for route in &own {
-                label.choice { input type="radio" name="instance" value=(route.id) required; " " (name(route)) }
+                label.choice { input type="radio" name="instance" value=(route.id) required checked[own.len() == 1]; " " (name(route)) }
             }
             @if own.is_empty() { p { "You have none yet." } }
         }
     }
 }
 
-fn name(route: &Route) -> String {
-    format!("{} ({})", route.service, route.slug)
+/// What the user calls their instances; where that cannot be read, service and slug have to do.
+type Labels = HashMap<InstanceId, String>;
+
+async fn labels(state: &AppState, principal: &Principal) -> Labels {
+    let user = principal.user;
+    let own = state.db.read(move |conn| instances::list_for_user(conn, user)).await.unwrap_or_default();
+    own.into_iter().map(|instance| (instance.id, instance.label)).collect()
 }
 
 /// What may be allowed, the most that was asked for first.

@@ -26,7 +26,10 @@ use crate::{
         oauth_grants::{self, Grant, codes::Code, tokens::Kind},
         users::User,
     },
-    domain::{ids::GrantId, time::Timestamp},
+    domain::{
+        ids::{GrantId, InstanceId},
+        time::Timestamp,
+    },
     web::{
         api::audit,
         oauth_clients::{device, machine},
@@ -266,7 +269,7 @@ pub(in crate::web) enum Target {
     /// It is not said, or the gateway as a whole.
     Any,
     /// This one, or none that there is.
-    Only(Option<crate::domain::ids::InstanceId>),
+    Only(Option<InstanceId>),
 }
 
 impl Target {

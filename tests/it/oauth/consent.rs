@@ -1,5 +1,7 @@
 //! The page that asks, and who can answer it.
 
+use serde_json::json;
+
 use crate::support::{
     TestApp,
     oauth::{Browser, REDIRECT, STATE, exchange, hidden, public_client, request, returned, with},
@@ -19,11 +21,14 @@ const YES: [(&str, &str); 2] = [("decision", "allow"), ("access", "call")];
 
 #[test]
 fn the_page_says_who_asks_for_what_and_runs_nothing_that_others_wrote() {
-    let (_app, ann, instance, browser) = set_up();
+    let (_app, ann, _, browser) = set_up();
+    let instance = ann.order_with(&json!({ "service": "fake", "label": "My <notes>" }));
     let page = browser.ask(&request("editor", &instance)).expect(200);
     let text = page.text();
     assert!(text.contains("The &lt;b&gt;editor&lt;/b&gt; program") && !text.contains("<b>"), "{text}");
-    for part in ["app.example.org", instance.view["slug"].as_str().unwrap(), "call all tools", &ann.email] {
+    for part in
+        ["app.example.org", "My &lt;notes&gt;", instance.view["slug"].as_str().unwrap(), "call all tools", &ann.email]
+    {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
     assert!(!text.contains("<script") && !text.contains("a program on the computer"));

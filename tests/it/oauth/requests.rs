@@ -26,7 +26,7 @@ fn stays(browser: &Browser, request: &Members) {
 
 #[test]
 fn no_open_redirect() {
-    let (_app, _, instance, browser) = set_up();
+    let (app, _, instance, browser) = set_up();
     let good = request("editor", &instance);
     for uri in [
         "https://evil.example/callback",
@@ -45,7 +45,7 @@ fn no_open_redirect() {
     ] {
         stays(&browser, &with(good.clone(), "redirect_uri", uri));
         // Also when everything else is wrong, and nobody is signed in.
-        stays(&Browser::of_nobody(&_app), &with(with(good.clone(), "redirect_uri", uri), "response_type", "token"));
+        stays(&Browser::of_nobody(&app), &with(with(good.clone(), "redirect_uri", uri), "response_type", "token"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The token endpoint: what it refuses, and what it ends.
 
+use base64::Engine;
 use berth::{
     auth::{
         oauth::{
@@ -15,9 +16,10 @@ use serde_json::Value;
 
 use crate::support::{
     TestApp,
+    http::{Http, Reply},
     oauth::{
         Browser, REDIRECT, VERIFIER, access, challenge, exchange, exchange_with, post, public_client, refresh, refused,
-        request, secret_client, tools, with,
+        request, returned, secret_client, tools, with,
     },
     user::{Instance, User},
 };
@@ -143,7 +145,7 @@ fn a_refresh_token_gives_less_but_never_more() {
     let narrow = with(request("editor", &instance), "scope", "mcp:read tool:echo");
     let page = browser.ask(&narrow).expect(200);
     let back = browser.answer(&page, &[("decision", "allow"), ("access", "tools"), ("tool", "echo")]);
-    let code = crate::support::oauth::returned(&back)["code"].clone();
+    let code = returned(&back)["code"].clone();
     let mut given = exchange(&app, "editor", &code).expect(200).json();
     let token = text(&given, "refresh_token");
     refused(&refresh(&app, "editor", &token, &[("scope", "mcp:call")]), 400, "invalid_scope");
@@ -173,15 +175,37 @@ fn malformed_requests_are_refused_in_the_form_of_the_rfc() {
     refused(&exchange_with(&app, "editor", &code, &[("grant_type", "password")]), 400, "unsupported_grant_type");
     let twice = [("code", code.as_str()), ("code", code.as_str())];
     refused(&exchange_with(&app, "editor", &code, &twice), 400, "invalid_request");
-    let json = browser_less(&app, "application/json", b"{}");
+    let json = post_as(&app, "application/json", b"{}");
     refused(&json, 400, "invalid_request");
-    secret_client(&app, "server", &[REDIRECT], "s3cret");
-    refused(&exchange(&app, "server", &code), 401, "invalid_client");
     exchange(&app, "editor", &code).expect(200);
 }
 
-fn browser_less(app: &TestApp, kind: &str, body: &[u8]) -> crate::support::http::Reply {
-    crate::support::http::Http::new(&app.url, None).send("POST", "/oauth/token", &[("content-type", kind)], Some(body))
+#[test]
+fn a_client_with_a_secret_proves_it() {
+    let app = TestApp::start();
+    let (_, instance, browser) = set_up(&app);
+    secret_client(&app, "server", &[REDIRECT], "s3cret");
+    let code = browser.allow(&request("server", &instance));
+    refused(&exchange(&app, "server", &code), 401, "invalid_client");
+    refused(&exchange_with(&app, "server", &code, &[("client_secret", "wrong")]), 401, "invalid_client");
+    let given = exchange_with(&app, "server", &code, &[("client_secret", "s3cret")]).expect(200).json();
+    let renewal = text(&given, "refresh_token");
+    refused(&refresh(&app, "server", &renewal, &[]), 401, "invalid_client");
+    let form = format!("grant_type=refresh_token&refresh_token={renewal}");
+    let basic = |pair: &str| {
+        let header = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+        let headers = [("authorization", header.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        Http::new(&app.url, None).send("POST", "/oauth/token", &headers, Some(form.as_bytes()))
+    };
+    let wrong = basic("server:wrong");
+    refused(&wrong, 401, "invalid_client");
+    assert!(wrong.header("www-authenticate").starts_with("Basic"));
+    let next = basic("server:s3cret").expect(200).json();
+    tools(&instance, &text(&next, "access_token")).expect(200);
+}
+
+fn post_as(app: &TestApp, kind: &str, body: &[u8]) -> Reply {
+    Http::new(&app.url, None).send("POST", "/oauth/token", &[("content-type", kind)], Some(body))
 }
 
 #[test]

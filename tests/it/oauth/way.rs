@@ -6,7 +6,7 @@ use crate::support::{
     TestApp,
     http::Http,
     oauth::{
-        Browser, REDIRECT, STATE, access, exchange, hidden, public_client, refresh, request, returned, secret_client,
+        Browser, REDIRECT, STATE, VERIFIER, access, exchange, hidden, post, public_client, refresh, request, returned,
         tools, with,
     },
 };
@@ -82,9 +82,14 @@ fn every_form_of_the_instances_url_is_a_resource() {
 fn without_a_resource_the_user_chooses_the_instance() {
     let app = TestApp::start();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
-    let (one, other, foreign) = (ann.create("fake"), ann.create("fake"), bob.create("fake"));
+    let (one, foreign) = (ann.create("fake"), bob.create("fake"));
     public_client(&app, "editor", &[REDIRECT]);
     let browser = Browser::of(&ann);
+    let chosen = format!("value=\"{}\" required checked", one.id);
+    let page = || browser.ask(&with(request("editor", &one), "resource", "")).expect(200).text();
+    assert!(page().contains(&chosen), "the only one is chosen already");
+    let other = ann.create("fake");
+    assert!(!page().contains(&chosen));
     for resource in ["", app.url.as_str()] {
         let page = browser.ask(&with(request("editor", &one), "resource", resource)).expect(200);
         assert!(page.text().contains(&one.id) && page.text().contains(&other.id) && !page.text().contains(&foreign.id));
@@ -199,10 +204,9 @@ fn clients_of_the_first_revision_find_the_short_paths() {
     let short = browser.open(&format!("/authorize?{query}")).expect(200);
     assert_eq!(hidden(&short).len(), hidden(&long).len());
     let code = &returned(&browser.answer(&short, &[("decision", "allow"), ("access", "call")]))["code"];
-    let verifier = crate::support::oauth::VERIFIER;
     let form =
-        [("grant_type", "authorization_code"), ("client_id", "editor"), ("code", code), ("code_verifier", verifier)];
-    crate::support::oauth::post(&app, "/token", &form).expect(200);
+        [("grant_type", "authorization_code"), ("client_id", "editor"), ("code", code), ("code_verifier", VERIFIER)];
+    post(&app, "/token", &form).expect(200);
 }
 
 #[test]
@@ -210,11 +214,10 @@ fn tokens_survive_a_restart() {
     let mut app = TestApp::start();
     let ann = app.user("ann");
     let instance = ann.create("fake");
-    secret_client(&app, "editor", &[REDIRECT], "unused");
-    public_client(&app, "other", &[REDIRECT]);
-    let given = access(&app, &Browser::of(&ann), "other", &instance);
+    public_client(&app, "editor", &[REDIRECT]);
+    let given = access(&app, &Browser::of(&ann), "editor", &instance);
     app.stop();
     app.start_again();
     tools(&instance, &text(&given, "access_token")).expect(200);
-    refresh(&app, "other", &text(&given, "refresh_token"), &[]).expect(200);
+    refresh(&app, "editor", &text(&given, "refresh_token"), &[]).expect(200);
 }
