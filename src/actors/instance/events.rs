@@ -16,7 +16,6 @@ use crate::{
     domain::{
         crash::{CrashCard, ExitReason},
         lifecycle::{Event, Health, State},
-        restart::Verdict,
         time::Timestamp,
     },
     routing::Link,
