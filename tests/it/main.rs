@@ -10,6 +10,8 @@ mod gateway;
 mod hostile;
 mod layering;
 mod oauth;
+mod oauth_clients;
+
 mod process;
 mod soak;
 mod soak_rooms;

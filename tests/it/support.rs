@@ -2,6 +2,7 @@
 //! that it leaves nothing behind.
 
 pub(crate) mod http;
+pub(crate) mod https;
 pub(crate) mod mcp;
 pub(crate) mod oauth;
 pub(crate) mod postgres;

@@ -77,7 +77,7 @@ mod tests {
             json!({ "keys": [rsa(171)] }),
             json!({ "keys": [ec, private] }),
             json!({ "keys": [{ "kty": "oct", "k": "AA" }] }),
-            json!({ "keys": vec![ec.clone(); 9] }),
+            json!({ "keys": vec![ec; 9] }),
         ] {
             assert!(read(&wrong).is_err(), "{wrong}");
         }

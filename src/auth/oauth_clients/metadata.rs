@@ -127,7 +127,7 @@ pub fn read(document: &Map<String, Value>) -> Result<Metadata, MetadataError> {
         return Err(MetadataError::RedirectUri("at least one is needed".to_owned()));
     }
     Ok(Metadata {
-        name: text(document, "client_name", MAX_NAME)?.map(|name| check_name(name)).transpose()?,
+        name: text(document, "client_name", MAX_NAME)?.map(check_name).transpose()?,
         redirect_uris,
         method,
         grant_types,

@@ -55,7 +55,7 @@ pub async fn token(request: HttpRequest, body: Bytes, state: Data<AppState>) -> 
         Some("refresh_token") => refresh(&request, &state, &client, &form).await,
         Some("client_credentials") => {
             may_use(&client, GrantType::ClientCredentials)?;
-            machine::issue(&state, &client, Target::of(&request, &state, &form)?, &form).await
+            machine::issue(&state, &client, &Target::of(&request, &state, &form)?, &form).await
         }
         Some("urn:ietf:params:oauth:grant-type:device_code") => {
             may_use(&client, GrantType::DeviceCode)?;

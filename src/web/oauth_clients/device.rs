@@ -55,7 +55,7 @@ pub async fn begin(request: HttpRequest, body: Bytes, state: Data<AppState>) -> 
     may_use(&client, GrantType::DeviceCode)?;
     let scopes = Scopes::asked(form.get("scope").map(String::as_str).unwrap_or_default());
     let scopes = scopes.map_err(|error| OAuthError::new("invalid_scope", error.to_string()))?;
-    let instance_id = machine::instance(Target::of(&request, &state, &form)?, &scopes)?;
+    let instance_id = machine::instance(&Target::of(&request, &state, &form)?, &scopes)?;
     let (device_code, code) = (Secret::new(tokens::random()?), Secret::new(user_code::mint()?));
     let now = Timestamp::now();
     let device = Device {

@@ -36,7 +36,7 @@ use crate::{
 pub(in crate::web) async fn issue(
     state: &AppState,
     client: &OAuthClient,
-    target: Target,
+    target: &Target,
     form: &Form,
 ) -> Result<HttpResponse, OAuthError> {
     let refused = |text: &str| OAuthError::new("unauthorized_client", text);
@@ -74,11 +74,11 @@ pub(in crate::web) async fn issue(
 }
 
 /// The one instance that is meant: there is nobody to choose.
-pub(super) fn instance(target: Target, scopes: &Scopes) -> Result<InstanceId, OAuthError> {
+pub(super) fn instance(target: &Target, scopes: &Scopes) -> Result<InstanceId, OAuthError> {
     let named = match target {
         Target::Only(None) => None,
-        Target::Only(Some(id)) if scopes.instance().is_some_and(|other| other != id) => None,
-        Target::Only(Some(id)) => Some(id),
+        Target::Only(Some(id)) if scopes.instance().is_some_and(|other| other != *id) => None,
+        Target::Only(Some(id)) => Some(*id),
         Target::Any => scopes.instance(),
     };
     named.ok_or_else(|| OAuthError::new("invalid_target", "`resource` must be the URL of one instance here"))
