@@ -9,7 +9,13 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use lettre::{Message, message::header::ContentType};
+use lettre::{
+    Message,
+    message::{
+        Body,
+        header::{ContentTransferEncoding, ContentType},
+    },
+};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -99,8 +105,20 @@ impl Mailer {
         let id = format!("<{}@{}>", uuid::Uuid::new_v4().simple(), self.from.email.domain());
         let builder = Message::builder().from(self.from.clone()).to(lettre::message::Mailbox::new(None, to));
         let builder = builder.subject(mail.subject).message_id(Some(id)).header(ContentType::TEXT_PLAIN);
-        builder.body(mail.text).map_err(|error| MailError::Unusable(error.to_string()))
+        builder.body(body(mail.text)).map_err(|error| MailError::Unusable(error.to_string()))
     }
+}
+
+/// Text as it is, where the standard allows (RFC 5322 section 2.1.1: up to 998 characters a line): the crate
+/// would fold long lines by `=` at their end, and whoever reads a mail in the folder or on the console
+/// could not open its link.
+fn body(text: String) -> Body {
+    let is_plain = text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte));
+    if !is_plain || text.lines().any(|line| line.len() > 998) {
+        return Body::new(text);
+    }
+    let lines: String = text.lines().flat_map(|line| [line, "\r\n"]).collect();
+    Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
 }
 
 async fn deliver_all(transport: Transport, mut mails: mpsc::Receiver<Arc<Message>>) {

@@ -16,11 +16,10 @@ use std::{
 
 use openidconnect::{
     AccessTokenHash, AuthType, AuthenticationFlow, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EmptyAdditionalClaims, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenResponse,
+    CsrfToken, EndUserEmail, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope, TokenResponse,
     core::{
-        CoreClient, CoreClientAuthMethod, CoreGenderClaim, CoreProviderMetadata, CoreResponseType, CoreTokenResponse,
-        CoreUserInfoClaims,
+        CoreClient, CoreClientAuthMethod, CoreProviderMetadata, CoreResponseType, CoreTokenResponse, CoreUserInfoClaims,
     },
 };
 use thiserror::Error;
@@ -219,19 +218,22 @@ impl Provider {
                 return Err(otherwise(&"the access token is another one's"));
             }
         }
-        let mut email = (claims.email_verified() == Some(true)).then(|| claims.email().cloned()).flatten();
+        let mut verified_email = verified(claims.email(), claims.email_verified());
         // Some tell the address only when they are asked for it.
         if claims.email().is_none()
             && let Ok(request) = client.user_info(token.access_token().clone(), Some(claims.subject().clone()))
         {
-            let asked: Result<CoreUserInfoClaims, _> = request.request_async(&asking(&self.fetcher)).await;
-            let info: openidconnect::UserInfoClaims<EmptyAdditionalClaims, CoreGenderClaim> =
-                asked.map_err(|error| otherwise(&chain(&error)))?;
-            email = (info.email_verified() == Some(true)).then(|| info.email().cloned()).flatten();
+            let info: Result<CoreUserInfoClaims, _> = request.request_async(&asking(&self.fetcher)).await;
+            let info = info.map_err(|error| otherwise(&chain(&error)))?;
+            verified_email = verified(info.email(), info.email_verified());
         }
-        let verified_email = email.and_then(|email| email.as_str().parse().ok());
         Ok(Person { subject: claims.subject().to_string(), verified_email })
     }
+}
+
+/// The address, where the provider says that it has verified it.
+fn verified(email: Option<&EndUserEmail>, is_verified: Option<bool>) -> Option<Email> {
+    email.filter(|_| is_verified == Some(true))?.as_str().parse().ok()
 }
 
 /// Why an id token is not believed: a signature may be right with other keys.
