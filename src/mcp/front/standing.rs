@@ -29,9 +29,13 @@ pub struct Standing {
 impl Standing {
     /// Returns when something of it was taken back. Sets no timer: for what is soon over.
     pub async fn revoked(&self) {
+        let proof = fired(self.proof.as_deref());
         match &self.share {
-            None => fired(self.proof.as_deref()).await,
-            share => drop(select(pin!(fired(self.proof.as_deref())), pin!(fired(share.as_deref()))).await),
+            None => proof.await,
+            share => tokio::select! {
+                () = proof => {}
+                () = fired(share.as_deref()) => {}
+            },
         }
     }
 
@@ -48,7 +52,10 @@ impl Standing {
                 tokio::time::sleep(left.min(LOOK)).await;
             }
         };
-        drop(select(pin!(self.revoked()), pin!(timed_out)).await);
+        tokio::select! {
+            () = self.revoked() => {}
+            () = timed_out => {}
+        }
     }
 
     /// What `work` comes to; `None` when something was taken back before.

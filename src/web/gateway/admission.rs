@@ -14,7 +14,6 @@ use actix_web::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::seating::client_of;
-
 use crate::{
     auth::{
         AuthError, Principal, Via,
@@ -138,15 +137,7 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         return Err(challenge::wrong_audience(request, state));
     }
     let route = route.ok_or_else(ApiError::no_such_instance)?;
-    let share = if route.owner == principal.user { None } else { state.shares.find(route.id, principal.user) };
-    let shared = share.as_ref().map(|share| Shared { guest: share.guest, is_live: share.is_live(at) });
-    if !allows(&principal, Action::Call { id: route.id, owner: route.owner, shared }) {
-        if route.owner == principal.user || shared.is_some() {
-            state.authenticator.refused(&principal.via, &format!("the instance {} is out of its reach", route.id));
-        }
-        // Whose it is, or that it exists at all, is nobody else's to know.
-        return Err(ApiError::no_such_instance());
-    }
+    let share = check(state, &principal, &route, at)?;
     let of_share = share.as_ref().and_then(|share| share.limit.clone());
     let limit = ToolLimit::and(principal.reach.tool_limit(), of_share);
     let lane = principal.account.lane(&route.service);
@@ -175,6 +166,25 @@ fn counts(request: &HttpRequest) -> bool {
         Method::DELETE => !request.path().ends_with("/mcp"),
         _ => true,
     }
+}
+
+/// Whether the instance is the caller's to use: as its owner, or by a share, which comes back.
+fn check(
+    state: &AppState,
+    principal: &Principal,
+    route: &Route,
+    at: Timestamp,
+) -> Result<Option<Arc<Share>>, ApiError> {
+    let share = if route.owner == principal.user { None } else { state.shares.find(route.id, principal.user) };
+    let shared = share.as_ref().map(|share| Shared { guest: share.guest, is_live: share.is_live(at) });
+    if !allows(principal, Action::Call { id: route.id, owner: route.owner, shared }) {
+        if route.owner == principal.user || shared.is_some() {
+            state.authenticator.refused(&principal.via, &format!("the instance {} is out of its reach", route.id));
+        }
+        // Whose it is, or that it exists at all, is nobody else's to know.
+        return Err(ApiError::no_such_instance());
+    }
+    Ok(share)
 }
 
 pub(super) fn overloaded(state: &AppState) -> ApiError {
