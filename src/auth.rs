@@ -1,6 +1,7 @@
 //! Who asks, and what they may do.
 //!
-//! Owner of state: [`Authenticator`] (the token cache and the times of last use),
+//! Owner of state: [`Authenticator`] (the token cache, what ends when a
+//! proof is taken back, the times of last use and of refusals),
 //! [`throttle::Throttle`] (failed sign-ins). Everything else is in the database.
 //!
 //! Invariants: a token is stored and compared as its SHA-256 only; a revocation empties the cache
@@ -8,6 +9,7 @@
 //! resource is made in [`policy`].
 
 mod authenticator;
+mod endings;
 pub mod passwords;
 pub mod policy;
 mod reach;
@@ -18,6 +20,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use governor::DefaultDirectRateLimiter;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{authenticator::Authenticator, reach::Reach};
 use crate::{
@@ -68,7 +71,7 @@ pub enum AuthError {
 }
 
 /// How a principal proved who they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
     /// With an API token.
     Token {
@@ -107,6 +110,8 @@ pub struct Principal {
     pub expires_at: Option<Timestamp>,
     /// Requests per second, shared by all tokens of the account.
     pub limiter: Arc<DefaultDirectRateLimiter>,
+    /// Fires when the proof is taken back: what is under way with it ends.
+    pub ended: Arc<CancellationToken>,
     /// The second of the last use that was noted.
     pub(crate) noted_second: AtomicI64,
 }

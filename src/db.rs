@@ -27,6 +27,7 @@ pub mod instances;
 pub mod logins;
 pub mod services;
 pub mod settings;
+pub mod shares;
 pub mod tokens;
 pub mod usage_hours;
 pub mod users;

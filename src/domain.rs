@@ -18,6 +18,7 @@ pub mod restart;
 pub mod secret;
 pub mod template;
 pub mod time;
+pub mod tools;
 pub mod uids;
 pub mod usage;
 pub mod walls;

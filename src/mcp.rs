@@ -24,6 +24,7 @@ pub mod error;
 pub mod front;
 pub mod http;
 pub mod jsonrpc;
+pub mod limited;
 mod members;
 pub mod meta;
 pub mod mirrored;

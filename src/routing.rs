@@ -6,6 +6,7 @@
 mod access;
 mod connections;
 mod route;
+mod shares;
 mod table;
 mod trace;
 mod traffic;
@@ -14,6 +15,7 @@ pub use self::{
     access::{AccessBuffer, AccessEntry},
     connections::{Connections, Order, Seat},
     route::{Link, Route, unavailable},
+    shares::{Share, Shares},
     table::RouteTable,
     trace::{Trace, word},
     traffic::Traffic,

@@ -13,8 +13,8 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, system, tokens,
-        users,
+        auth, credentials, debug, diagnose, instances, logs, openapi, operations, services, sessions, shares, system,
+        tokens, users,
     },
     framework::{at, delete, get, head, patch, post},
 };
@@ -51,7 +51,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/credentials/{id}", [delete(credentials::delete)]))
         .service(at("/api/v1/credentials/{id}/rotate", [post(credentials::rotate)]))
         .service(at("/api/v1/tokens", [get(tokens::list), post(tokens::create)]))
-        .service(at("/api/v1/tokens/{id}", [delete(tokens::revoke)]))
+        .service(at("/api/v1/tokens/{id}", [patch(tokens::rename), delete(tokens::revoke)]))
+        .service(at("/api/v1/shares", [get(shares::received)]))
+        .service(at("/api/v1/mcps/{id}/shares", [get(shares::list), post(shares::create)]))
+        .service(at("/api/v1/mcps/{id}/shares/{share}", [delete(shares::delete)]))
         .service(at("/api/v1/users", [get(users::list), post(users::create)]))
         .service(at("/api/v1/users/{id}", [get(users::show), patch(users::change), delete(users::remove)]))
         .service(at("/api/v1/audit", [get(users::audit_list)]))

@@ -20,17 +20,20 @@ use crate::{
     auth::{Authenticator, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
-    db::Db,
-    domain::walls::{State, WallReport},
+    db::{Db, shares as stored_shares},
+    domain::{
+        time::Timestamp,
+        walls::{State, WallReport},
+    },
     outbound::{Fetcher, Guard},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
         cgroup::Allow,
         walls::{Policy, probe_this_host},
     },
-    routing::RouteTable,
+    routing::{RouteTable, Shares},
     telemetry::Metrics,
-    web::{origin::Allowed, state::AppState},
+    web::{api::shares::in_memory, origin::Allowed, state::AppState},
 };
 
 /// Threads for instances' actors: few, never one each.
@@ -51,6 +54,7 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     Ok(Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
+        shares: shares(&runtime.db)?,
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.calls_per_second),
         fetcher,
         throttle: Throttle::new(config.auth.login_attempts),
@@ -109,6 +113,13 @@ fn catalog(config: &Config, db: &Db) -> Result<Catalog> {
         log::error!("a service is left out: {problem}");
     }
     Ok(catalog)
+}
+
+/// Which instances are shared with whom.
+fn shares(db: &Db) -> Result<Shares> {
+    let all =
+        db.read_blocking(|conn| stored_shares::list_all(conn, Timestamp::now())).context("shares cannot be read")?;
+    Ok(Shares::new(all.into_iter().map(in_memory)))
 }
 
 /// Says by what limits hold here.

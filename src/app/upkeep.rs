@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 
 use crate::{
-    db::{logins, usage_hours},
+    db::{logins, shares, usage_hours},
     domain::time::Timestamp,
     web::state::AppState,
 };
@@ -35,6 +35,11 @@ async fn purge(state: &AppState) {
     let purged = state.db.write(|conn| logins::purge_expired(conn, Timestamp::now())).await;
     if let Err(error) = purged {
         log::warn!("expired sign-ins could not be removed: {error}");
+    }
+    let now = Timestamp::now();
+    state.shares.purge(now);
+    if let Err(error) = state.db.write(move |conn| shares::purge(conn, now)).await {
+        log::warn!("shares that are over could not be removed: {error}");
     }
     let oldest = Timestamp(Timestamp::now().0 - KEEP_USAGE_MS);
     let purged = state.db.write(move |conn| usage_hours::purge_before(conn, oldest)).await;

@@ -2,7 +2,8 @@
 //!
 //! API tokens are looked up once and then answered from memory: a call to an instance costs a hash
 //! and a shared lock, no database. Whatever takes a right away (revocation, disabling, removal)
-//! forgets the entry before it is answered; a lookup that began before that is not remembered.
+//! forgets the entry before it is answered, and ends what is under way; a lookup that began before that is
+//! made again.
 
 use std::{
     collections::HashMap,
@@ -18,11 +19,13 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{
     AuthError, Principal, Reach, Via,
+    endings::Endings,
     tokens::{PREFIX, TokenHash},
 };
 use crate::{
     db::{
-        Db, DbError, logins, tokens,
+        Db, DbError, logins,
+        tokens::{self, Refusal},
         users::{Role, User},
     },
     domain::{
@@ -32,6 +35,8 @@ use crate::{
     },
 };
 
+/// Longest reason of a refusal that is kept, in characters.
+const MAX_REASON: usize = 300;
 /// Tokens that are remembered. Beyond it the whole memory is emptied: correct, only slower.
 const MAX_CACHED: usize = 100_000;
 
@@ -44,6 +49,8 @@ pub struct Authenticator {
     epoch: AtomicU64,
     limiters: Mutex<HashMap<UserId, Arc<DefaultDirectRateLimiter>>>,
     used: Mutex<HashMap<TokenId, Timestamp>>,
+    refused: Mutex<HashMap<TokenId, Refusal>>,
+    endings: Endings,
     operator: RwLock<Option<(TokenHash, Arc<Principal>)>>,
 }
 
@@ -58,6 +65,8 @@ impl Authenticator {
             epoch: AtomicU64::new(0),
             limiters: Mutex::default(),
             used: Mutex::default(),
+            refused: Mutex::default(),
+            endings: Endings::default(),
             operator: RwLock::default(),
         }
     }
@@ -75,6 +84,7 @@ impl Authenticator {
             reach: Reach::WHOLE,
             expires_at: None,
             limiter: self.limiter(user),
+            ended: Arc::default(),
             noted_second: AtomicI64::new(0),
         };
         *self.operator.write() = Some((TokenHash::of(token.expose()), Arc::new(principal)));
@@ -95,6 +105,7 @@ impl Authenticator {
             None => self.look_up(hash, token).await?,
         };
         if principal.is_expired(now) {
+            self.refused(&principal.via, "it has expired");
             return Err(AuthError::Expired);
         }
         self.note_use(&principal, now);
@@ -107,40 +118,71 @@ impl Authenticator {
     /// When the sign-in is unknown or over, or its account disabled.
     pub async fn cookie(&self, value: &str) -> Result<Arc<Principal>, AuthError> {
         let hash = TokenHash::of(value).to_hex();
+        loop {
+            let epoch = self.epoch.load(Ordering::Acquire);
+            let principal = self.look_up_login(hash.clone()).await?;
+            // Something was taken back while we asked; perhaps this: then nothing would end it.
+            if self.epoch.load(Ordering::Acquire) == epoch {
+                return Ok(Arc::new(principal));
+            }
+        }
+    }
+
+    async fn look_up_login(&self, hash: String) -> Result<Principal, AuthError> {
         let (login, user) = self.db.read(move |conn| logins::by_hash(conn, &hash)).await.map_err(unknown)?;
         if login.expires_at <= Timestamp::now() {
             return Err(AuthError::Expired);
         }
-        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at)).map(Arc::new)
+        self.principal(&user, Via::Login { id: login.id }, Reach::WHOLE, Some(login.expires_at))
     }
 
-    /// Forgets a token: the next request with it is looked up anew.
-    pub fn forget_token(&self, id: TokenId) {
-        self.forget(|principal| matches!(&principal.via, Via::Token { id: cached } if *cached == id));
+    /// Forgets a proof that was taken back: the next request with it is looked up anew, and what is under
+    /// way with it ends.
+    pub fn forget_proof(&self, proof: &Via) {
+        self.forget(|_, via| via == proof);
     }
 
-    /// Forgets all tokens of an account.
+    /// Forgets all proofs of an account: as [`Authenticator::forget_proof`].
     pub fn forget_user(&self, id: UserId) {
-        self.forget(|principal| principal.user == id);
+        self.forget(|user, _| user == id);
         self.limiters.lock().remove(&id);
     }
 
-    /// Writes when tokens were last used. Called now and then; what is not written when Berth is
-    /// killed is lost.
+    /// Notes why the holder of a token was refused something, for its owner to see.
+    pub fn refused(&self, proof: &Via, reason: &str) {
+        let Via::Token { id } = proof else { return };
+        let refusal = Refusal { at: Timestamp::now(), reason: reason.chars().take(MAX_REASON).collect() };
+        self.refused.lock().insert(*id, refusal);
+    }
+
+    /// Writes when tokens were last used, and what for they were last refused. Called now and then; what
+    /// is not written when Berth is killed is lost.
     ///
     /// # Errors
-    /// When the database cannot be written; the times are kept.
+    /// When the database cannot be written; all of it is kept.
     pub async fn flush_last_use(&self) -> Result<(), DbError> {
         let used: Vec<(TokenId, Timestamp)> = self.used.lock().drain().collect();
-        if used.is_empty() {
+        let refused: Vec<(TokenId, Refusal)> = self.refused.lock().drain().collect();
+        if used.is_empty() && refused.is_empty() {
             return Ok(());
         }
-        let batch = used.clone();
-        let written = self.db.write(move |conn| tokens::touch_many(conn, &batch)).await;
+        let (times, refusals) = (used.clone(), refused.clone());
+        let written = self
+            .db
+            .write(move |conn| {
+                tokens::touch_many(conn, &times)?;
+                tokens::note_refusals(conn, &refusals)
+            })
+            .await;
         if written.is_err() {
             let mut kept = self.used.lock();
             for (id, at) in used {
                 kept.entry(id).or_insert(at);
+            }
+            drop(kept);
+            let mut kept = self.refused.lock();
+            for (id, refusal) in refused {
+                kept.entry(id).or_insert(refusal);
             }
         }
         written
@@ -155,24 +197,36 @@ impl Authenticator {
         if !token.starts_with(PREFIX) {
             return Err(AuthError::Unknown);
         }
-        let epoch = self.epoch.load(Ordering::Acquire);
-        let hex = hash.to_hex();
-        let (row, user) = self.db.read(move |conn| tokens::by_hash(conn, &hex)).await.map_err(unknown)?;
-        if row.revoked_at.is_some() {
-            return Err(AuthError::Revoked);
-        }
-        let instances = row.instances.map(|ids| ids.into_iter().collect());
-        let reach = Reach { instances, ..Reach::WHOLE };
-        let principal = Arc::new(self.principal(&user, Via::Token { id: row.id }, reach, row.expires_at)?);
-        let mut cache = self.cache.write();
-        // Something was revoked while we asked: answer this once, remember nothing.
-        if self.epoch.load(Ordering::Acquire) == epoch {
+        loop {
+            let epoch = self.epoch.load(Ordering::Acquire);
+            let principal = Arc::new(self.look_up_token(hash.to_hex()).await?);
+            let mut cache = self.cache.write();
+            // Something was taken back while we asked; perhaps this: then nothing would end it.
+            if self.epoch.load(Ordering::Acquire) != epoch {
+                continue;
+            }
             if cache.len() >= MAX_CACHED {
                 cache.clear();
             }
             cache.insert(hash, Arc::clone(&principal));
+            return Ok(principal);
         }
-        Ok(principal)
+    }
+
+    async fn look_up_token(&self, hex: String) -> Result<Principal, AuthError> {
+        let (row, user) = self.db.read(move |conn| tokens::by_hash(conn, &hex)).await.map_err(unknown)?;
+        let via = Via::Token { id: row.id };
+        if row.revoked_at.is_some() {
+            self.refused(&via, "it was revoked");
+            return Err(AuthError::Revoked);
+        }
+        let instances = row.instances.map(|ids| ids.into_iter().collect());
+        let reach = Reach { instances, tools: row.tools.map(Arc::new), read_only: row.read_only };
+        let principal = self.principal(&user, via.clone(), reach, row.expires_at);
+        if matches!(principal, Err(AuthError::Disabled)) {
+            self.refused(&via, "its account is disabled");
+        }
+        principal
     }
 
     fn principal(
@@ -190,6 +244,7 @@ impl Authenticator {
             number: user.number,
             email: user.email.clone(),
             role: user.role,
+            ended: self.endings.of(user.id, &via),
             via,
             reach,
             expires_at,
@@ -204,10 +259,12 @@ impl Authenticator {
         Arc::clone(limiters.entry(user).or_insert_with(fresh))
     }
 
-    fn forget(&self, matches: impl Fn(&Principal) -> bool) {
+    fn forget(&self, fits: impl Fn(UserId, &Via) -> bool) {
         let mut cache = self.cache.write();
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        cache.retain(|_, principal| !matches(principal));
+        cache.retain(|_, principal| !fits(principal.user, &principal.via));
+        drop(cache);
+        self.endings.fire(fits);
     }
 
     /// To the second is enough, and saves a lock on most calls.

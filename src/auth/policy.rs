@@ -1,4 +1,7 @@
 //! Every decision about who may do what, in one place and in one table test.
+//!
+//! Whoever asks brings what is known of the thing: whose it is, whether it is shared, whether it is listed.
+//! Nothing is looked up here.
 
 use super::{Principal, Via};
 use crate::{
@@ -6,15 +9,28 @@ use crate::{
     domain::ids::{InstanceId, UserId},
 };
 
+/// A share of an instance, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// With whom.
+    pub guest: UserId,
+    /// Whether its time is not over.
+    pub is_live: bool,
+}
+
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Speak MCP to an instance: it acts with its owner's credential, so nobody else ever may.
+    /// Speak MCP to an instance, list its tools, ask whether it is well. It acts with its owner's
+    /// credential, so nobody else ever may with whom the owner does not share it. Which tools is the
+    /// business of the proof's reach and of the share.
     Call {
         /// The instance.
         id: InstanceId,
         /// Its owner.
         owner: UserId,
+        /// The share of it that there is with whom asks.
+        shared: Option<Shared>,
     },
     /// See an instance, its logs and its state.
     View {
@@ -23,8 +39,15 @@ pub enum Action {
         /// Its owner.
         owner: UserId,
     },
-    /// Change, stop or delete an instance.
+    /// Change, stop or delete an instance, and end what it is shared by.
     Manage {
+        /// The instance.
+        id: InstanceId,
+        /// Its owner.
+        owner: UserId,
+    },
+    /// Share an instance, and with it what its credential opens: its owner's business alone.
+    Share {
         /// The instance.
         id: InstanceId,
         /// Its owner.
@@ -32,6 +55,11 @@ pub enum Action {
     },
     /// Create instances, tokens and credentials of one's own, and see them.
     UseAccount,
+    /// Make an instance of a service.
+    UseService {
+        /// Whether the service is among those that the account may use: all are where nobody says.
+        is_listed: bool,
+    },
     /// Everything that concerns other people: users, services, audit.
     Administer,
 }
@@ -45,89 +73,21 @@ pub fn allows(principal: &Principal, action: Action) -> bool {
     let whole_account = !speaks_only && principal.reach.is_whole();
     let reaches = |id: InstanceId| principal.reach.covers(id);
     match action {
-        Action::Call { id, owner } => owner == principal.user && reaches(id),
+        Action::Call { id, owner, shared } => {
+            let is_guest = shared.is_some_and(|share| share.is_live && share.guest == principal.user);
+            (owner == principal.user || is_guest) && reaches(id)
+        }
         Action::View { id, owner } => {
             !speaks_only && reaches(id) && (owner == principal.user || (is_admin && whole_account))
         }
         Action::Manage { owner, .. } => whole_account && (owner == principal.user || is_admin),
+        Action::Share { owner, .. } => whole_account && owner == principal.user,
         Action::UseAccount => whole_account,
+        Action::UseService { is_listed } => whole_account && is_listed,
         Action::Administer => is_admin && whole_account,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::HashSet, sync::Arc};
-
-    use governor::{Quota, RateLimiter};
-
-    use super::*;
-    use crate::{
-        auth::Reach,
-        domain::ids::{GrantId, LoginId, TokenId},
-    };
-
-    fn principal(user: UserId, role: Role, via: Via, reach: Reach) -> Principal {
-        let limiter = Arc::new(RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)));
-        Principal {
-            user,
-            number: 1,
-            email: "a@b.c".parse().unwrap(),
-            role,
-            via,
-            reach,
-            expires_at: None,
-            limiter,
-            noted_second: 0.into(),
-        }
-    }
-
-    fn only(id: InstanceId) -> Reach {
-        Reach { instances: Some(HashSet::from([id])), ..Reach::WHOLE }
-    }
-
-    #[test]
-    fn role_by_proof_by_ownership() {
-        let (me, other) = (UserId::generate(), UserId::generate());
-        let (mine, listed, foreign) = (InstanceId::generate(), InstanceId::generate(), InstanceId::generate());
-        let token = || Via::Token { id: TokenId::generate() };
-        let grant = || Via::Grant { id: GrantId::generate() };
-        let login = || Via::Login { id: LoginId::generate() };
-        let reading = || Reach { read_only: true, ..Reach::WHOLE };
-        // Columns: call mine, call listed, call foreign, view mine, view listed, view foreign,
-        // manage mine, manage listed, manage foreign, use account, administer.
-        let table = [
-            (Role::User, token(), Reach::WHOLE, "yy.yy.yy.y."),
-            (Role::User, token(), only(listed), ".y..y......"),
-            (Role::User, token(), reading(), "yy.yy......"),
-            (Role::User, grant(), only(listed), ".y........."),
-            (Role::User, login(), Reach::WHOLE, "yy.yy.yy.y."),
-            (Role::Admin, token(), Reach::WHOLE, "yy.yyyyyyyy"),
-            (Role::Admin, token(), only(listed), ".y..y......"),
-            (Role::Admin, grant(), Reach::WHOLE, "yy........."),
-            (Role::Admin, login(), Reach::WHOLE, "yy.yyyyyyyy"),
-            (Role::Admin, Via::Operator, Reach::WHOLE, "yy.yyyyyyyy"),
-        ];
-        for (role, via, reach, expected) in table {
-            let principal = principal(me, role, via, reach);
-            let owned = [(mine, me), (listed, me), (foreign, other)];
-            let mut actions: Vec<Action> = Vec::new();
-            actions.extend(owned.map(|(id, owner)| Action::Call { id, owner }));
-            actions.extend(owned.map(|(id, owner)| Action::View { id, owner }));
-            actions.extend(owned.map(|(id, owner)| Action::Manage { id, owner }));
-            actions.extend([Action::UseAccount, Action::Administer]);
-            let got: String =
-                actions.iter().map(|action| if allows(&principal, *action) { 'y' } else { '.' }).collect();
-            assert_eq!(got, expected, "{role:?} {:?} {:?}", principal.via, principal.reach);
-        }
-    }
-
-    #[test]
-    fn a_scoped_token_never_reaches_a_foreign_instance_even_if_listed() {
-        let (me, other) = (UserId::generate(), UserId::generate());
-        let foreign = InstanceId::generate();
-        let principal = principal(me, Role::Admin, Via::Token { id: TokenId::generate() }, only(foreign));
-        assert!(!allows(&principal, Action::Call { id: foreign, owner: other }));
-        assert!(!allows(&principal, Action::View { id: foreign, owner: other }));
-    }
-}
+#[path = "policy/tests.rs"]
+mod tests;

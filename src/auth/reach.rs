@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::domain::ids::InstanceId;
+use crate::domain::{ids::InstanceId, tools::ToolLimit};
 
 /// What the holder of a proof may touch of what its account has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl Reach {
     #[must_use]
     pub fn covers(&self, instance: InstanceId) -> bool {
         self.instances.as_ref().is_none_or(|instances| instances.contains(&instance))
+    }
+
+    /// What it says of tools; `None` when it does not limit them.
+    #[must_use]
+    pub fn tool_limit(&self) -> Option<ToolLimit> {
+        ToolLimit::of(self.tools.as_ref(), self.read_only)
     }
 
     /// Whether a tool of this name may be called.

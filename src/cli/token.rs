@@ -1,8 +1,8 @@
 //! `berth token`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ use crate::{
         ids::{InstanceId, TokenId},
         names::Email,
         time::Timestamp,
+        tools::check_names,
     },
 };
 
@@ -50,6 +51,12 @@ pub(super) struct Create {
     /// An instance that it is limited to; may be repeated. All of the user's when there is none
     #[arg(long = "instance", value_name = "ID")]
     instances: Vec<InstanceId>,
+    /// A tool that it may call; may be repeated. Every tool when there is none
+    #[arg(long = "tool", value_name = "NAME")]
+    tools: Vec<String>,
+    /// Lists and reads, and calls no tool
+    #[arg(long)]
+    read_only: bool,
     /// Days until it ends. Never when absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_days: Option<u32>,
@@ -69,6 +76,8 @@ pub(super) fn run(context: &Context, command: &Token) -> Result<()> {
 
 fn create(context: &Context, db: &Db, create: &Create) -> Result<()> {
     let user = context.user(db, &create.user)?;
+    let tools: Option<BTreeSet<String>> = (!create.tools.is_empty()).then(|| create.tools.iter().cloned().collect());
+    tools.as_ref().map_or(Ok(()), check_names).map_err(|reason| anyhow!("--tool: {reason}"))?;
     let secret = secrets::mint().context("no randomness for a token")?;
     let now = Timestamp::now();
     let lifetime = |days: u32| Duration::from_secs(86_400 * u64::from(days));
@@ -81,15 +90,22 @@ fn create(context: &Context, db: &Db, create: &Create) -> Result<()> {
         instances: (!create.instances.is_empty()).then(|| create.instances.clone()),
         created_at: now,
         expires_at: create.expires_days.map(|days| now.after(lifetime(days))),
+        tools,
+        read_only: create.read_only,
     };
     require_own(db, &user, &create.instances)?;
     db.write_blocking(|conn| {
         let token = tokens::insert(conn, &new)?;
-        let detail = json!({ "owner": user.id, "instances": token.instances, "expires_at": token.expires_at });
+        let detail = json!({
+            "owner": user.id, "instances": token.instances, "tools": token.tools, "read_only": token.read_only,
+            "expires_at": token.expires_at,
+        });
         audit::append(conn, &by_operator("token.create", format!("token:{}", token.id), detail)).map(drop)
     })?;
-    let answer =
-        json!({ "id": new.id, "token": secret.expose(), "expires_at": new.expires_at, "instances": new.instances });
+    let answer = json!({
+        "id": new.id, "token": secret.expose(), "expires_at": new.expires_at, "instances": new.instances,
+        "tools": new.tools, "read_only": new.read_only,
+    });
     context.output.show(&answer, || secret.expose().to_owned())
 }
 
@@ -116,14 +132,27 @@ fn list(context: &Context, db: &Db, email: &Email) -> Result<()> {
                 token.name.clone(),
                 hint,
                 reach,
+                calls(token),
                 state(token),
                 or_dash(token.expires_at),
                 or_dash(token.last_used_at),
+                token.last_refusal.as_ref().map_or_else(|| "-".to_owned(), |refusal| refusal.reason.clone()),
             ]
         };
         let rows: Vec<_> = tokens.iter().map(row).collect();
-        output::table(&["ID", "NAME", "TOKEN", "REACHES", "STATE", "EXPIRES", "LAST USED"], &rows)
+        output::table(
+            &["ID", "NAME", "TOKEN", "REACHES", "CALLS", "STATE", "EXPIRES", "LAST USED", "LAST REFUSAL"],
+            &rows,
+        )
     })
+}
+
+fn calls(token: &tokens::Token) -> String {
+    match &token.tools {
+        _ if token.read_only => "nothing".to_owned(),
+        Some(tools) => tools.iter().cloned().collect::<Vec<_>>().join(","),
+        None => "all".to_owned(),
+    }
 }
 
 fn state(token: &tokens::Token) -> String {
@@ -148,6 +177,9 @@ fn view(token: &tokens::Token) -> Value {
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
         "last_used_at": token.last_used_at,
+        "tools": token.tools,
+        "read_only": token.read_only,
+        "last_refusal": token.last_refusal.as_ref().map(|last| json!({ "at": last.at, "reason": last.reason })),
     })
 }
 

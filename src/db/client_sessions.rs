@@ -8,6 +8,7 @@ use super::{
     schema::{client_sessions, instances, users},
 };
 use crate::domain::{
+    connection::Client,
     ids::{InstanceId, UserId},
     time::Timestamp,
 };
@@ -21,6 +22,8 @@ pub struct ClientSession {
     pub instance_id: InstanceId,
     /// Who opened it.
     pub user_id: UserId,
+    /// The one proof of theirs that it opens to; to all when absent.
+    pub only: Option<Client>,
     /// How the client reaches it.
     pub transport: String,
     /// The protocol version that was agreed.
@@ -50,6 +53,7 @@ struct Row {
     level: Option<String>,
     opened_at: i64,
     seen_at: i64,
+    bound_to: Option<String>,
 }
 
 impl Row {
@@ -65,6 +69,7 @@ impl Row {
             level: session.level.clone(),
             opened_at: session.opened_at.0,
             seen_at: session.seen_at.0,
+            bound_to: session.only.map(|only| only.to_string()),
         })
     }
 
@@ -74,6 +79,7 @@ impl Row {
             id: self.id,
             instance_id: at("instance_id").parse(&self.instance_id)?,
             user_id: at("user_id").parse(&self.user_id)?,
+            only: at("bound_to").parse_option(self.bound_to.as_deref())?,
             transport: self.transport,
             version: self.version,
             hello: self.hello,

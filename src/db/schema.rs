@@ -105,6 +105,10 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
+        tools -> Nullable<Text>,
+        read_only -> Bool,
+        last_refused_at -> Nullable<BigInt>,
+        last_refusal -> Nullable<Text>,
     }
 }
 
@@ -150,6 +154,7 @@ diesel::table! {
         level -> Nullable<Text>,
         opened_at -> BigInt,
         seen_at -> BigInt,
+        bound_to -> Nullable<Text>,
     }
 }
 
@@ -176,8 +181,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    shares (id) {
+        id -> Text,
+        instance_id -> Text,
+        guest_id -> Text,
+        tools -> Nullable<Text>,
+        read_only -> Bool,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(instances -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::joinable!(token_instances -> tokens (token_id));
+diesel::joinable!(shares -> instances (instance_id));
+diesel::allow_tables_to_appear_in_same_query!(shares, instances);
+diesel::allow_tables_to_appear_in_same_query!(shares, users);
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances);

@@ -1,12 +1,12 @@
 //! API tokens: hashes and what they open, never the tokens themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
 use super::{
     Connection,
-    convert::{At, require_row},
+    convert::{At, require_row, to_json},
     schema::{token_instances, tokens, users},
     users::{User, UserRow},
 };
@@ -38,6 +38,21 @@ pub struct Token {
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to within a minute or so.
     pub last_used_at: Option<Timestamp>,
+    /// The only tools that it calls; all when `None`.
+    pub tools: Option<BTreeSet<String>>,
+    /// Whether it calls no tool.
+    pub read_only: bool,
+    /// When and why its holder was last refused something, to within a minute or so.
+    pub last_refusal: Option<Refusal>,
+}
+
+/// Why the holder of a token was refused something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for the token's owner.
+    pub reason: String,
 }
 
 /// A token to insert.
@@ -59,6 +74,10 @@ pub struct NewToken {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// The only tools that it calls; all when `None`.
+    pub tools: Option<BTreeSet<String>>,
+    /// Whether it calls no tool.
+    pub read_only: bool,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -74,6 +93,10 @@ struct TokenRow {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
+    tools: Option<String>,
+    read_only: bool,
+    last_refused_at: Option<i64>,
+    last_refusal: Option<String>,
 }
 
 impl TokenRow {
@@ -90,6 +113,12 @@ impl TokenRow {
             expires_at: self.expires_at.map(Timestamp),
             revoked_at: self.revoked_at.map(Timestamp),
             last_used_at: self.last_used_at.map(Timestamp),
+            tools: at("tools").json_option(self.tools.as_deref())?,
+            read_only: self.read_only,
+            last_refusal: self
+                .last_refused_at
+                .zip(self.last_refusal)
+                .map(|(refused_at, reason)| Refusal { at: Timestamp(refused_at), reason }),
         })
     }
 }
@@ -111,6 +140,10 @@ pub fn insert(conn: &mut Connection, new: &NewToken) -> QueryResult<Token> {
         expires_at: new.expires_at.map(|at| at.0),
         revoked_at: None,
         last_used_at: None,
+        tools: new.tools.as_ref().map(to_json).transpose()?,
+        read_only: new.read_only,
+        last_refused_at: None,
+        last_refusal: None,
     };
     diesel::insert_into(tokens::table).values(&row).execute(conn)?;
     let mut instances = new.instances.clone().unwrap_or_default();
@@ -211,6 +244,27 @@ pub fn touch_many(conn: &mut Connection, used: &[(TokenId, Timestamp)]) -> Query
         diesel::update(older).set(tokens::last_used_at.eq(at.0)).execute(conn)?;
     }
     Ok(())
+}
+
+/// Writes why tokens were last refused. Tokens that are gone are passed over.
+///
+/// # Errors
+/// When a query fails.
+pub fn note_refusals(conn: &mut Connection, refusals: &[(TokenId, Refusal)]) -> QueryResult<()> {
+    for (id, refusal) in refusals {
+        diesel::update(tokens::table.find(id.to_string()))
+            .set((tokens::last_refused_at.eq(refusal.at.0), tokens::last_refusal.eq(&refusal.reason)))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Gives the token another name.
+///
+/// # Errors
+/// Not found, or the query fails.
+pub fn rename(conn: &mut Connection, id: TokenId, name: &str) -> QueryResult<()> {
+    require_row(diesel::update(tokens::table.find(id.to_string())).set(tokens::name.eq(name)).execute(conn)?)
 }
 
 /// Deletes the token's record.

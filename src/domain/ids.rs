@@ -55,6 +55,10 @@ id!(
     TokenId
 );
 id!(
+    /// An instance that its owner shares with somebody.
+    ShareId
+);
+id!(
     /// What a user has allowed an OAuth client.
     GrantId
 );

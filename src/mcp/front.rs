@@ -5,7 +5,10 @@ mod media;
 mod response;
 pub mod rest;
 pub mod sessions;
+mod standing;
 pub mod stateless;
+
+pub use self::standing::Standing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +20,9 @@ use super::{
     error::{Unavailable, UpstreamError},
     jsonrpc::{Message, ParseError},
     mirrored::Mirrored,
-    session::Sessions,
+    session::{Holder, Sessions},
     upstream::Upstream,
 };
-use crate::domain::ids::UserId;
 
 /// One HTTP request to an instance's MCP URL: what a front needs of it.
 #[derive(Debug, Default)]
@@ -130,7 +132,9 @@ pub struct Endpoint {
     /// Its child.
     pub child: Child,
     /// Who asks.
-    pub caller: UserId,
+    pub caller: Holder,
+    /// What ends it before its time.
+    pub standing: Standing,
     /// How long a stream may be silent before a comment is put into it.
     pub quiet: Duration,
     /// The call's place among those in flight: held until the call has ended, not only until the
@@ -153,6 +157,13 @@ pub enum Answer {
         body: Bytes,
         /// The new session's id, on the answer to `initialize`.
         session: Option<String>,
+    },
+    /// `403` with one JSON-RPC message.
+    Forbidden {
+        /// The message.
+        body: Bytes,
+        /// The `WWW-Authenticate` header, where there is a way to be allowed more.
+        challenge: Option<String>,
     },
     /// A stream of events.
     Events(LocalBoxStream<'static, Result<Bytes, UpstreamError>>),

@@ -1,10 +1,11 @@
 //! Client sessions of one instance: they outlive its processes.
 //!
 //! Owner of state: [`Sessions`], one per instance, held by its route. A session belongs to the user
-//! who opened it; anybody else's request with its id finds nothing (a session id that is routed
+//! who opened it (to one proof of theirs, where that is limited, see [`Holder`]); anybody else's request with its id finds nothing (a session id that is routed
 //! without checking who made it is a hijack).
 
 mod budget;
+mod holder;
 pub mod journal;
 pub mod log;
 mod registry;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{budget::Budget, log::Lag, streams::Streams};
 pub use self::{
+    holder::Holder,
     journal::{Journal, Record},
     registry::{OpenError, Sessions},
 };
@@ -119,7 +121,7 @@ enum Keeping {
 /// One MCP client of one instance.
 pub struct Session {
     id: SessionId,
-    owner: UserId,
+    owner: Holder,
     version: &'static str,
     opened_at: Timestamp,
     last_seen: AtomicI64,
@@ -195,7 +197,7 @@ fn declared(hello: &Bytes) -> ClientCapabilities {
 }
 
 impl Session {
-    fn new(id: SessionId, owner: UserId, version: &'static str, hello: Bytes, budget: &Arc<Budget>) -> Self {
+    fn new(id: SessionId, owner: Holder, version: &'static str, hello: Bytes, budget: &Arc<Budget>) -> Self {
         let now = Timestamp::now();
         Self {
             id,
@@ -295,7 +297,7 @@ impl Session {
     /// Who opened it.
     #[must_use]
     pub const fn owner(&self) -> UserId {
-        self.owner
+        self.owner.user
     }
 
     /// The protocol version that was agreed.
@@ -513,7 +515,7 @@ impl Session {
     fn view(&self) -> SessionView {
         SessionView {
             id: self.id.to_string(),
-            owner: self.owner,
+            owner: self.owner.user,
             version: self.version,
             opened_at: self.opened_at,
             last_seen: Timestamp(self.last_seen.load(Ordering::Relaxed)),
@@ -528,7 +530,7 @@ mod tests {
 
     fn session(hello: &Bytes, budget: &Arc<Budget>) -> Session {
         let id = SessionId::read(&"1".repeat(32)).unwrap();
-        Session::new(id, UserId::generate(), "2025-11-25", hello.clone(), budget)
+        Session::new(id, UserId::generate().into(), "2025-11-25", hello.clone(), budget)
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod operations;
 pub mod services;
 pub mod sessions;
+pub mod shares;
 pub mod system;
 pub mod tokens;
 pub mod users;
@@ -23,6 +24,7 @@ use crate::{
     auth::Via,
     db::{Connection, QueryResult, audit},
     domain::{ids::UserId, time::Timestamp},
+    web::error::ApiError,
 };
 
 /// A list, and where it goes on.
@@ -62,6 +64,15 @@ impl Page {
 /// Who is named in the audit log: the operator at the command line is nobody's account.
 fn actor(principal: &Principal) -> Option<UserId> {
     (principal.via != Via::Operator).then_some(principal.user)
+}
+
+/// Does `work` to its end, also when its client goes away before: what was written down must become true
+/// here too.
+///
+/// # Errors
+/// As `work`, and when it ended early.
+async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T, ApiError>> + 'static) -> Result<T, ApiError> {
+    actix_web::rt::spawn(work).await.map_err(ApiError::internal)?
 }
 
 /// Writes an audit row inside the transaction of the change that it is about.

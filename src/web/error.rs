@@ -299,6 +299,7 @@ impl From<DbError> for ApiError {
                 let detail = match constraint.as_str() {
                     "users_email" => "there is an account with this e-mail address already",
                     "services_name" | "services_pkey" => "there is a service of this name already",
+                    "shares_instance_id_guest_id" => "it is shared with them already; end that share first",
                     _ => "somebody else has taken that just now; try again",
                 };
                 Self::new(ErrorCode::Conflict, detail).because(error)

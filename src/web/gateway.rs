@@ -6,6 +6,7 @@
 
 mod admission;
 mod body;
+mod limits;
 mod render;
 mod rest;
 mod seating;
@@ -28,13 +29,15 @@ use crate::mcp::{
     era::{Era, classify},
     error::{Code, NO_ID, Unavailable, error_message},
     front::{
-        Answer, Body, Child, Endpoint, Front, FrontRequest, Verb, http_sse, sessions::SessionFront,
+        Answer, Body, Child, Endpoint, Front, FrontRequest, Standing, Verb, http_sse, sessions::SessionFront,
         stateless::StatelessFront,
     },
     http::{SESSION_HEADER, VERSION_HEADER},
+    limited::limited,
     mirrored::Mirrored,
+    upstream::Upstream,
 };
-use crate::routing::Route;
+use crate::{domain::tools::ToolLimit, routing::Route};
 
 /// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
@@ -54,12 +57,13 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 
 async fn mcp(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
+    let standing = admitted.standing();
     let answer = match verb_of(&request, &[Verb::Get, Verb::Post, Verb::Delete]) {
-        Some(verb) => serve(&request, payload, &state, &mut admitted, verb).await,
-        None => Answer::NotAllowed { allow: "GET, POST, DELETE" },
+        Some(verb) => standing.hold(serve(&request, payload, &state, &mut admitted, verb)).await,
+        None => Some(Answer::NotAllowed { allow: "GET, POST, DELETE" }),
     };
     let session = header_of(&request, SESSION_HEADER);
-    Ok(finish(&request, &state, &admitted, ("mcp", session), answer))
+    finish(&request, &state, (&admitted, standing), ("mcp", session), answer)
 }
 
 /// Has the front of the client's era answer.
@@ -75,6 +79,9 @@ async fn serve(
         Err(refusal) => return refusal,
     };
     admitted.trace(verb, &front_request.body);
+    if let Some(refusal) = limits::refusal(request, state, admitted, &front_request.body) {
+        return refusal;
+    }
     let era = classify(front_request.version, front_request.body.message());
     let wish = if era == Era::Session { Wish::of(&front_request) } else { Wish::Usual };
     let seating = match seat(admitted, wish).await {
@@ -95,46 +102,64 @@ async fn serve(
 /// HTTP+SSE of 2024-11-05: the stream.
 async fn sse(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
+    let standing = admitted.standing();
     let answer = match verb_of(&request, &[Verb::Get]) {
-        Some(verb) => match read(&request, payload, &state, verb).await {
-            Ok(front_request) => {
-                admitted.trace(verb, &front_request.body);
-                let messages = messages_path(&request, &state);
-                match seat(&mut admitted, Wish::New).await {
-                    Ok(seating) => {
-                        http_sse::open(endpoint(&seating.route, &mut admitted, &state), &front_request, &messages).await
-                    }
-                    Err(unavailable) => refused(&front_request, &unavailable),
-                }
-            }
-            Err(refusal) => refusal,
-        },
-        None => Answer::NotAllowed { allow: "GET" },
+        Some(verb) => standing.hold(open_stream(&request, payload, &state, &mut admitted, verb)).await,
+        None => Some(Answer::NotAllowed { allow: "GET" }),
     };
-    Ok(finish(&request, &state, &admitted, ("sse", None), answer))
+    finish(&request, &state, (&admitted, standing), ("sse", None), answer)
+}
+
+async fn open_stream(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &AppState,
+    admitted: &mut Admitted,
+    verb: Verb,
+) -> Answer {
+    let front_request = match read(request, payload, state, verb).await {
+        Ok(front_request) => front_request,
+        Err(refusal) => return refusal,
+    };
+    admitted.trace(verb, &front_request.body);
+    let messages = messages_path(request, state);
+    match seat(admitted, Wish::New).await {
+        Ok(seating) => http_sse::open(endpoint(&seating.route, admitted, state), &front_request, &messages).await,
+        Err(unavailable) => refused(&front_request, &unavailable),
+    }
 }
 
 /// HTTP+SSE of 2024-11-05: what the client says.
 async fn messages(request: HttpRequest, payload: Payload, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
+    let standing = admitted.standing();
     let id = session_in(request.query_string());
     let answer = match verb_of(&request, &[Verb::Post]) {
-        Some(verb) => match read(&request, payload, &state, verb).await {
-            Ok(front_request) => {
-                admitted.trace(verb, &front_request.body);
-                match seat(&mut admitted, Wish::Session(id.as_deref())).await {
-                    Ok(seating) => {
-                        let endpoint = endpoint(&seating.route, &mut admitted, &state);
-                        http_sse::post(endpoint, front_request, id.as_deref()).await
-                    }
-                    Err(unavailable) => refused(&front_request, &unavailable),
-                }
-            }
-            Err(refusal) => refusal,
-        },
-        None => Answer::NotAllowed { allow: "POST" },
+        Some(verb) => standing.hold(take(&request, payload, &state, &mut admitted, (verb, id.as_deref()))).await,
+        None => Some(Answer::NotAllowed { allow: "POST" }),
     };
-    Ok(finish(&request, &state, &admitted, ("messages", id.as_deref()), answer))
+    finish(&request, &state, (&admitted, standing), ("messages", id.as_deref()), answer)
+}
+
+async fn take(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &AppState,
+    admitted: &mut Admitted,
+    (verb, session): (Verb, Option<&str>),
+) -> Answer {
+    let front_request = match read(request, payload, state, verb).await {
+        Ok(front_request) => front_request,
+        Err(refusal) => return refusal,
+    };
+    admitted.trace(verb, &front_request.body);
+    if let Some(refusal) = limits::refusal(request, state, admitted, &front_request.body) {
+        return refusal;
+    }
+    match seat(admitted, Wish::Session(session)).await {
+        Ok(seating) => http_sse::post(endpoint(&seating.route, admitted, state), front_request, session).await,
+        Err(unavailable) => refused(&front_request, &unavailable),
+    }
 }
 
 /// The path to which a client of `…/sse` posts, as it reaches us: a proxy may serve us below a path.
@@ -149,20 +174,30 @@ fn session_in(query: &str) -> Option<String> {
     pairs.find(|(name, _)| name == "session_id").map(|(_, value)| value.into_owned())
 }
 
-/// Counts and logs the answer, and makes it a response.
+/// Counts and logs the answer, and makes it a response that ends when the right to it does. There is none
+/// when that has ended already.
 fn finish(
     request: &HttpRequest,
     state: &AppState,
-    admitted: &Admitted,
+    (admitted, standing): (&Admitted, Standing),
     (target, session): (&str, Option<&str>),
-    answer: Answer,
-) -> HttpResponse {
+    answer: Option<Answer>,
+) -> Result<HttpResponse, ApiError> {
+    let verb = request.method().as_str();
+    let Some(answer) = answer else {
+        let refused = admitted.taken_back();
+        admitted.record(state, verb, target, session, refused.code().status().as_u16());
+        return Err(refused);
+    };
     let status = render::status(&answer);
     if status >= 500 {
         state.metrics.call_errors.fetch_add(1, Relaxed);
     }
-    admitted.record(state, request.method().as_str(), target, session, status);
-    render::response(answer)
+    admitted.record(state, verb, target, session, status);
+    Ok(render::response(match answer {
+        Answer::Events(events) => Answer::Events(standing.bound(events)),
+        answer => answer,
+    }))
 }
 
 /// The answer where there is no connection to hand the request to.
@@ -177,16 +212,27 @@ fn endpoint(route: &Arc<Route>, admitted: &mut Admitted, state: &AppState) -> En
     let child = route.upstream().map_or_else(
         || {
             let (route, patience) = (Arc::clone(route), state.config.runtime.wake_timeout);
-            Child::Coming(async move { route.connect(patience).await }.boxed_local())
+            let limit = admitted.limit.clone();
+            let coming = async move { route.connect(patience).await.map(|upstream| seen_by(limit.as_ref(), upstream)) };
+            Child::Coming(coming.boxed_local())
         },
-        Child::There,
+        |upstream| Child::There(seen_by(admitted.limit.as_ref(), upstream)),
     );
     Endpoint {
         sessions: Arc::clone(&route.sessions),
         child,
-        caller: admitted.principal.user,
+        caller: admitted.holder(),
+        standing: admitted.standing(),
         quiet: QUIET,
         permit: admitted.permit.take(),
+    }
+}
+
+/// The child as its caller may use it.
+fn seen_by(limit: Option<&ToolLimit>, upstream: Upstream) -> Upstream {
+    match limit {
+        Some(limit) => limited(upstream, limit),
+        None => upstream,
     }
 }
 

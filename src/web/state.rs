@@ -15,7 +15,7 @@ use crate::{
     db::Db,
     outbound::Fetcher,
     process::{Cgroups, Enforcement},
-    routing::RouteTable,
+    routing::{RouteTable, Shares},
     telemetry::Metrics,
     vault::Vault,
 };
@@ -34,6 +34,8 @@ pub struct AppState {
     pub supervisor: SupervisorHandle,
     /// Where calls find instances.
     pub routes: Arc<RouteTable>,
+    /// Which instances are shared with whom.
+    pub shares: Shares,
     /// Who asks.
     pub authenticator: Authenticator,
     /// The way to URLs that others name.

@@ -13,7 +13,7 @@ use crate::{
     },
     domain::ids::InstanceId,
     mcp::{
-        session::{Journal, Record, Session, SessionId},
+        session::{Holder, Journal, Record, Session, SessionId},
         version,
     },
 };
@@ -56,7 +56,8 @@ fn row_of(instance_id: InstanceId, record: Record) -> ClientSession {
     ClientSession {
         id: record.id.to_string(),
         instance_id,
-        user_id: record.owner,
+        user_id: record.owner.user,
+        only: record.owner.only,
         transport: TRANSPORT.to_owned(),
         version: record.version.to_owned(),
         hello: String::from_utf8_lossy(&record.hello).into_owned(),
@@ -152,7 +153,7 @@ impl Changes {
 pub(in crate::actors) fn record_of(kept: &ClientSession) -> Option<Record> {
     Some(Record {
         id: SessionId::read(&kept.id)?,
-        owner: kept.user_id,
+        owner: Holder { user: kept.user_id, only: kept.only },
         version: version::known(&kept.version)?,
         hello: Bytes::from(kept.hello.clone()),
         subscriptions: kept.subscriptions.clone(),
@@ -173,6 +174,7 @@ mod tests {
             id: "1".repeat(32),
             instance_id: InstanceId::generate(),
             user_id: UserId::generate(),
+            only: None,
             transport: TRANSPORT.to_owned(),
             version: "2025-11-25".to_owned(),
             hello: "{}".to_owned(),

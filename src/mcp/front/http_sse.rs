@@ -15,6 +15,7 @@ use super::{
     sessions::{
         MAX_HELLO,
         answers::{self, Worth},
+        asked::{Asked, taken_back},
         checks::{code_of, refuse, refuse_request},
         take,
     },
@@ -122,18 +123,21 @@ async fn go_on(endpoint: Endpoint, session: Arc<Session>, message: Message) -> R
         return take(endpoint.child, &session, message).await;
     }
     let id = message.id().to_owned();
-    let Endpoint { child, permit, .. } = endpoint;
+    let Endpoint { child, permit, standing, .. } = endpoint;
     let upstream = child.reach().await;
     let upstream = upstream.map_err(|unavailable| refuse_request(503, &id, Code::Internal, &unavailable.detail))?;
     actix_rt::spawn(async move {
         let said = answers::ask(&upstream.sessions, &session, message);
-        answers::write(&session, said, &id, |message, worth| {
+        let writing = answers::write(&session, said, &id, |message, worth| {
             match worth {
                 Worth::Note => session.streams().deliver_note(message),
                 Worth::Needed => session.streams().deliver(message),
             };
-        })
-        .await;
+        });
+        let asked = Asked { peer: upstream.sessions, session: Arc::clone(&session), id: id.clone(), standing };
+        if !asked.unless_over(writing).await {
+            session.streams().deliver(taken_back(&id).into_body());
+        }
         drop(permit);
     });
     Ok(())

@@ -6,6 +6,7 @@
 //! tell the client that its session is gone.
 
 pub(super) mod answers;
+pub(super) mod asked;
 mod batch;
 pub(super) mod checks;
 pub(super) mod events;

@@ -53,7 +53,7 @@ async fn post(endpoint: Endpoint, mut request: FrontRequest<'_>) -> Result<Answe
         Kind::Response => return Err(refuse(400, NO_ID, Code::InvalidRequest, "clients send no responses")),
     }
     let prefers_events = media::prefers_events(request.accept);
-    let call = read(message, endpoint.caller, request)?;
+    let call = read(message, endpoint.caller.user, request)?;
     let (id, quiet) = (call.request.id().to_owned(), endpoint.quiet);
     let failed =
         |text: &str| Answer::Json { status: 200, body: error_message(&id, Code::Internal, text), session: None };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Session, SessionId};
-use crate::domain::{ids::UserId, time::Timestamp};
+use super::{Holder, Session, SessionId};
+use crate::domain::time::Timestamp;
 
 /// Writes sessions down. Called on the way of requests: must neither block nor fail.
 pub trait Journal: Send + Sync {
@@ -26,7 +26,7 @@ pub struct Record {
     /// Its id.
     pub id: SessionId,
     /// Who opened it.
-    pub owner: UserId,
+    pub owner: Holder,
     /// The protocol version that was agreed.
     pub version: &'static str,
     /// The client's `initialize` as it came.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    Journal, Keeping, Record, Session, SessionId, SessionView, Transport,
+    Holder, Journal, Keeping, Record, Session, SessionId, SessionView, Transport,
     budget::Budget,
     log::Lag,
     streams::{Reading, Streams},
@@ -53,7 +53,7 @@ pub struct Sessions {
     open: RwLock<HashMap<SessionId, Arc<Session>>>,
     internal: RwLock<Vec<Weak<Session>>>,
     /// Streams of HTTP+SSE over which nothing was initialized yet, and who opened them.
-    connected: Mutex<HashMap<SessionId, (UserId, Arc<Streams>)>>,
+    connected: Mutex<HashMap<SessionId, (Holder, Arc<Streams>)>>,
     limit: usize,
     journal: Option<Arc<dyn Journal>>,
     budget: Arc<Budget>,
@@ -176,9 +176,14 @@ impl Sessions {
     ///
     /// # Errors
     /// When every session has a stream open, or there is no randomness.
-    pub fn open(&self, owner: UserId, version: &'static str, hello: Bytes) -> Result<Arc<Session>, OpenError> {
+    pub fn open(
+        &self,
+        owner: impl Into<Holder>,
+        version: &'static str,
+        hello: Bytes,
+    ) -> Result<Arc<Session>, OpenError> {
         let id = self.next_id()?;
-        let (session, left) = self.insert(Session::new(id, owner, version, hello, &self.budget))?;
+        let (session, left) = self.insert(Session::new(id, owner.into(), version, hello, &self.budget))?;
         left.into_iter().for_each(|left| self.end(left));
         Ok(session)
     }
@@ -212,7 +217,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When there are too many such streams, or there is no randomness.
-    pub fn connect(&self, owner: UserId) -> Result<(SessionId, Reading), OpenError> {
+    pub fn connect(&self, owner: impl Into<Holder>) -> Result<(SessionId, Reading), OpenError> {
         let full = || OpenError::Full { limit: self.limit };
         let id = self.next_id()?;
         let streams = Streams::within(0, Lag::Misses, &self.budget);
@@ -221,13 +226,14 @@ impl Sessions {
         if connected.len() >= self.limit {
             return Err(full());
         }
-        connected.insert(id, (owner, streams));
+        connected.insert(id, (owner.into(), streams));
         Ok((id, reading))
     }
 
     /// The streams of a connection over which `owner` has initialized nothing yet.
     #[must_use]
-    pub fn connected(&self, id: SessionId, owner: UserId) -> Option<Arc<Streams>> {
+    pub fn connected(&self, id: SessionId, owner: impl Into<Holder>) -> Option<Arc<Streams>> {
+        let owner = owner.into();
         let connected = self.connected.lock();
         connected.get(&id).filter(|(connector, _)| *connector == owner).map(|(_, streams)| Arc::clone(streams))
     }
@@ -240,10 +246,11 @@ impl Sessions {
     pub fn open_connected(
         &self,
         id: SessionId,
-        owner: UserId,
+        owner: impl Into<Holder>,
         version: &'static str,
         hello: Bytes,
     ) -> Result<Option<Arc<Session>>, OpenError> {
+        let owner = owner.into();
         let mut connected = self.connected.lock();
         let theirs = connected.get(&id).filter(|(connector, _)| *connector == owner);
         let Some(streams) = theirs.map(|(_, streams)| Arc::clone(streams)) else { return Ok(None) };
@@ -278,7 +285,7 @@ impl Sessions {
     ) -> Result<(Arc<Session>, mpsc::Receiver<Event>), OpenError> {
         let (inbox, received) = mpsc::channel(INBOX);
         let id = SessionId::generate().map_err(OpenError::Random)?;
-        let mut session = Session::new(id, owner, LATEST_SESSION_ERA, hello, &self.budget);
+        let mut session = Session::new(id, owner.into(), LATEST_SESSION_ERA, hello, &self.budget);
         session.capabilities = ClientCapabilities::all();
         session.inbox = Some(inbox);
         let session = Arc::new(session);
@@ -296,13 +303,14 @@ impl Sessions {
 
     /// The session with this id that `owner` opened over Streamable HTTP.
     #[must_use]
-    pub fn find(&self, id: &str, owner: UserId) -> Option<Arc<Session>> {
+    pub fn find(&self, id: &str, owner: impl Into<Holder>) -> Option<Arc<Session>> {
         self.find_over(Transport::Streamable, SessionId::read(id)?, owner)
     }
 
     /// The session with this id, if `owner` opened it over this transport.
     #[must_use]
-    pub fn find_over(&self, transport: Transport, id: SessionId, owner: UserId) -> Option<Arc<Session>> {
+    pub fn find_over(&self, transport: Transport, id: SessionId, owner: impl Into<Holder>) -> Option<Arc<Session>> {
+        let owner = owner.into();
         let fits = |session: &&Arc<Session>| session.owner == owner && session.transport == transport;
         let session = self.open.read().get(&id).filter(fits).cloned()?;
         session.last_seen.store(Timestamp::now().0, Ordering::Relaxed);
@@ -315,6 +323,25 @@ impl Sessions {
         if let Some(session) = closed {
             self.end(session);
         }
+    }
+
+    /// Ends every session of this user, and every stream over which they are about to open one.
+    pub fn close_of(&self, user: UserId) {
+        let theirs: Vec<SessionId> =
+            self.open.read().values().filter(|session| session.owner.user == user).map(|session| session.id).collect();
+        theirs.into_iter().for_each(|id| self.close(id));
+        for (owner, streams) in self.connected.lock().values() {
+            if owner.user == user {
+                streams.hang_up_own();
+            }
+        }
+    }
+
+    /// Whether this user has a session, or is about to.
+    #[must_use]
+    pub fn has_of(&self, user: UserId) -> bool {
+        self.open.read().values().any(|session| session.owner.user == user)
+            || self.connected.lock().values().any(|(owner, _)| owner.user == user)
     }
 
     /// The periodic sweep: ends sessions without a request for `idle` and with nothing under way,
@@ -439,7 +466,7 @@ mod tests {
         let ann = UserId::generate();
         let record = |number: u8| Record {
             id: SessionId::read(&format!("{number:032x}")).unwrap(),
-            owner: ann,
+            owner: ann.into(),
             version: "2025-11-25",
             hello: Bytes::new(),
             subscriptions: vec![format!("a:{number}")],

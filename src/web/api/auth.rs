@@ -144,6 +144,7 @@ pub async fn logout(caller: Caller, state: Data<AppState>) -> Result<HttpRespons
                 audit(conn, Some(user), "auth.logout", format!("user:{user}"), json!({}))
             })
             .await?;
+        state.authenticator.forget_proof(&caller.0.via);
     }
     Ok(HttpResponse::NoContent().cookie(cookie(&state, String::new(), CookieDuration::ZERO)).finish())
 }

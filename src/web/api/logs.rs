@@ -1,6 +1,10 @@
 //! Logs of an instance: its last lines, and new ones as they come.
 
-use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use actix_web::{
     HttpResponse,
@@ -8,14 +12,14 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::instances::find;
 use crate::{
     domain::ids::InstanceId,
-    mcp::sse,
+    mcp::{front::Standing, sse},
     process::logs::tail,
     web::{error::ApiError, extract::Caller, state::AppState},
 };
@@ -78,7 +82,8 @@ pub async fn follow(
     let file = file_of(&caller, &state, path.into_inner(), &query).await?;
     let at = std::fs::metadata(&file).map_or(0, |about| about.len());
     let follower = Follower { state, file, at, quiet: 0 };
-    let events = stream::unfold(follower, Follower::next);
+    let standing = Standing { proof: Some(Arc::clone(&caller.0.ended)), share: None, until: caller.0.expires_at };
+    let events = standing.bound(stream::unfold(follower, Follower::next).boxed_local());
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))

@@ -1,5 +1,7 @@
 //! API tokens.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
@@ -7,16 +9,19 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{List, actor, audit};
+use super::{List, actor, audit, to_the_end};
 use crate::{
     auth::{
+        Via,
         policy::Action,
         tokens::{self as secrets, TokenHash},
     },
-    db::{instances, tokens},
+    db::{Connection, DbError, QueryResult, instances, shares, tokens},
     domain::{
-        ids::{InstanceId, TokenId},
+        ids::{InstanceId, TokenId, UserId},
+        secret::Secret,
         time::Timestamp,
+        tools::check_names,
     },
     web::{
         error::{ApiError, ErrorCode},
@@ -33,10 +38,20 @@ pub struct TokenView {
     hint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<Vec<InstanceId>>,
+    tools: Option<BTreeSet<String>>,
+    read_only: bool,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    last_refusal: Option<RefusalView>,
+}
+
+/// Why the holder of a token was refused something.
+#[derive(Serialize)]
+struct RefusalView {
+    at: Timestamp,
+    reason: String,
 }
 
 impl From<tokens::Token> for TokenView {
@@ -46,10 +61,13 @@ impl From<tokens::Token> for TokenView {
             name: token.name,
             hint: token.hint,
             instances: token.instances,
+            tools: token.tools,
+            read_only: token.read_only,
             created_at: token.created_at,
             expires_at: token.expires_at,
             revoked_at: token.revoked_at,
             last_used_at: token.last_used_at,
+            last_refusal: token.last_refusal.map(|refusal| RefusalView { at: refusal.at, reason: refusal.reason }),
         }
     }
 }
@@ -60,13 +78,24 @@ impl From<tokens::Token> for TokenView {
 pub struct CreateToken {
     name: String,
     instances: Option<Vec<InstanceId>>,
+    tools: Option<BTreeSet<String>>,
+    read_only: bool,
     expires_in_days: Option<u32>,
+}
+
+/// Another name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameToken {
+    name: String,
 }
 
 /// The caller's tokens.
 pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
     let user = caller.0.user;
+    // So that what was noted a moment ago is shown.
+    state.authenticator.flush_last_use().await?;
     let tokens = state.db.read(move |conn| tokens::list_for_user(conn, user)).await?;
     Ok(HttpResponse::Ok().json(List::whole(tokens.into_iter().map(TokenView::from).collect())))
 }
@@ -74,46 +103,28 @@ pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
 /// Makes a token. Its text is in this answer and nowhere else.
 pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToken>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let CreateToken { name, instances: wanted, expires_in_days } = body.into_inner();
-    let user = caller.0.user;
     if actor(&caller.0).is_none() {
         return Err(ApiError::new(
             ErrorCode::Forbidden,
             "the operator has no account; use `berth token create --user EMAIL`",
         ));
     }
-    if name.len() > 200 || expires_in_days == Some(0) {
-        return Err(ApiError::invalid("`name` has at most 200 bytes, `expires_in_days` is at least 1"));
-    }
+    let wanted = body.into_inner();
+    check(&wanted)?;
     let secret = secrets::mint().map_err(ApiError::random)?;
-    let now = Timestamp::now();
-    let lifetime = |days: u32| std::time::Duration::from_secs(86_400 * u64::from(days));
-    let new = tokens::NewToken {
-        id: TokenId::generate(),
-        user_id: user,
-        name,
-        hash: TokenHash::of(secret.expose()).to_hex(),
-        hint: secret.hint(),
-        instances: wanted.clone(),
-        created_at: now,
-        expires_at: expires_in_days.map(|days| now.after(lifetime(days))),
-    };
+    let new = row(caller.0.user, wanted, &secret);
     let made = state
         .db
         .write(move |conn| {
-            let own = instances::list_for_user(conn, user)?;
-            let foreign = wanted.iter().flatten().find(|id| !own.iter().any(|instance| instance.id == **id)).copied();
-            if let Some(id) = foreign {
+            if let Some(id) = out_of_reach(conn, &new)? {
                 return Ok(Err(id));
             }
             let token = tokens::insert(conn, &new)?;
-            audit(
-                conn,
-                Some(user),
-                "token.create",
-                format!("token:{}", token.id),
-                json!({ "instances": token.instances, "expires_at": token.expires_at }),
-            )?;
+            let detail = json!({
+                "instances": token.instances, "tools": token.tools, "read_only": token.read_only,
+                "expires_at": token.expires_at,
+            });
+            audit(conn, Some(new.user_id), "token.create", format!("token:{}", token.id), detail)?;
             Ok(Ok(token))
         })
         .await?;
@@ -124,21 +135,93 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToke
     Ok(HttpResponse::Created().json(view))
 }
 
-/// Revokes a token; the next request with it is refused.
-pub async fn revoke(caller: Caller, state: Data<AppState>, path: Path<TokenId>) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::UseAccount)?;
-    let (id, by) = (path.into_inner(), actor(&caller.0));
-    let owner = state.db.read(move |conn| tokens::by_id(conn, id)).await?.user_id;
-    if owner != caller.0.user && caller.may(Action::Administer).is_err() {
-        return Err(ApiError::new(ErrorCode::NotFound, "there is no such token, or it is not yours"));
+fn check(wanted: &CreateToken) -> Result<(), ApiError> {
+    check_name(&wanted.name)?;
+    if wanted.expires_in_days == Some(0) {
+        return Err(ApiError::invalid("`expires_in_days` is at least 1"));
     }
-    state
+    let tools = wanted.tools.as_ref().map_or(Ok(()), check_names);
+    tools.map_err(|reason| ApiError::invalid(format!("`tools`: {reason}")))
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.len() > 200 { Err(ApiError::invalid("`name` has at most 200 bytes")) } else { Ok(()) }
+}
+
+fn row(user_id: UserId, wanted: CreateToken, secret: &Secret) -> tokens::NewToken {
+    let now = Timestamp::now();
+    let lifetime = |days: u32| std::time::Duration::from_secs(86_400 * u64::from(days));
+    tokens::NewToken {
+        id: TokenId::generate(),
+        user_id,
+        name: wanted.name,
+        hash: TokenHash::of(secret.expose()).to_hex(),
+        hint: secret.hint(),
+        instances: wanted.instances,
+        created_at: now,
+        expires_at: wanted.expires_in_days.map(|days| now.after(lifetime(days))),
+        tools: wanted.tools,
+        read_only: wanted.read_only,
+    }
+}
+
+/// The first instance of a token that is neither its owner's nor shared with them.
+fn out_of_reach(conn: &mut Connection, new: &tokens::NewToken) -> QueryResult<Option<InstanceId>> {
+    let Some(wanted) = &new.instances else { return Ok(None) };
+    let own = instances::list_for_user(conn, new.user_id)?.into_iter().map(|instance| instance.id);
+    let shared = shares::list_of_guest(conn, new.user_id, new.created_at)?.into_iter();
+    let reached: BTreeSet<InstanceId> = own.chain(shared.map(|received| received.share.instance_id)).collect();
+    Ok(wanted.iter().find(|id| !reached.contains(id)).copied())
+}
+
+/// Gives a token another name.
+pub async fn rename(
+    caller: Caller,
+    state: Data<AppState>,
+    path: Path<TokenId>,
+    body: Json<RenameToken>,
+) -> Result<HttpResponse, ApiError> {
+    let id = path.into_inner();
+    owned(&caller, &state, id).await?;
+    let (RenameToken { name }, by) = (body.into_inner(), actor(&caller.0));
+    check_name(&name)?;
+    let renamed = state
         .db
         .write(move |conn| {
-            tokens::revoke(conn, id, Timestamp::now())?;
-            audit(conn, by, "token.revoke", format!("token:{id}"), json!({}))
+            tokens::rename(conn, id, &name)?;
+            audit(conn, by, "token.rename", format!("token:{id}"), json!({ "name": name }))?;
+            tokens::by_id(conn, id)
         })
         .await?;
-    state.authenticator.forget_token(id);
+    Ok(HttpResponse::Ok().json(TokenView::from(renamed)))
+}
+
+/// Revokes a token; the next request with it is refused, and what is under way with it ends.
+pub async fn revoke(caller: Caller, state: Data<AppState>, path: Path<TokenId>) -> Result<HttpResponse, ApiError> {
+    let (id, by) = (path.into_inner(), actor(&caller.0));
+    owned(&caller, &state, id).await?;
+    to_the_end(async move {
+        state
+            .db
+            .write(move |conn| {
+                tokens::revoke(conn, id, Timestamp::now())?;
+                audit(conn, by, "token.revoke", format!("token:{id}"), json!({}))
+            })
+            .await?;
+        state.authenticator.forget_proof(&Via::Token { id });
+        Ok(())
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Passes when the token is the caller's, or they administer.
+async fn owned(caller: &Caller, state: &AppState, id: TokenId) -> Result<(), ApiError> {
+    caller.may(Action::UseAccount)?;
+    let missing = || ApiError::not_found("token");
+    let owner = match state.db.read(move |conn| tokens::by_id(conn, id)).await {
+        Err(DbError::NotFound) => return Err(missing()),
+        found => found?.user_id,
+    };
+    if owner == caller.0.user || caller.may(Action::Administer).is_ok() { Ok(()) } else { Err(missing()) }
 }

@@ -8,14 +8,18 @@ use std::{
 use actix_web::{HttpRequest, http::header};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::seating::client_of;
 use crate::{
     auth::{
         AuthError, Principal,
-        policy::{Action, allows},
+        policy::{Action, Shared, allows},
     },
-    domain::{ids::InstanceId, names::ServiceName, time::Timestamp},
-    mcp::front::{Body, Verb},
-    routing::{AccessEntry, Route, word},
+    domain::{ids::InstanceId, names::ServiceName, time::Timestamp, tools::ToolLimit},
+    mcp::{
+        front::{Body, Standing, Verb},
+        session::Holder,
+    },
+    routing::{AccessEntry, Route, Share, word},
     web::{
         error::{ApiError, ErrorCode},
         origin,
@@ -29,6 +33,10 @@ pub(super) struct Admitted {
     pub(super) principal: Arc<Principal>,
     /// Its place among the calls in flight; a stream that may stay open for hours needs none.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// By what the instance is the caller's to use, where it is not theirs.
+    pub(super) share: Option<Arc<Share>>,
+    /// The tools that may be used; all when absent.
+    pub(super) limit: Option<ToolLimit>,
     /// Whether the instance is debugged: read once, as that is all that it may cost.
     debugged: bool,
     at: Timestamp,
@@ -41,6 +49,28 @@ impl Admitted {
     pub(super) fn touch(&self, seat: &Route) {
         self.route.touch(self.at);
         seat.touch(self.at);
+    }
+
+    /// What ends the request before its time.
+    pub(super) fn standing(&self) -> Standing {
+        let (proof, share) = (Some(Arc::clone(&self.principal.ended)), self.share.as_ref());
+        let until = [self.principal.expires_at, share.and_then(|share| share.until)].into_iter().flatten().min();
+        Standing { proof, share: share.map(|share| Arc::clone(&share.ended)), until }
+    }
+
+    /// The answer to what was under way when its standing gave way.
+    pub(super) fn taken_back(&self) -> ApiError {
+        match &self.share {
+            Some(share) if share.ended.is_cancelled() => ApiError::no_such_instance(),
+            _ => AuthError::Revoked.into(),
+        }
+    }
+
+    /// Whose a session is that is opened now. A proof that is limited itself gets sessions of its own.
+    pub(super) fn holder(&self) -> Holder {
+        let (principal, is_limited) = (&self.principal, self.limit.is_some());
+        let own = || principal.reach.tool_limit().map(|_| client_of(principal));
+        Holder { user: principal.user, only: if is_limited { own() } else { None } }
     }
 
     /// Says in the debug log what has come, while the instance is debugged: never what is in it.
@@ -86,11 +116,9 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     origin::check(request, state)?;
     let principal = authenticate(request, state).await?;
     let route = find(request, state).ok_or_else(ApiError::no_such_instance)?;
-    let action = Action::Call { id: route.id, owner: route.owner };
-    if !allows(&principal, action) {
-        // Whose it is, or that it exists at all, is nobody else's to know.
-        return Err(ApiError::no_such_instance());
-    }
+    let share = check(state, &principal, &route, at)?;
+    let of_share = share.as_ref().and_then(|share| share.limit.clone());
+    let limit = ToolLimit::and(principal.reach.tool_limit(), of_share);
     if principal.limiter.check().is_err() {
         state.metrics.rate_limited.fetch_add(1, Relaxed);
         return Err(
@@ -102,7 +130,26 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
     };
     let debugged = route.trace.is_on();
-    Ok(Admitted { route, principal, permit, debugged, at, began })
+    Ok(Admitted { route, principal, permit, share, limit, debugged, at, began })
+}
+
+/// Whether the instance is the caller's to use: as its owner, or by a share, which comes back.
+fn check(
+    state: &AppState,
+    principal: &Principal,
+    route: &Route,
+    at: Timestamp,
+) -> Result<Option<Arc<Share>>, ApiError> {
+    let share = if route.owner == principal.user { None } else { state.shares.find(route.id, principal.user) };
+    let shared = share.as_ref().map(|share| Shared { guest: share.guest, is_live: share.is_live(at) });
+    if !allows(principal, Action::Call { id: route.id, owner: route.owner, shared }) {
+        if route.owner == principal.user || shared.is_some() {
+            state.authenticator.refused(&principal.via, &format!("the instance {} is out of its reach", route.id));
+        }
+        // Whose it is, or that it exists at all, is nobody else's to know.
+        return Err(ApiError::no_such_instance());
+    }
+    Ok(share)
 }
 
 pub(super) fn overloaded(state: &AppState) -> ApiError {

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::mcp::{
     error::UpstreamError,
-    front::Answer,
+    front::{Answer, Standing},
     http::{Relay, SESSION_HEADER},
 };
 
@@ -22,6 +22,7 @@ pub(super) const fn status(answer: &Answer) -> u16 {
     match answer {
         Answer::Empty { status } | Answer::Json { status, .. } => *status,
         Answer::Events(_) => 200,
+        Answer::Forbidden { .. } => 403,
         Answer::NotAllowed { .. } => 405,
     }
 }
@@ -38,6 +39,14 @@ pub(super) fn response(answer: Answer) -> HttpResponse {
             }
             response.body(body)
         }
+        Answer::Forbidden { body, challenge } => {
+            let mut response = builder(403);
+            response.insert_header((header::CONTENT_TYPE, "application/json"));
+            if let Some(challenge) = challenge {
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            response.body(body)
+        }
         Answer::Events(events) => builder(200)
             .insert_header((header::CONTENT_TYPE, "text/event-stream"))
             .insert_header((header::CACHE_CONTROL, "no-cache"))
@@ -48,8 +57,9 @@ pub(super) fn response(answer: Answer) -> HttpResponse {
 }
 
 /// An HTTP child's answer as it comes.
-pub(super) fn relayed(relay: Relay, permit: Option<OwnedSemaphorePermit>) -> HttpResponse {
+pub(super) fn relayed(relay: Relay, permit: Option<OwnedSemaphorePermit>, standing: Standing) -> HttpResponse {
     let Relay { status, headers, length, body } = relay;
+    let body = standing.bound(body);
     let mut response = builder(status);
     for (name, value) in headers {
         response.append_header((name, value));

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::{
     admission::{Admitted, admit, overloaded},
-    body, render,
+    body, limits, render,
     seating::{Wish, seat},
+    seen_by,
 };
 use crate::{
     domain::{
@@ -45,9 +46,11 @@ pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Resul
     let admitted = admit(&request, &state).await?;
     let checked = state.supervisor.check(admitted.route.id).await?;
     let status = admitted.route.status();
+    // A guest is told whether it works, not what its server writes.
     let last_error = status
         .last_error
         .as_ref()
+        .filter(|_| admitted.share.is_none())
         .filter(|_| !status.state.serves() && status.state != State::Idle)
         .map(|card| card.summary());
     let view = HealthView { status: checked, state: status.state, checked_at: status.checked_at, last_error };
@@ -61,8 +64,13 @@ pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Resul
 /// Every tool, as the server describes it.
 pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
-    let upstream = reach(&mut admitted, &state).await?;
-    let outcome = rest::list_tools(&upstream, admitted.principal.user).await.map_err(ApiError::from);
+    let (standing, user) = (admitted.standing(), admitted.principal.user);
+    let listing = async {
+        let upstream = reach(&mut admitted, &state).await?;
+        rest::list_tools(&upstream, user).await.map_err(ApiError::from)
+    };
+    let outcome = standing.hold(listing).await;
+    let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
     Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
 }
 
@@ -77,8 +85,15 @@ pub(super) async fn call(
     let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
         ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}"))
     })?;
-    let upstream = reach(&mut admitted, &state).await?;
-    let outcome = rest::call_tool(&upstream, admitted.principal.user, &body).await.map_err(ApiError::from);
+    let (standing, user) = (admitted.standing(), admitted.principal.user);
+    let refused = limits::refused_tool(&state, &admitted, &body.name);
+    let calling = async {
+        refused.map_or(Ok(()), Err)?;
+        let upstream = reach(&mut admitted, &state).await?;
+        rest::call_tool(&upstream, user, &body).await.map_err(ApiError::from)
+    };
+    let outcome = standing.hold(calling).await;
+    let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
     Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
 }
 
@@ -89,6 +104,10 @@ pub(super) async fn pass_through(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let mut admitted = admit(&request, &state).await?;
+    if let Some(refused) = limits::refused_path(&state, &admitted) {
+        admitted.record(&state, request.method().as_str(), "api", None, 403);
+        return Err(refused);
+    }
     // Whatever its verb: the child works on it until its last byte.
     if admitted.permit.is_none() {
         admitted.permit = Some(admitted.route.permit().ok_or_else(|| overloaded(&state))?);
@@ -106,11 +125,14 @@ pub(super) async fn pass_through(
         headers: headers.collect(),
         body,
     };
-    let relay = pass(target, pass_request, state.config.runtime.call_timeout)
+    let standing = admitted.standing();
+    let relay = standing
+        .hold(pass(target, pass_request, state.config.runtime.call_timeout))
         .await
+        .ok_or_else(|| admitted.taken_back())?
         .map_err(|error| ApiError::from(RestError::from(error)))?;
     admitted.record(&state, request.method().as_str(), "api", None, relay.status);
-    Ok(render::relayed(relay, admitted.permit))
+    Ok(render::relayed(relay, admitted.permit, standing))
 }
 
 /// The path below the instance, and the query, as the client wrote them.
@@ -124,7 +146,8 @@ fn api_path(request: &HttpRequest) -> String {
 async fn reach(admitted: &mut Admitted, state: &AppState) -> Result<Upstream, ApiError> {
     let seating = seat(admitted, Wish::Usual).await?;
     admitted.touch(&seating.route);
-    seating.route.connect(state.config.runtime.wake_timeout).await.map_err(ApiError::from)
+    let upstream = seating.route.connect(state.config.runtime.wake_timeout).await?;
+    Ok(seen_by(admitted.limit.as_ref(), upstream))
 }
 
 async fn read(request: &HttpRequest, payload: Payload, state: &AppState) -> Result<bytes::Bytes, ApiError> {

@@ -98,8 +98,8 @@ pub(super) async fn seat(admitted: &mut Admitted, wish: Wish<'_>) -> Result<Seat
     Ok(Seating { route, _opening: opening })
 }
 
-/// By what a client without a session is known.
-fn client_of(principal: &Principal) -> Client {
+/// By what a client is known that has no session.
+pub(super) fn client_of(principal: &Principal) -> Client {
     match &principal.via {
         Via::Token { id } => Client::Token(*id),
         Via::Grant { id } => Client::Grant(*id),

@@ -3,7 +3,8 @@
 //! A call that became a stream belongs to the session, not to the connection: a task on this thread
 //! writes its events into the session's log, and goes on when the client's connection is lost
 //! (transports: "Disconnection SHOULD NOT be interpreted as the client cancelling its request"). Its
-//! place among the calls in flight is held until it ends.
+//! place among the calls in flight is held until it ends. Only when its client may not be here any more
+//! is it cancelled at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{checks::refuse_request, events};
+use super::{
+    asked::{Asked, taken_back},
+    checks::refuse_request,
+    events,
+};
 use crate::mcp::{
     error::{Code, UpstreamError},
     front::{Answer, Endpoint},
@@ -43,24 +48,30 @@ pub(in crate::mcp::front) type Said = LocalBoxStream<'static, Event>;
 /// A client that names events before JSON gets events, whenever the answer comes.
 pub(super) async fn call(endpoint: Endpoint, session: Arc<Session>, request: Message, prefers_events: bool) -> Answer {
     let id = request.id().to_owned();
-    let Endpoint { child, permit, quiet, .. } = endpoint;
+    let Endpoint { child, permit, quiet, standing, .. } = endpoint;
     let upstream = match child.reach().await {
         Ok(upstream) => upstream,
         Err(unavailable) => return refuse_request(200, &id, Code::Internal, &unavailable.detail),
     };
-    let call = upstream.sessions.call(Arc::clone(&session), request, Terms::default());
-    let mut begun = Begun { stage: Stage::Asked(call), session: Arc::clone(&session), permit };
-    let soon = if prefers_events { None } else { begun.soon(&id).await };
+    let call = Arc::clone(&upstream.sessions).call(Arc::clone(&session), request, Terms::default());
+    let asked = Asked { peer: upstream.sessions, session, id, standing };
+    let mut begun = Begun { stage: Stage::Asked(call), asked, permit };
+    let soon = if prefers_events { None } else { begun.soon().await };
     match soon {
         Some(body) => Answer::Json { status: 200, body, session: None },
         None => {
-            let (said, permit) = begun.whole(&id);
+            let (said, permit) = begun.whole();
+            let asked = begun.asked.clone();
+            let session = Arc::clone(&asked.session);
             let (log, reading) = session.streams().begin(Lag::Skips);
             let version = session.version();
-            let mut answering = Answering { session, log, unanswered: Some(id.clone()), _permit: permit };
+            let mut answering = Answering { session, log, unanswered: Some(asked.id.clone()), _permit: permit };
             actix_rt::spawn(async move {
                 let session = &answering.session;
-                write(session, said, &id, |message, _| session.streams().push(&answering.log, message)).await;
+                let push = |message, _: Worth| session.streams().push(&answering.log, message);
+                if !asked.unless_over(write(session, said, &asked.id, push)).await {
+                    push(taken_back(&asked.id).into_body(), Worth::Needed);
+                }
                 answering.answered();
             });
             Answer::Events(events::of_session(reading, version, quiet))
@@ -98,7 +109,7 @@ impl Drop for Answering {
 /// A call whose answer may come soon. When its client goes away before, it goes on without.
 struct Begun {
     stage: Stage,
-    session: Arc<Session>,
+    asked: Asked,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -113,7 +124,8 @@ enum Stage {
 
 impl Begun {
     /// The answer, if it comes soon and before anything else.
-    async fn soon(&mut self, id: &str) -> Option<Bytes> {
+    async fn soon(&mut self) -> Option<Bytes> {
+        let id = &self.asked.id;
         let deadline = Instant::now() + SOON;
         if let Stage::Asked(call) = &mut self.stage {
             let reply = timeout_at(deadline, call).await.ok()?;
@@ -139,9 +151,9 @@ impl Begun {
     }
 
     /// All that is still to be said, as a stream, and the call's place among those in flight.
-    fn whole(&mut self, id: &str) -> (Said, Option<OwnedSemaphorePermit>) {
+    fn whole(&mut self) -> (Said, Option<OwnedSemaphorePermit>) {
         let said = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Asked(call) => said(call, id.to_owned()),
+            Stage::Asked(call) => said(call, self.asked.id.clone()),
             Stage::Spoken(first, events) => stream::iter(first).chain(events).boxed_local(),
             Stage::Over => stream::empty().boxed_local(),
         };
@@ -154,15 +166,18 @@ impl Drop for Begun {
         if matches!(self.stage, Stage::Over) {
             return;
         }
-        let (mut said, permit) = self.whole("");
-        let session = Arc::clone(&self.session);
+        let (mut said, permit) = self.whole();
+        let asked = self.asked.clone();
         actix_rt::spawn(async move {
-            while let Some(event) = said.next().await {
-                // Nobody can come back for the rest, but on its own stream the client can be asked.
-                if matches!(event, Event::Ask(_)) {
-                    drop(session.deliver(event));
+            let reading = async {
+                while let Some(event) = said.next().await {
+                    // Nobody can come back for the rest, but on its own stream the client can be asked.
+                    if matches!(event, Event::Ask(_)) {
+                        drop(asked.session.deliver(event));
+                    }
                 }
-            }
+            };
+            asked.unless_over(reading).await;
             drop(permit);
         });
     }
@@ -225,8 +240,37 @@ mod tests {
     use super::*;
     use crate::{
         domain::ids::UserId,
-        mcp::{ask::Ask, session::Sessions},
+        mcp::{ask::Ask, front::Standing, session::Sessions},
     };
+
+    /// A child that is not asked here.
+    struct Mute;
+
+    impl SessionPeer for Mute {
+        fn open(
+            self: Arc<Self>,
+            _: Arc<Session>,
+            _: Message,
+        ) -> LocalBoxFuture<'static, Result<Message, UpstreamError>> {
+            std::future::pending().boxed_local()
+        }
+
+        fn call(self: Arc<Self>, _: Arc<Session>, _: Message, _: Terms) -> Call {
+            std::future::pending().boxed_local()
+        }
+
+        fn notify(self: Arc<Self>, _: Arc<Session>, _: Message) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
+            std::future::ready(Ok(())).boxed_local()
+        }
+
+        fn listen(self: Arc<Self>, _: Arc<Session>) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
+            std::future::ready(Ok(())).boxed_local()
+        }
+
+        fn end(self: Arc<Self>, _: Arc<Session>) -> LocalBoxFuture<'static, ()> {
+            std::future::ready(()).boxed_local()
+        }
+    }
 
     fn message(text: &'static str) -> Message {
         Message::parse(Bytes::from_static(text.as_bytes())).unwrap()
@@ -243,8 +287,10 @@ mod tests {
             let events =
                 stream::unfold(said, |mut said| async { said.recv().await.map(|event| (event, said)) }).boxed_local();
             let call = std::future::ready(Ok(Reply::Events(events))).boxed_local();
-            let mut begun = Begun { stage: Stage::Asked(call), session: Arc::clone(&session), permit: None };
-            assert!(begun.soon("1").now_or_never().is_none(), "nothing has been said yet");
+            let standing = Standing::default();
+            let asked = Asked { peer: Arc::new(Mute), session: Arc::clone(&session), id: "1".to_owned(), standing };
+            let mut begun = Begun { stage: Stage::Asked(call), asked, permit: None };
+            assert!(begun.soon().now_or_never().is_none(), "nothing has been said yet");
             drop(begun);
             assert!(!child.is_closed(), "the child is still heard");
             let ask = Ask::new(message(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#), |_| {});

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     answers::{self, Answering, Worth},
+    asked::Asked,
     checks::{code_of, refuse},
     events, take,
 };
@@ -32,7 +33,7 @@ pub(super) async fn post(endpoint: Endpoint, session: Arc<Session>, body: &Bytes
     if messages.iter().all(|message| message.kind() != Kind::Request) {
         return take_all(endpoint.child, &session, messages).await;
     }
-    let Endpoint { child, quiet, permit, .. } = endpoint;
+    let Endpoint { child, quiet, permit, standing, .. } = endpoint;
     let upstream = child.reach().await.map_err(|unavailable| refuse(503, Code::Internal, &unavailable.detail))?;
     // A client that is too slow must know that it missed an answer.
     let (log, reading) = session.streams().begin(Lag::Ends);
@@ -40,7 +41,13 @@ pub(super) async fn post(endpoint: Endpoint, session: Arc<Session>, body: &Bytes
     let answering = Answering { session: Arc::clone(&session), log, unanswered: None, _permit: permit };
     actix_rt::spawn(async move {
         for message in messages {
-            serve(&upstream, &session, message, |answer, _| session.streams().push(&answering.log, answer)).await;
+            let id = message.id().to_owned();
+            let push = |answer, _: Worth| session.streams().push(&answering.log, answer);
+            let peer = Arc::clone(&upstream.sessions);
+            let asked = Asked { peer, session: Arc::clone(&session), id, standing: standing.clone() };
+            if !asked.unless_over(serve(&upstream, &session, message, push)).await {
+                break;
+            }
         }
     });
     Ok(Answer::Events(events::of_session(reading, version, quiet)))
