@@ -65,6 +65,8 @@ fn an_expired_token_is_refused_also_when_it_is_remembered() {
                 instances: None,
                 created_at: Timestamp::now(),
                 expires_at: Some(expires_at),
+                tools: None,
+                read_only: false,
             };
             app.db().write_blocking(|conn| tokens::insert(conn, &new)).unwrap();
             app.client().with_token(token)

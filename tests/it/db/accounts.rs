@@ -96,6 +96,8 @@ pub(super) fn new_token(user: UserId, hash: &str) -> NewToken {
         instances: None,
         created_at: Timestamp(1),
         expires_at: Some(Timestamp(99)),
+        tools: None,
+        read_only: false,
     }
 }
 

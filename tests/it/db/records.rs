@@ -222,6 +222,7 @@ fn client_sessions_go_with_their_instance_and_their_user() {
             id: id.to_owned(),
             instance_id: instance.id,
             user_id,
+            only: None,
             transport: "streamable_http".to_owned(),
             version: "2025-11-25".to_owned(),
             hello: "{}".to_owned(),
