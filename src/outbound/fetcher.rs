@@ -146,7 +146,7 @@ impl Fetcher {
     }
 
     async fn exchange(&self, request: http::Request<Full<Bytes>>, bytes: usize) -> Result<Response, FetchError> {
-        let response = self.client.request(request).await.map_err(refused)?;
+        let response = self.client.request(request).await.map_err(|error| refused(&error))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, bytes).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
@@ -173,7 +173,7 @@ fn prepare(request: Request) -> Result<http::Request<Full<Bytes>>, FetchError> {
 }
 
 /// The guard's own word where it has spoken, else the whole chain.
-fn refused(error: ClientError) -> FetchError {
+fn refused(error: &ClientError) -> FetchError {
     let mut source: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(cause) = source {
         if let Some(refusal) = cause.downcast_ref::<Refusal>() {
@@ -181,7 +181,7 @@ fn refused(error: ClientError) -> FetchError {
         }
         source = cause.source();
     }
-    FetchError::Failed(chain(&error))
+    FetchError::Failed(chain(error))
 }
 
 fn chain(error: &dyn StdError) -> String {

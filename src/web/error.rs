@@ -161,9 +161,10 @@ pub struct ApiError {
     detail: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     retry_after: Option<u64>,
-    allow: Option<String>,
-    challenge: Option<String>,
-    limited: Option<Limited>,
+    allow: Option<Box<str>>,
+    challenge: Option<Box<str>>,
+    /// Boxed, as most errors have none: they are returned everywhere.
+    limited: Option<Box<Limited>>,
 }
 
 impl ApiError {
@@ -191,14 +192,14 @@ impl ApiError {
     /// Names the methods that the route has (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn allow(mut self, methods: impl Into<String>) -> Self {
-        self.allow = Some(methods.into());
+        self.allow = Some(methods.into().into());
         self
     }
 
     /// Says how to get in: the value of `WWW-Authenticate` (RFC 6750 section 3).
     #[must_use]
     pub fn challenge(mut self, value: impl Into<String>) -> Self {
-        self.challenge = Some(value.into());
+        self.challenge = Some(value.into().into());
         self
     }
 
@@ -331,7 +332,7 @@ impl ApiError {
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if let Some(challenge) = &self.challenge {
-            response.insert_header((header::WWW_AUTHENTICATE, challenge.as_str()));
+            response.insert_header((header::WWW_AUTHENTICATE, &**challenge));
         } else if self.code.status() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
@@ -339,7 +340,7 @@ impl ApiError {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
         if let Some(methods) = &self.allow {
-            response.insert_header((header::ALLOW, methods.as_str()));
+            response.insert_header((header::ALLOW, &**methods));
         }
         if let Some(limited) = &self.limited {
             let [policy, state] = rate_limit::of_refusal(limited);
@@ -399,7 +400,7 @@ impl From<Limited> for ApiError {
                 Self::new(ErrorCode::RateLimited, detail).retry_after(whole_seconds(wait))
             }
         };
-        Self { limited: Some(limited), ..error }
+        Self { limited: Some(Box::new(limited)), ..error }
     }
 }
 

@@ -26,7 +26,7 @@ fn accounts() {
         let users = parsed(&app.cli(&["user", "list", "--json"], ""));
         assert_eq!(users["items"][0]["email"], "ann@example.org");
         assert!(!users.to_string().contains("argon2"));
-        app.cli(&["user", "remove", "ann@example.org"], "");
+        app.cli(&["user", "remove", "ann@example.org", "--now"], "");
         assert!(app.fails(&["user", "remove", "ann@example.org"]).contains("no user"));
     });
 }
@@ -102,7 +102,7 @@ fn without_a_running_berth_the_database_is_changed_and_the_rest_says_how_to_star
     }
     let tokens = parsed(&app.cli(&["token", "list", "--user", "ann@example.org", "--json"], ""));
     app.cli(&["token", "revoke", &text(&tokens["items"][0], "id")], "");
-    app.cli(&["user", "remove", "ann@example.org"], "");
+    app.cli(&["user", "remove", "ann@example.org", "--now"], "");
     assert!(!app.data().join("instances").join(text(&view, "id")).exists());
     assert!(app.cli(&["audit", "verify"], "").starts_with("intact"));
     app.start_again();
@@ -176,5 +176,7 @@ fn a_remembered_token_ends_with_the_account() {
     let ann = app.client_of("ann@example.org");
     ann.get("/api/v1/auth/me").expect(200);
     app.cli(&["user", "remove", "ann@example.org"], "");
+    ann.get("/api/v1/auth/me").refused(403, "account_disabled");
+    app.cli(&["user", "remove", "ann@example.org", "--now"], "");
     ann.get("/api/v1/auth/me").refused(401, "unauthenticated");
 }

@@ -208,13 +208,10 @@ mod tests {
             ("a.b.c".to_owned(), "cannot be read"),
             (but("iss", json!("you")), "somebody else's"),
             (but("sub", json!("you")), "somebody else's"),
-            (but("sub", Value::Null), "lacks"),
             (but("aud", json!("https://other.example")), "for somebody else"),
             (but("aud", json!([ISSUER, "https://other.example"])), "for several"),
-            (but("aud", Value::Null), "lacks"),
             (but("exp", json!(now() - 60)), "expired"),
             (but("exp", json!(now() + 3600)), "more than 5 minutes"),
-            (but("exp", Value::Null), "lacks"),
             (but("nbf", json!(now() + 200)), "not valid yet"),
             (but("iat", json!(now() + 200)), "of the future"),
             (but("jti", Value::Null), "no `jti`"),
@@ -222,6 +219,9 @@ mod tests {
         for (assertion, expected) in cases {
             let refusal = checked(&assertion, &keys).unwrap_err();
             assert!(refusal.contains(expected), "{expected}: {refusal}");
+        }
+        for member in ["iss", "sub", "aud", "exp"] {
+            assert!(checked(&but(member, Value::Null), &keys).is_err(), "{member}");
         }
         assert!(checked(&sign(&own, &claims()), &[]).is_err());
         let mut other = own.public.clone();

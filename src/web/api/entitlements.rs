@@ -82,11 +82,11 @@ pub(super) fn given(conn: &mut Connection, user: &User) -> QueryResult<Value> {
     let names = entitlements::group_names_of(conn, user.id)?;
     let removal = removals::find(conn, user.id)?;
     let view = UserView::of(user).removed(removal.as_ref());
-    Ok(with_grant(view, &entitlements::own(conn, user.id)?, &names))
+    Ok(with_grant(&view, &entitlements::own(conn, user.id)?, &names))
 }
 
 /// The same, where all of it is at hand.
-pub(super) fn with_grant(view: UserView, grant: &Grant, groups: &[String]) -> Value {
+pub(super) fn with_grant(view: &UserView, grant: &Grant, groups: &[String]) -> Value {
     let mut view = shown(json!(view), grant);
     view["groups"] = json!(groups);
     view

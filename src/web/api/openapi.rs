@@ -99,7 +99,6 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
          services?}",
         "200",
     ),
-    (HttpMethod::Delete, "/api/v1/users/{id}", "Remove an account with all it has", "204"),
     (HttpMethod::Delete, "/api/v1/users/{id}/totp", "Take an account's second factor away", "204"),
     (HttpMethod::Get, "/api/v1/users/{id}/usage", "What an account has used of what it may (administrators)", "200"),
     (HttpMethod::Get, "/api/v1/me/usage", "What the caller has used of what they may", "200"),
@@ -117,12 +116,11 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Put, "/api/v1/groups/{id}/members/{user}", "Take a user into a group", "204"),
     (HttpMethod::Delete, "/api/v1/groups/{id}/members/{user}", "Take a user out of a group", "204"),
     (HttpMethod::Get, "/api/v1/admin/health", "The system's health on one screen (administrators)", "200"),
-    (HttpMethod::Get, "/api/v1/audit", "The audit log, newest first; ?limit=&before=", "200"),
     (
         HttpMethod::Delete,
         "/api/v1/users/{id}",
-        "Remove an account: it can be restored for a time, then all it has is erased; at once with ?now=true (204)",
-        "200",
+        "Remove an account: it can be restored for a time, then all it has is erased; at once with ?now=true",
+        "204",
     ),
     (HttpMethod::Post, "/api/v1/users/{id}/restore", "Bring a removed account back (administrators)", "200"),
     (
@@ -240,8 +238,17 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/{service}/{id}/mcp/call", "Call a tool: {name, arguments}", "200"),
 ];
 
-/// Routes that ask for no token and no cookie.
-const OPEN: &[&str] = &["/health", "/openapi.json", "/api/v1/auth/login"];
+/// Routes that ask for no token and no cookie: where one signs in, and what says how.
+const OPEN: &[&str] =
+    &["/", "/health", "/openapi.json", "/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/auth/reset"];
+
+/// Folders of such routes.
+const OPEN_BELOW: &[&str] = &["/oauth/", "/.well-known/", "/login", "/logout", "/device", "/setup/"];
+
+/// Whether somebody without a proof may ask there.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || (OPEN_BELOW.iter().any(|folder| path.starts_with(folder)) && path != "/oauth/introspect")
+}
 
 /// What any route of ours may answer instead of success: a status, and when.
 const REFUSALS: &[(&str, &str)] = &[
@@ -292,8 +299,11 @@ fn operation(path: &str, summary: &str, success: &str) -> Operation {
     for (status, when) in REFUSALS.iter().chain(further).filter(|(status, _)| !success.contains(status)) {
         operation = operation.response(*status, refusal(when));
     }
-    if OPEN.contains(&path) {
+    if is_open(path) {
         operation = operation.securities(Some(Vec::<SecurityRequirement>::new()));
+        if !success.contains("303") {
+            operation = operation.response("303", ResponseBuilder::new().description("on to another page").build());
+        }
     }
     operation = operation.response("401", refusal("nobody, or nobody known any more"));
     for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {

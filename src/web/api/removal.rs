@@ -62,8 +62,7 @@ pub async fn remove(
     // Asked again after the door was shut: what was made meanwhile ends, too.
     let owned = state.db.read(move |conn| instances::list_for_user(conn, id)).await?;
     try_join_all(owned.iter().map(|instance| state.supervisor.stop_instance(instance.id))).await?;
-    let removal = state.db.read(move |conn| removals::find(conn, id)).await?;
-    Ok(HttpResponse::Ok().json(UserView::of(&user).removed(removal.as_ref())))
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Brings a removed account back as it was, with what was running.

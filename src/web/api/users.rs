@@ -115,7 +115,7 @@ pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
         grant.quota.instances = user.instance_quota;
         let removal = removals.iter().find(|removal| removal.user_id == user.id);
         let groups = groups.get(&user.id).map(Vec::as_slice).unwrap_or_default();
-        with_grant(UserView::of(user).removed(removal), &grant, groups)
+        with_grant(&UserView::of(user).removed(removal), &grant, groups)
     });
     Ok(HttpResponse::Ok().json(List::whole(items.collect())))
 }
@@ -250,9 +250,9 @@ pub async fn change(
         .ok_or_else(|| ApiError::new(ErrorCode::Conflict, "this account is removed; restore it instead"))?;
     // What somebody may use is found out anew; what they may not do any more ends.
     if takes_away {
-        state.authenticator.forget_user(id)
+        state.authenticator.forget_user(id);
     } else {
-        state.authenticator.renew_user(id)
+        state.authenticator.renew_user(id);
     }
     Ok(HttpResponse::Ok().json(view))
 }

@@ -21,7 +21,8 @@ fn a_removed_account_is_dead_at_once_and_comes_back_as_it_was() {
         login().expect(200);
         let path = format!("/api/v1/users/{}", text(&ann.get("/api/v1/auth/me").expect(200), "id"));
 
-        let removed = root.delete(&path).expect(200);
+        root.delete(&path).expect(204);
+        let removed = root.get(&path).expect(200);
         assert_eq!(removed["disabled"], true);
         assert!(removed["erase_at"].is_string());
         ann.get("/api/v1/auth/me").refused(403, "account_disabled");

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestApp, text};
+use crate::support::{Answer, Client, TestApp, services::Service, text};
 
 /// In what belongs to the owner, so that it is recognised wherever it turns up.
 const CANARY: &str = "canary-of-the-owner";
@@ -50,7 +50,7 @@ impl Owner {
     fn settle(app: &TestApp) -> Self {
         let client = app.client_of(&format!("{CANARY}@example.org"));
         let user = text(&client.get("/api/v1/me").expect(200), "id");
-        let body = json!({ "service": "fake", "label": CANARY, "value": "a-secret-of-the-owner-1234" });
+        let body = json!({ "service": "keyed", "label": CANARY, "value": "a-secret-of-the-owner-1234" });
         let credential = text(&client.post("/api/v1/credentials", &body).expect(201), "id");
         let token = text(&client.post("/api/v1/tokens", &json!({ "name": CANARY })).expect(201), "id");
         let instance = client.create(&json!({ "service": "fake", "label": CANARY }));
@@ -135,7 +135,8 @@ fn nothing_leaks(route: &Route, answer: &Answer, who: &str) {
 
 #[test]
 fn no_route_gives_anything_to_those_it_is_not_for() {
-    let app = TestApp::start();
+    let credential = json!({ "kind": "api_key", "env": "KEY", "label": "Key" });
+    let app = TestApp::builder().service(Service::stdio("keyed", &[]).with("credential", credential)).start();
     let owner = Owner::settle(&app);
     let nobody = app.client();
     let stranger = app.client_of("stranger@example.org");

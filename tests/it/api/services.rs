@@ -84,7 +84,7 @@ fn a_user_may_add_services_where_that_is_allowed_and_has_them_alone() {
     root.get("/api/v1/services/anns").expect(200);
     // Their services go with the account.
     let me = ann.get("/api/v1/auth/me").expect(200);
-    root.delete(&format!("/api/v1/users/{}", text(&me, "id"))).expect(204);
+    root.delete(&format!("/api/v1/users/{}?now=true", text(&me, "id"))).expect(204);
     root.get("/api/v1/services/anns").refused(404, "unknown_service");
 }
 

@@ -66,7 +66,7 @@ fn with_its_guest() {
         let instance = ann.create("fake");
         share(&ann, &instance, &bob, &json!({}));
         let id = bob.http.get("/api/v1/me").expect(200).json()["id"].as_str().unwrap().to_owned();
-        admin.http.delete(&format!("/api/v1/users/{id}")).expect(204);
+        admin.http.delete(&format!("/api/v1/users/{id}?now=true")).expect(204);
         assert_eq!(ann.http.get(&super::shares(&instance)).expect(200).json()["items"], json!([]));
     });
 }

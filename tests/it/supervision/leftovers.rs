@@ -120,7 +120,7 @@ fn a_removed_user_leaves_nothing() {
         let kept = bob.create("fake");
         let id = id_of(&root, &ann.email);
         bob.http.delete(&format!("/api/v1/users/{id}")).expect(403);
-        root.http.delete(&format!("/api/v1/users/{id}")).expect(204);
+        root.http.delete(&format!("/api/v1/users/{id}?now=true")).expect(204);
         for instance in &gone {
             wait_until_gone(&app, instance.pid());
             let own = app.data().join("instances").join(&instance.id);

@@ -69,6 +69,6 @@ fn the_logs_of_connections_are_archived_each_time() {
     // And what else there is of a user goes with the user.
     fs::create_dir_all(&archives).unwrap();
     let owner = instance.view["owner"].as_str().unwrap();
-    app.operator().http.delete(&format!("/api/v1/users/{owner}")).expect(204);
+    app.operator().http.delete(&format!("/api/v1/users/{owner}?now=true")).expect(204);
     assert!(!archives.parent().unwrap().exists());
 }
