@@ -11,9 +11,9 @@ pub enum NameError {
     /// The service name is not of the allowed form.
     #[error("service name {0:?} must be 1 to 48 of a-z, 0-9 and '-', starting with a letter and not ending with '-'")]
     Service(String),
-    /// The address is not of the form local@domain.
-    #[error("{0:?} is not an e-mail address")]
-    Email(String),
+    /// The address is not of the form local@domain. It is not repeated: what stands there may be a password.
+    #[error("this is not an e-mail address, as name@example.com")]
+    Email,
     /// The name is one of Berth's own URL prefixes.
     #[error("service name {0:?} is reserved for a URL of Berth itself")]
     Reserved(String),
@@ -111,7 +111,7 @@ impl FromStr for Email {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let refused = || NameError::Email(text.to_owned());
+        let refused = || NameError::Email;
         let (local, domain) = text.split_once('@').ok_or_else(refused)?;
         let plain = |part: &str| {
             !part.is_empty() && !part.contains('@') && part.chars().all(|c| !c.is_whitespace() && !c.is_control())

@@ -55,12 +55,17 @@ fn refused_body(error: &JsonPayloadError) -> ApiError {
     ApiError::new(code, format!("the body cannot be used: {}", without_values(&error.to_string())))
 }
 
-/// What serde says without the values that it quotes: one of them may be a secret in the wrong member.
-fn without_values(words: &str) -> String {
+/// What serde says without the values that it quotes: one of them may be a secret in the wrong member. A short
+/// plain word where one of a few is expected is none.
+pub(super) fn without_values(words: &str) -> String {
     let mut left = words.to_owned();
     for (opening, closing) in [("string \"", "\", expected"), ("unknown variant `", "`, ")] {
         let Some(from) = left.find(opening).map(|at| at + opening.len()) else { continue };
-        if let Some(length) = left.get(from..).and_then(|rest| rest.rfind(closing)) {
+        let is_choice = opening.starts_with("unknown");
+        let end = |rest: &str| if is_choice { rest.find(closing) } else { rest.rfind(closing) };
+        let Some(length) = left.get(from..).and_then(end) else { continue };
+        let is_word = |value: &str| value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_lowercase());
+        if !is_choice || !left.get(from..from + length).is_some_and(is_word) {
             left.replace_range(from..from + length, "…");
         }
     }
@@ -180,8 +185,9 @@ mod tests {
         let number = |value: Value| from_value::<u32>(value).unwrap_err().to_string();
         assert_eq!(without_values(&number(json!("a\", expected b"))), "invalid type: string \"…\", expected u32");
         assert_eq!(without_values(&number(json!([]))), "invalid type: sequence, expected u32");
-        let mode = from_value::<Mode>(json!("secret")).unwrap_err().to_string();
-        assert_eq!(without_values(&mode), "unknown variant `…`, expected `dedicated`");
+        let mode = |value: &str| without_values(&from_value::<Mode>(json!(value)).unwrap_err().to_string());
+        assert_eq!(mode("s3cret"), "unknown variant `…`, expected `dedicated`");
+        assert_eq!(mode("bogus"), "unknown variant `bogus`, expected `dedicated`");
         assert!(matches!(from_value(json!("dedicated")), Ok(Mode::Dedicated)));
     }
 }

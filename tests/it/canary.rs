@@ -80,8 +80,10 @@ impl Planted {
         let mut found: Vec<String> = Vec::new();
         for place in places {
             for (name, secret) in &self.0 {
-                if memchr::memmem::find(&place.bytes, secret.as_bytes()).is_some() {
-                    found.push(format!("{name} is in {}", place.name));
+                if let Some(at) = memchr::memmem::find(&place.bytes, secret.as_bytes()) {
+                    // What stands before it says how it came there.
+                    let before = String::from_utf8_lossy(&place.bytes[at.saturating_sub(150)..at]);
+                    found.push(format!("{name} is in {}, after {before:?}", place.name));
                 }
             }
         }

@@ -26,6 +26,7 @@ use crate::{
     },
     web::{
         error::{ApiError, ErrorCode},
+        framework::without_values,
         state::AppState,
     },
 };
@@ -83,7 +84,10 @@ pub(super) async fn call(
     let mut admitted = admit(&request, &state).await?;
     let bytes = read(&request, payload, &state).await?;
     let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
-        ApiError::new(ErrorCode::ValidationFailed, format!("the body must be {{\"name\", \"arguments\"}}: {error}"))
+        ApiError::new(
+            ErrorCode::ValidationFailed,
+            format!("the body must be {{\"name\", \"arguments\"}}: {}", without_values(&error.to_string())),
+        )
     })?;
     let (standing, user) = (admitted.standing(), admitted.principal.user);
     let refused = limits::refused_tool(&state, &admitted, &body.name);

@@ -73,7 +73,7 @@ fn after_its_time_everything_is_erased() {
         let path = format!("/api/v1/users/{}", text(&ann.get("/api/v1/auth/me").expect(200), "id"));
         let files = app.data().join("instances").join(&id);
         let logs = app.data().join("logs/users/user_2");
-        root.delete(&path).expect(200);
+        root.delete(&path).expect(204);
         app.stop();
         // Neither a restart nor time that is left erases it.
         app.start_again();
