@@ -124,6 +124,7 @@ pub fn configure(config: &mut ServiceConfig) {
         config.service(open(path, [get(discovery::server)]));
     }
     config
+        .service(open("/.well-known/jwks.json", [get(discovery::keys)]))
         .service(open("/.well-known/oauth-protected-resource", [get(discovery::resource)]))
         .service(open("/.well-known/oauth-protected-resource/{tail:.*}", [get(discovery::resource)]))
         .service(at("/oauth/consent", [post(consent::decide)]))

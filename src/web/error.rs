@@ -281,6 +281,10 @@ impl ApiError {
             code @ (ErrorCode::MalformedRequest | ErrorCode::ValidationFailed) => {
                 log::debug!("request {request_id} refused ({code:?})");
             }
+            // The words of an instance's server may repeat what it was sent.
+            code @ (ErrorCode::UpstreamRefused | ErrorCode::UpstreamFailed) => {
+                log::debug!("request {request_id} refused ({code:?})");
+            }
             code => log::debug!("request {request_id} refused ({code:?}): {}{causes}", self.detail),
         }
     }

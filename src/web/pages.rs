@@ -57,6 +57,7 @@ impl Page {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) " · Berth" }
+                    link rel="icon" href="data:,";
                     link rel="stylesheet" href="/assets/pages.css";
                 }
                 body {

@@ -73,6 +73,7 @@ async function bodyOf(request) {
 
 const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname;
+    if (path === '/favicon.ico') return response.writeHead(204).end();
     if (path === '/callback') return response.end('You may close this window.');
     if (request.method !== 'POST' || path !== '/open') return response.writeHead(404).end();
     try {

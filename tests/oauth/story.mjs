@@ -53,8 +53,14 @@ export class Person {
         return this.kept.tokens;
     }
 
-    saveTokens(tokens) {
-        this.kept.tokens = tokens;
+    saveTokens({ refresh_token, ...tokens }) {
+        // Who has no refresh token must ask the person for more: this SDK would refresh, which gives no more.
+        this.kept.tokens = this.forgetful ? tokens : { refresh_token, ...tokens };
+    }
+
+    invalidateCredentials(what) {
+        if (what === 'all' || what === 'tokens') delete this.kept.tokens;
+        if (what === 'all' || what === 'client') delete this.kept.client;
     }
 
     redirectToAuthorization(url) {
@@ -94,7 +100,8 @@ async function rest(method, path) {
 // Takes back what the person has allowed this client.
 export async function takeBack(person) {
     const { items } = await rest('GET', '/grants');
-    const grants = items.filter(({ client_id }) => client_id === person.kept.client?.client_id || client_id === person.clientMetadataUrl);
+    const known = [person.kept.client?.client_id, person.clientMetadataUrl];
+    const grants = items.filter(({ client_id, revoked_at }) => !revoked_at && known.includes(client_id));
     assert.ok(grants.length > 0, `there is a grant of ${person.name} in ${JSON.stringify(items)}`);
     for (const { id } of grants) await rest('DELETE', `/grants/${id}`);
 }

@@ -18,7 +18,7 @@ class Person:
     def __init__(self, name, by):
         self.name, self.asked, self.tokens, self.client, self.url = name, 0, None, None, None
         self.document = f"{DOCUMENTS}/{name}.json" if by == "document" else None
-        self.away = False
+        self.away, self.auth = False, None
 
     async def get_tokens(self):
         return self.tokens
@@ -63,7 +63,7 @@ def rest(method, path):
 def take_back(person):
     """Takes back what the person has allowed this client."""
     known = {person.document, getattr(person.client, "client_id", None)}
-    grants = [grant for grant in rest("GET", "/grants")["items"] if grant["client_id"] in known]
+    grants = [grant for grant in rest("GET", "/grants")["items"] if grant["client_id"] in known and not grant["revoked_at"]]
     assert grants, f"there is a grant of {person.name}"
     for grant in grants:
         rest("DELETE", f"/grants/{grant['id']}")

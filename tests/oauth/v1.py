@@ -22,11 +22,12 @@ async def call(person):
         grant_types=["authorization_code", "refresh_token"],
         token_endpoint_auth_method="none",
     )
-    auth = OAuthClientProvider(
+    # What it knows of its tokens beside their text, it knows for as long as it lives.
+    person.auth = person.auth or OAuthClientProvider(
         TARGET, metadata, person, person.redirect, callback, client_metadata_url=person.document
     )
     async with (
-        streamablehttp_client(TARGET, auth=auth, timeout=timedelta(seconds=30)) as (read, write, _),
+        streamablehttp_client(TARGET, auth=person.auth, timeout=timedelta(seconds=30)) as (read, write, _),
         ClientSession(read, write) as session,
     ):
         await session.initialize()

@@ -23,10 +23,11 @@ def caller(mode):
             grant_types=["authorization_code", "refresh_token"],
             token_endpoint_auth_method="none",
         )
-        auth = OAuthClientProvider(
+        # What it knows of its tokens beside their text, it knows for as long as it lives.
+        person.auth = person.auth or OAuthClientProvider(
             TARGET, metadata, person, person.redirect, callback, client_metadata_url=person.document
         )
-        async with httpx2.AsyncClient(auth=auth, timeout=30) as http:
+        async with httpx2.AsyncClient(auth=person.auth, timeout=30) as http:
             async with Client(streamable_http_client(TARGET, http_client=http), mode=mode) as client:
                 return (await client.call_tool("test_simple_text", {})).content[0].text
 

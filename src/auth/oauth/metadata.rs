@@ -27,6 +27,9 @@ pub struct ServerMetadata {
     code_challenge_methods_supported: [&'static str; 1],
     authorization_response_iss_parameter_supported: bool,
     client_id_metadata_document_supported: bool,
+    jwks_uri: String,
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; 1],
 }
 
 /// How clients may prove who they are.
@@ -63,6 +66,11 @@ impl ServerMetadata {
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: true,
+            // OpenID Connect Discovery section 3 demands these, and clients that read it check; as there is no
+            // scope `openid`, there are no id tokens and no keys.
+            jwks_uri: at("/.well-known/jwks.json"),
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: ["RS256"],
         }
     }
 }

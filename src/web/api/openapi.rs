@@ -197,6 +197,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Post, "/oauth/revoke", "RFC 7009: a client gives a token back", "200"),
     (HttpMethod::Post, "/oauth/introspect", "RFC 7662: what a token is good for (administrators)", "200"),
     (HttpMethod::Get, "/.well-known/oauth-authorization-server", "RFC 8414: authorization server metadata", "200"),
+    (HttpMethod::Get, "/.well-known/jwks.json", "The keys of id tokens, of which there are none", "200"),
     (HttpMethod::Get, "/.well-known/openid-configuration", "The same where OpenID Connect has it", "200"),
     (
         HttpMethod::Get,

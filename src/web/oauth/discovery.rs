@@ -41,6 +41,11 @@ pub async fn server(request: HttpRequest, state: Data<AppState>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(ServerMetadata::new(&issuer(&base), registration)))
 }
 
+/// The keys of id tokens, of which we give none.
+pub async fn keys() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "keys": [] }))
+}
+
 /// Metadata of an instance's endpoint, or of the gateway as a whole.
 pub async fn resource(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let base = base_url(&request, &state);

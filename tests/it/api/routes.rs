@@ -13,6 +13,9 @@ const ADDRESS: &str = "address-of-the-owner";
 /// Routes whose answer to somebody else is a stream of their own, which does not end.
 const OWN_STREAMS: &[&str] = &["/api/v1/notifications/stream"];
 
+/// The id of nothing.
+const NOBODYS: &str = "00000000-0000-0000-0000-000000000001";
+
 /// Who has a token of the owner, but for another instance.
 const LIMITED: &str = "a token for something else";
 
@@ -73,9 +76,10 @@ impl Owner {
             Some("tokens") => &self.token,
             Some("users") => &self.user,
             Some("sessions") => &self.session,
-            _ => "00000000-0000-0000-0000-000000000001",
+            _ => NOBODYS,
         };
-        path.replace("{service}", "fake").replace("{name}", "fake").replace("{id}", id)
+        let path = path.replace("{service}", "fake").replace("{name}", "fake").replace("{id}", id);
+        path.replace("{user}", &self.user).replace("{share}", NOBODYS)
     }
 
     /// All that the owner has, but what changes by itself.
@@ -104,6 +108,7 @@ fn body_for(method: &str, path: &str) -> Option<Value> {
         ("POST" | "PATCH" | "PUT", "/api/v1/mcps/{id}") => json!({ "label": "stolen" }),
         (_, "/api/v1/mcps/{id}/renew") => json!({ "expires_in_minutes": 1 }),
         (_, "/api/v1/mcps/{id}/debug") => json!({ "minutes": 1 }),
+        (_, "/api/v1/mcps/{id}/shares") => json!({ "email": "stranger@example.org" }),
         (_, "/api/v1/credentials/{id}/rotate") => json!({ "value": "stolen-1234567890" }),
         (_, "/api/v1/users/{id}") => json!({ "role": "admin" }),
         ("POST", "/api/v1/users") => json!({ "email": "made@example.org", "role": "admin" }),
