@@ -192,4 +192,11 @@ for manifest in mcp-servers/*/package.json; do
 done
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
 step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh
+sign_in_tests() {
+    local status=0
+    BERTH_BIN="$ROOT/target/debug/berth" tests/oauth/run.sh || status=$?
+    [ "$status" != 77 ] || { skip "signing in by a browser: there is no Chromium, see above" && return 0; }
+    return "$status"
+}
+step "Official clients sign in" sign_in_tests
 summary

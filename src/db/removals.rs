@@ -53,12 +53,13 @@ impl Row {
 }
 
 /// Removes an account for now: it is disabled, its sign-ins end, none of its instances is wanted any more. When it
-/// is removed already, only the time of its erasure changes.
+/// is removed already, it is erased at the earlier of the two times.
 ///
 /// # Errors
 /// Not found, or a query fails.
 pub fn begin(conn: &mut Connection, user: UserId, now: Timestamp, erase_at: Timestamp) -> QueryResult<Removal> {
     if let Some(known) = find(conn, user)? {
+        let erase_at = erase_at.min(known.erase_at);
         let set = removals::erase_at.eq(erase_at.0);
         diesel::update(removals::table.find(user.to_string())).set(set).execute(conn)?;
         return Ok(Removal { erase_at, ..known });

@@ -13,7 +13,7 @@ port=$(free_port)
 made=$(api "$BERTH_ADMIN" POST /oauth/clients \
     "{\"name\":\"conformance\",\"redirect_uris\":[\"http://127.0.0.1:$port/callback\"]}")
 "$suite_node" "$ROOT/tests/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js" authorization \
-    --url "$BERTH_URL" --client-id "$(json client_id <<<"$made")" --client-secret "$(json client_secret <<<"$made")" \
+    --url "$BERTH_URL" --client-id "$(json id <<<"$made")" --client-secret "$(json client_secret <<<"$made")" \
     --resource "$BERTH_TARGET" -p "$port" -o "$out" >"$out/log" 2>&1 &
 suite=$!
 

@@ -75,8 +75,11 @@ await check('paths', 'narrowed by the person, widened when a tool is needed', as
     await assert.rejects(callSimple(connection), UnauthorizedError);
     assert.match(person.kept.url.searchParams.get('scope'), /tool:test_simple_text/);
     await connection.transport.finishAuth((await person.consent()).get('code'));
-    await callSimple(connection);
+    // The session of who could only read is not theirs who can do more: the client opens another.
+    const wider = await connect(person, fetch);
+    await callSimple(wider);
     await connection.client.close();
+    await wider.client.close();
 });
 
 // A check that failed may have left a connection open.
