@@ -21,6 +21,7 @@
 //! - [`db`] alone names diesel, [`actors`] alone names actix actors.
 //! - [`mcp`], [`process`], [`catalog`], [`vault`] and [`db`] know nothing of each other.
 //! - [`process`] knows neither actors nor HTTP; [`mcp`] knows no actors and no database.
+//! - [`outbound`] is the only way to URLs and hosts that others name; [`mail`] and [`notices`] are the ways to people.
 //! - [`web`] never holds an instance's address, and [`actors`] never see a request.
 //!
 //! # Who owns what
@@ -36,7 +37,9 @@
 //! | calls that wait for a child | the child's pending map | – |
 //! | calls that wait for their client, listeners | the bridge in front of the child | counts them |
 //! | which era a version of a service speaks | `actors::Eras`, and a setting each | – |
-//! | tokens that were seen | the authenticator | – |
+//! | tokens that were seen, what ends when one is taken back, what accounts may use | the authenticator | – |
+//! | shares of instances | the share table, from the database | reads a lock-free snapshot |
+//! | deliveries of notices | the database, and one task per way | – |
 //!
 //! # Walk-through: a tool call
 //!
@@ -94,6 +97,15 @@
 //! mode the instance's actor is a house without a process: a request is seated by its session, or by its
 //! token when it has none, in a connection with an actor, a directory and a process of its own. A spare has
 //! been started under the id that the next client will get.
+//!
+//! # Walk-through: a client signs in
+//!
+//! A call without a token is answered 401 with the URL of the instance's metadata. The client finds the
+//! authorization server there (`web::oauth::discovery`), makes itself known (`auth::oauth_clients`) and sends its
+//! user to `/oauth/authorize`, where a signed-in user sees who asks for which instance and may allow less. The
+//! request travels sealed through the page, so what is allowed is what was shown. The code is exchanged once; used
+//! again, it ends all that came of it, as a refresh token does. The access token becomes a principal like any
+//! other, whose reach is one instance and what was allowed; it speaks MCP and nothing else.
 //!
 //! # Walk-through: Berth itself is killed
 //!

@@ -220,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn failure_carries_the_last_lines() {
-        let (result, last) = run_shell("seq 1 100; echo oops >&2; exit 3", Duration::from_secs(20)).await;
+        let (result, last) = run_shell("seq 1 100 >&2; echo oops >&2; exit 3", Duration::from_secs(20)).await;
         let text = result.unwrap_err().to_string();
         assert!(text.contains("oops") && text.contains("exit status: 3") && !text.contains("\n50\n"), "{text}");
         assert!(last.starts_with("installing thing ("), "{last}");

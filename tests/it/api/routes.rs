@@ -150,7 +150,8 @@ fn no_route_gives_anything_to_those_it_is_not_for() {
     let credential = json!({ "kind": "api_key", "env": "KEY", "label": "Key" });
     let app = TestApp::builder().service(Service::stdio("keyed", &[]).with("credential", credential)).start();
     let owner = Owner::settle(&app);
-    let nobody = app.client();
+    // From elsewhere: this host itself may read the metrics.
+    let nobody = app.client().with("x-forwarded-for", "203.0.113.9");
     let stranger = app.client_of("stranger@example.org");
     let disabled = app.client_of("disabled@example.org");
     app.cli(&["user", "disable", "disabled@example.org"], "");
