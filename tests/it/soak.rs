@@ -34,7 +34,7 @@ fn many_users_at_once_get_their_own_answers_and_leave_nothing() {
         remove(&app, &users, &instances);
         let mut last = Vec::new();
         let closed = try_for(|| {
-            last = procs::descriptors(app.pid());
+            last = app.descriptors();
             last.len() <= before.len()
         });
         assert!(closed, "descriptors are left open.\nbefore: {before:?}\nafter: {last:?}");
@@ -120,7 +120,7 @@ fn remove(app: &TestApp, users: &[User], instances: &[Vec<Instance>]) {
 fn settled(app: &TestApp) -> Vec<String> {
     let (mut last, mut same) = (Vec::new(), 0);
     wait_for("a steady number of descriptors", || {
-        let now = procs::descriptors(app.pid());
+        let now = app.descriptors();
         same = if now == last { same + 1 } else { 0 };
         last.clone_from(&now);
         (same > 20).then_some(now)

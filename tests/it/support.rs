@@ -224,6 +224,18 @@ impl TestApp {
         self.schema.as_ref().map(|schema| schema.url.clone())
     }
 
+    /// Its open descriptors without those of its database, whose pool opens them when they are needed, so many
+    /// and no more.
+    pub(crate) fn descriptors(&self) -> Vec<String> {
+        let port = self.postgres_url().and_then(|url| url::Url::parse(&url).ok()?.port());
+        let to_postgres = port.map(|port| format!(":{port:04X}"));
+        let is_pooled = |line: &String| {
+            let remote = line.strip_prefix("tcp ").and_then(|line| line.split(' ').nth(1));
+            line.contains("/berth.db") || to_postgres.as_ref().zip(remote).is_some_and(|(port, to)| to.ends_with(port))
+        };
+        procs::descriptors(self.pid()).into_iter().filter(|line| !is_pooled(line)).collect()
+    }
+
     /// The operator's token.
     pub(crate) fn control_token(&self) -> &str {
         &self.control

@@ -79,7 +79,7 @@ fn descriptors(app: &TestApp) -> Vec<String> {
         let is_local = fields.next().is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
         is_local && fields.nth(1) == Some("01")
     };
-    procs::descriptors(app.pid()).into_iter().filter(|line| !is_a_clients(line)).collect()
+    app.descriptors().into_iter().filter(|line| !is_a_clients(line)).collect()
 }
 
 fn children(folder: &Path) -> Vec<PathBuf> {
