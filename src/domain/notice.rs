@@ -5,7 +5,11 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ids::InstanceId, time::Timestamp};
+use super::{
+    ids::{GrantId, InstanceId},
+    names::Email,
+    time::Timestamp,
+};
 
 /// What something is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -133,6 +137,29 @@ impl Notice {
             subject: format!("sign_in:{address}:{agent}"),
             title: format!("There was a sign-in to your account from {address}"),
             detail: json!({ "address": address, "user_agent": agent }),
+        }
+    }
+
+    /// An instance that `owner` shares.
+    #[must_use]
+    pub fn shared(instance: InstanceId, owner: &Email) -> Self {
+        Self {
+            kind: NoticeKind::ShareReceived,
+            subject: format!("instance:{instance}"),
+            title: format!("{owner} shares an instance with you"),
+            detail: json!({ "instance": instance, "owner": owner }),
+        }
+    }
+
+    /// A client that was allowed to use an instance: whoever did not do that knows that somebody else did.
+    #[must_use]
+    pub fn granted(grant: GrantId, client: &str, instance: InstanceId) -> Self {
+        let client: String = client.chars().take(200).collect();
+        Self {
+            kind: NoticeKind::OauthGrant,
+            subject: format!("grant:{grant}"),
+            title: format!("{client:?} may use one of your instances now"),
+            detail: json!({ "grant": grant, "client": client, "instance": instance }),
         }
     }
 }

@@ -43,6 +43,7 @@ fn a_guest_uses_what_is_shared_and_no_more() {
         let made = share(&ann, &instance, &bob, &json!({ "tools": ["get", "echo"], "expires_in_days": 3 }));
         assert_eq!((&made["tools"], &made["is_over"]), (&json!(["echo", "get"]), &json!(false)));
 
+        bob.is_told("share_received");
         let seen = &received(&bob)[0];
         assert_eq!((&seen["owner"], &seen["service"]), (&json!(ann.email), &json!("fake")));
         assert_eq!((&seen["url"], &seen["status"]), (&json!(instance.url), &json!("running")));

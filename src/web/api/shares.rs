@@ -17,6 +17,7 @@ use crate::{
         connection::Client,
         ids::{InstanceId, ShareId, UserId},
         names::Email,
+        notice::Notice,
         time::Timestamp,
         tools::{ToolLimit, check_names},
     },
@@ -134,7 +135,8 @@ pub async fn create(
         expires_at,
     };
     let view = ShareView::of(share.clone(), email);
-    to_the_end(open(state, share, owner)).await?;
+    to_the_end(open(state.clone(), share, owner)).await?;
+    state.notices.tell(guest, Notice::shared(id, &caller.0.email));
     Ok(HttpResponse::Created().json(view))
 }
 

@@ -23,7 +23,7 @@ use crate::{
         tokens,
     },
     db::DbError,
-    domain::{ids::InstanceId, time::Timestamp},
+    domain::{ids::InstanceId, notice::Notice, time::Timestamp},
     web::{
         api::audit,
         origin,
@@ -136,6 +136,7 @@ async fn allow(
 async fn record(state: &AppState, new: NewGrant, code: &str, bound: (String, String)) -> Result<(), Page> {
     let (now, code) = (Timestamp::now(), code.to_owned());
     let expires_at = now.after(codes::LIFETIME);
+    let (user, client, instance) = (new.user, new.client_name.clone(), new.instance);
     let written = state.db.write(move |conn| {
         let grant = grants::open(conn, &new, now, expires_at)?;
         codes::insert(conn, grant, &code, bound.clone(), expires_at)?;
@@ -143,9 +144,12 @@ async fn record(state: &AppState, new: NewGrant, code: &str, bound: (String, Str
             "client_id": new.client_id, "client_name": new.client_name, "instance": new.instance,
             "scopes": new.scopes.to_string(), "redirect_uri": bound.0,
         });
-        audit(conn, Some(new.user), "oauth.consent", format!("grant:{grant}"), detail)
+        audit(conn, Some(new.user), "oauth.consent", format!("grant:{grant}"), detail)?;
+        Ok(grant)
     });
-    written.await.map_err(|error| unavailable(&error))
+    let grant = written.await.map_err(|error| unavailable(&error))?;
+    state.notices.tell(user, Notice::granted(grant, &client, instance));
+    Ok(())
 }
 
 async fn deny(state: &AppState, principal: &Principal, pending: Pending) -> Result<HttpResponse, Page> {

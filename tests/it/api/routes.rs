@@ -151,11 +151,12 @@ fn no_route_gives_anything_to_those_it_is_not_for() {
     let app = TestApp::builder().service(Service::stdio("keyed", &[]).with("credential", credential)).start();
     let owner = Owner::settle(&app);
     // From elsewhere: this host itself may read the metrics.
-    let nobody = app.client().with("x-forwarded-for", "203.0.113.9");
-    let stranger = app.client_of("stranger@example.org");
-    let disabled = app.client_of("disabled@example.org");
+    let elsewhere = |client: Client| client.with("x-forwarded-for", "203.0.113.9");
+    let nobody = elsewhere(app.client());
+    let stranger = elsewhere(app.client_of("stranger@example.org"));
+    let disabled = elsewhere(app.client_of("disabled@example.org"));
     app.cli(&["user", "disable", "disabled@example.org"], "");
-    let limited = limited_to_another(&app, &owner);
+    let limited = elsewhere(limited_to_another(&app, &owner));
     let before = owner.belongings();
     for route in routes(&nobody) {
         let answer = call(&nobody, &route, &owner);

@@ -55,6 +55,7 @@ fn a_client_gets_from_a_refusal_to_a_tool_call_and_on() {
         assert_ne!(next["refresh_token"], given["refresh_token"]);
         tools(&instance, &text(&next, "access_token")).expect(200);
         tools(&instance, &token).expect(200);
+        ann.is_told("oauth_grant");
     });
 }
 

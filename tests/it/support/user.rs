@@ -53,6 +53,15 @@ impl User {
         Self { email, http: Http::new(base, Some(token)) }
     }
 
+    /// Waits until this person has been told something of that kind.
+    #[track_caller]
+    pub(crate) fn is_told(&self, kind: &str) {
+        wait_for(&format!("a notice of {kind}"), || {
+            let told = self.http.get("/api/v1/notifications").expect(200).json();
+            told["items"].as_array().unwrap().iter().any(|notice| notice["kind"] == kind).then_some(())
+        });
+    }
+
     /// The same person with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self::new(self.base(), self.email.clone(), token)
