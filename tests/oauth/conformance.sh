@@ -10,6 +10,7 @@ install_conformance_suite
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 port=$(free_port)
+: >"$out/log"
 made=$(api "$BERTH_ADMIN" POST /oauth/clients \
     "{\"name\":\"conformance\",\"authentication\":\"none\",\"redirect_uris\":[\"http://127.0.0.1:$port/callback\"]}")
 "$suite_node" "$ROOT/tests/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js" authorization \
