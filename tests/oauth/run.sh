@@ -84,6 +84,7 @@ find_chromium || { apt_install chromium && find_chromium; } || {
     exit 77
 }
 export BERTH_CHROMIUM
+have openssl || apt_install openssl || die "openssl is needed, for certificates of the tests' own"
 mkdir -p "$tools"
 retry "the TypeScript SDKs and playwright-core" npm_ci
 for line in v1 v2; do retry "the Python SDK $line" pip_install "$line"; done
