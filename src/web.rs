@@ -27,9 +27,10 @@ use self::{
     sign_in::{code, home, link, password, providers, reset, setup},
 };
 
-/// All routes. Instances come last: the first segment of their URLs is a variable.
+/// All routes. Of instances, calls come first, as they are many, and the rest last: their first segment is a variable.
 pub fn configure(config: &mut ServiceConfig) {
     framework::configure(config);
+    gateway::configure_calls(config);
     config
         .service(at("/health", [get(system::health), head(system::health)]))
         .service(at("/health/sessions", [get(sessions::health)]))

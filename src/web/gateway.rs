@@ -42,10 +42,15 @@ use crate::{domain::tools::ToolLimit, routing::Route};
 /// How long a stream may be silent before a comment is put into it.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// The routes of instances. Registered last: their first segment is a variable.
+/// The route of calls. Registered first: routes are tried one after the other, and this is the one that must be
+/// fast. Names of services and slugs do not begin with a dot, as what is well known does.
+pub(super) fn configure_calls(config: &mut ServiceConfig) {
+    config.service(web::resource("/{a:[^./][^/]*}/{b}/mcp").route(web::route().to(mcp)));
+}
+
+/// The other routes of instances. Registered last: their first segment is a variable.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/{a}/{b}/mcp").route(web::route().to(mcp)))
         .service(web::resource("/{a}/{b}/sse").route(web::route().to(sse)))
         .service(web::resource("/{a}/{b}/messages").route(web::route().to(messages)))
         .service(web::resource("/{a}/{b}/health").route(web::get().to(rest::health)))
