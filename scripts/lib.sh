@@ -122,6 +122,35 @@ wait_for_url() {
     done
 }
 
+# --- packages of the tests --------------------------------------------------------------------------
+
+# retry WHAT COMMAND…: registries fail now and then.
+retry() {
+    local what=$1 try
+    shift
+    for try in 1 2 3; do
+        "$@" && return 0
+        warn "$what could not be installed (attempt $try of 3)"
+        [ "$try" = 3 ] || sleep $((try * 5))
+    done
+    die "$what could not be installed: is the registry reachable? By hand: $*"
+}
+
+# npm_ci FOLDER: its locked packages. Nothing here needs the scripts of its dependencies. What an earlier run installed
+# by this lock stays.
+npm_ci() {
+    local installed=$1/node_modules/.installed-by
+    ! cmp -s "$1/package-lock.json" "$installed" || return 0
+    npm ci --prefix "$1" --no-audit --no-fund --silent --ignore-scripts && cp "$1/package-lock.json" "$installed"
+}
+
+# pip_install VENV REQUIREMENTS
+pip_install() {
+    local venv=$1 requirements=$2
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+}
+
 # --- a Berth of one's own, for tests and benchmarks -----------------------------------------------
 # The caller sets BERTH_BIN and BERTH_DATA_DIR (and exports what else it wants set), and BERTH_HOST where
 # it is to listen elsewhere than on 127.0.0.1; berth_up sets BERTH_PID and BERTH_URL.

@@ -191,6 +191,7 @@ for manifest in mcp-servers/*/package.json; do
     step "Node tests of $package" node_tests "$package"
 done
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
+step "What /openapi.json says" env BERTH_BIN="$ROOT/target/debug/berth" tests/openapi/run.sh
 step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh
 sign_in_tests() {
     local status=0

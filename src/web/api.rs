@@ -31,6 +31,7 @@ pub mod validate;
 pub mod webhooks;
 
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use crate::{
     auth::Principal,
@@ -57,8 +58,9 @@ impl<T> List<T> {
 }
 
 /// `?limit=&before=` of a list that grows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Page {
     /// Items at most. Default 100, at most 1000.
     #[serde(default)]

@@ -52,30 +52,6 @@ trap 'exit 130' INT TERM
 
 # --- installing -----------------------------------------------------------------------------------
 
-# retry WHAT COMMAND…: registries fail now and then.
-retry() {
-    local what=$1 try
-    shift
-    for try in 1 2 3; do
-        "$@" && return 0
-        warn "$what could not be installed (attempt $try of 3)"
-        [ "$try" = 3 ] || sleep $((try * 5))
-    done
-    die "$what could not be installed: is the registry reachable? By hand: $*"
-}
-
-npm_ci() {
-    local installed=$here/node_modules/.installed-by
-    ! cmp -s "$here/package-lock.json" "$installed" || return 0
-    npm ci --prefix "$here" --no-audit --no-fund --silent --ignore-scripts && cp "$here/package-lock.json" "$installed"
-}
-
-pip_install() {
-    local venv=$tools/python-$1
-    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/tests/clients/python/requirements-$1.txt"
-}
-
 find_chromium() { BERTH_CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome); }
 
 title "Installing the clients and the browser"
@@ -86,8 +62,10 @@ find_chromium || { apt_install chromium && find_chromium; } || {
 export BERTH_CHROMIUM
 have openssl || apt_install openssl || die "openssl is needed, for certificates of the tests' own"
 mkdir -p "$tools"
-retry "the TypeScript SDKs and playwright-core" npm_ci
-for line in v1 v2; do retry "the Python SDK $line" pip_install "$line"; done
+retry "the TypeScript SDKs and playwright-core" npm_ci "$here"
+for line in v1 v2; do
+    retry "the Python SDK $line" pip_install "$tools/python-$line" "$ROOT/tests/clients/python/requirements-$line.txt"
+done
 cargo build --locked --quiet --example rmcp-sign-in
 
 # --- what the clients need ------------------------------------------------------------------------

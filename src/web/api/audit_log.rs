@@ -8,6 +8,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{List, Page, actor};
 use crate::{
@@ -25,13 +26,17 @@ use crate::{
 const BATCH: u32 = 1000;
 
 /// Which entries, and how many.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AuditQuery {
+    #[param(value_type = Option<uuid::Uuid>)]
     actor: Option<UserId>,
     action: Option<String>,
     target: Option<String>,
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     limit: Option<u32>,
     #[serde(alias = "cursor")]
@@ -46,8 +51,9 @@ impl AuditQuery {
 }
 
 /// `?expect_hash=` of a check.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Expectation {
     expect_hash: Option<String>,
 }

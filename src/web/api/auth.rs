@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{audit, users::UserView};
 use crate::{
@@ -27,17 +28,18 @@ use crate::{
 };
 
 /// E-mail and password, and the code of the second factor where there is one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginBody {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Secret,
     #[serde(default)]
     code: Option<String>,
 }
 
 /// An e-mail address.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddressBody {
     email: String,

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{actor, audit, instance_view::InstanceView, instances::find};
 use crate::{
@@ -22,7 +23,7 @@ const USUAL_MINUTES: u64 = 30;
 const MOST_MINUTES: u64 = 1440;
 
 /// How long, or no longer.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Debug {
     minutes: Option<u64>,

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     List, actor, audit,
@@ -30,27 +31,31 @@ use crate::{
 };
 
 /// A new group.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
     name: String,
     #[serde(default)]
     description: String,
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     quota: Option<Map<String, Value>>,
     #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
     services: Option<BTreeSet<ServiceName>>,
 }
 
 /// Changes of a group; what is absent stays.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeGroup {
     name: Option<String>,
     description: Option<String>,
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
     quota: Option<Option<Map<String, Value>>>,
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
     services: Option<Option<BTreeSet<ServiceName>>>,
 }
 

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     List, actor, audit,
@@ -43,19 +44,21 @@ use crate::{
 };
 
 /// A new instance.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateInstance {
     service: String,
     #[serde(default)]
     label: String,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     mode: Option<Mode>,
     #[serde(default)]
     config: BTreeMap<String, String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
     #[serde(default)]
+    #[schema(inline)]
     credential: Option<CredentialChoice>,
     #[serde(default)]
     expires_in_minutes: Option<u64>,
@@ -63,32 +66,37 @@ pub struct CreateInstance {
     idle_seconds: Option<u32>,
     /// For whom; administrators only, and the operator must say.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Email)]
     user: Option<Email>,
 }
 
 /// A stored credential, or a new one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum CredentialChoice {
     /// Stored before.
     Id {
         /// Which.
+        #[schema(value_type = uuid::Uuid)]
         id: CredentialId,
     },
     /// Stored now.
     Value {
         /// The secret.
+        #[schema(value_type = String, format = Password)]
         value: Secret,
     },
 }
 
 /// `?all=true` or `?user=EMAIL`, for administrators.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     #[serde(default)]
     all: bool,
     #[serde(default)]
+    #[param(value_type = Option<String>, format = Email)]
     user: Option<Email>,
 }
 

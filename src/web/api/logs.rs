@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::instances::find;
 use crate::{
@@ -30,16 +31,18 @@ const LOOK: Duration = Duration::from_millis(500);
 const MAX_CHUNK: u64 = 256 * 1024;
 
 /// `?stream=error&tail=100`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct LogQuery {
     #[serde(default)]
+    #[param(inline)]
     stream: LogStream,
     #[serde(default)]
     tail: Option<usize>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum LogStream {
     #[default]

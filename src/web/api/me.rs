@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{List, audit};
 use crate::{
@@ -36,12 +37,14 @@ struct LoginView {
 }
 
 /// The old and the new password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// Absent where there is none.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     current: Option<Secret>,
+    #[schema(value_type = String, format = Password)]
     new: Secret,
 }
 

@@ -12,6 +12,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{actor, audit};
 use crate::{
@@ -55,20 +56,23 @@ impl From<Notification> for View {
 }
 
 /// `?unread=&limit=&before=`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     unread: Option<bool>,
     limit: Option<u32>,
     #[serde(alias = "cursor")]
+    #[param(value_type = Option<i64>)]
     before: Option<NotificationId>,
 }
 
 /// Which were read.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
     #[serde(default)]
+    #[schema(value_type = Option<Vec<i64>>)]
     ids: Option<Vec<NotificationId>>,
     #[serde(default)]
     all: bool,
@@ -76,7 +80,7 @@ pub struct Mark {
 }
 
 /// Ways of one kind that are to change.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeChannels {
     app: Option<bool>,

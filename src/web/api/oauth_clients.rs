@@ -7,6 +7,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{List, actor, audit};
 use crate::{
@@ -44,36 +45,40 @@ impl From<MetadataError> for ApiError {
 }
 
 /// `?registered=true`: those that have registered themselves.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
     #[serde(default)]
     registered: bool,
 }
 
 /// A new client.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateClient {
     name: String,
     #[serde(default)]
     redirect_uris: Vec<String>,
     #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
     grant_types: Option<Vec<GrantType>>,
     #[serde(default)]
     authentication: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     jwks: Option<Value>,
     #[serde(default)]
     jwks_uri: Option<String>,
     #[serde(default)]
     homepage: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<uuid::Uuid>)]
     owner: Option<UserId>,
 }
 
 /// What may change.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeClient {
     name: Option<String>,

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     actor, audit, entitled,
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// Until when.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Renewal {
     expires_in_minutes: Option<u64>,
@@ -43,17 +44,21 @@ pub struct Renewal {
 }
 
 /// Changes of an instance; what is absent stays.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeInstance {
     label: Option<String>,
+    #[schema(value_type = Option<String>)]
     mode: Option<Mode>,
     config: Option<BTreeMap<String, String>>,
     env: Option<BTreeMap<String, String>>,
+    #[schema(value_type = Option<uuid::Uuid>)]
     credential_id: Option<CredentialId>,
+    #[schema(value_type = Option<Object>)]
     limits: Option<Limits>,
     /// `null`: as the service or Berth says.
     #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     idle_seconds: Option<Option<u32>>,
     expires_in_minutes: Option<u64>,
 }

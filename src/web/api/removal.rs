@@ -10,6 +10,7 @@ use actix_web::{
 use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::{
     actor, audit,
@@ -33,8 +34,9 @@ use crate::{
 };
 
 /// `?now=true`: nothing is kept.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct When {
     #[serde(default)]
     now: bool,

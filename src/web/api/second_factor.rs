@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{actor, audit, me::in_person};
 use crate::{
@@ -21,18 +22,19 @@ use crate::{
 };
 
 /// A code.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmBody {
     code: String,
 }
 
 /// What takes a second factor away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveBody {
     /// Absent where there is none.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Secret>,
     code: String,
 }

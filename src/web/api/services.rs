@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::{List, actor, audit, validate};
 use crate::{
@@ -21,7 +22,8 @@ use crate::{
 };
 
 /// `?search=`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Search {
     search: Option<String>,
 }

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{List, actor, audit, instances::find, to_the_end};
 use crate::{
@@ -65,19 +66,22 @@ struct ReceivedView {
 }
 
 /// A new share.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateShare {
     /// With whom.
+    #[schema(value_type = String, format = Email)]
     email: Email,
     /// The tools that they may call; all when absent.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
     tools: Option<BTreeSet<String>>,
     /// Whether they may call none.
     #[serde(default)]
     read_only: bool,
     /// When it ends; when it is ended, when absent.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     /// The same, from now on.
     #[serde(default)]

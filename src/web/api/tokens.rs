@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{List, actor, audit, to_the_end};
 use crate::{
@@ -73,18 +74,20 @@ impl From<tokens::Token> for TokenView {
 }
 
 /// A new token.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CreateToken {
     name: String,
+    #[schema(value_type = Option<Vec<uuid::Uuid>>)]
     instances: Option<Vec<InstanceId>>,
+    #[schema(value_type = Option<Vec<String>>)]
     tools: Option<BTreeSet<String>>,
     read_only: bool,
     expires_in_days: Option<u32>,
 }
 
 /// Another name.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenameToken {
     name: String,

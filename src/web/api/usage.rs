@@ -7,6 +7,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::List;
 use crate::{
@@ -80,8 +81,9 @@ async fn of_user(state: &AppState, user: UserId) -> Result<Value, ApiError> {
 }
 
 /// `?from=&to=&group_by=&format=`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct UsageQuery {
     from: Option<String>,
     to: Option<String>,

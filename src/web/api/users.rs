@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     List, actor, audit,
@@ -72,31 +73,37 @@ impl UserView {
 }
 
 /// A new account.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
+    #[schema(value_type = String, format = Email)]
     email: Email,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Secret>,
     #[serde(default)]
     role: Option<String>,
 }
 
 /// Changes of an account; what is absent stays.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeUser {
     disabled: Option<bool>,
     role: Option<String>,
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Secret>,
     /// `null` brings the default back.
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     instance_quota: Option<Option<u32>>,
     /// Figures that are to change; `null` brings all defaults back.
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
     quota: Option<Option<Map<String, Value>>>,
     /// The services that may be used; `null` leaves that to their groups.
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
     services: Option<Option<BTreeSet<ServiceName>>>,
 }
 

@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{List, audit, notifications::account};
 use crate::{
@@ -56,9 +57,10 @@ impl From<Webhook> for View {
 }
 
 /// A new webhook.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateWebhook {
+    #[schema(value_type = String, format = Password)]
     url: Secret,
 }
 
