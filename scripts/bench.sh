@@ -2,9 +2,10 @@
 # Measures Berth beside what it is compared with, in one run on one machine, and prints ratios: the
 # noise of a shared machine is far larger than most differences, so nothing else is worth comparing.
 #
-#   scripts/bench.sh [calls|eras|http|memory|million|catalog|rooms|minute|all]…     default: all
+#   scripts/bench.sh [calls|proof|eras|http|memory|million|catalog|rooms|minute|all]…     default: all
 #
 #   calls    tools/call over a tiny stdio child: minimal handler, bare pipes, Berth, supergateway, mcp-proxy
+#   proof    what a call with a known token pays for saying who asks
 #   eras     the same calls to one session-era child, in a session and without (2026-07-28)
 #   http     the same over an HTTP child: direct, behind nginx, behind Berth
 #   memory   Berth with no instance, with 200, with 1000 sessions; start to first answer
@@ -373,15 +374,24 @@ catalog() {
     rm -r "$work"/services/generated-*
 }
 
+proof() {
+    title "A token that is known"
+    fresh_berth proof
+    local token
+    token=$(new_user proof@example.com)
+    "$load" authenticate --database "sqlite://$BERTH_DATA_DIR/berth.db" --token "$token"
+    berth_down
+}
+
 # --- the run --------------------------------------------------------------------------------------
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(all)
-[ "${groups[*]}" != all ] || groups=(calls eras http memory million catalog rooms minute)
+[ "${groups[*]}" != all ] || groups=(calls proof eras http memory million catalog rooms minute)
 for group in "${groups[@]}"; do
     case $group in
-    calls | eras | http | memory | million | catalog | rooms | minute) ;;
-    *) die "unknown benchmark $group; there are calls, eras, http, memory, million, catalog, rooms, minute, all" ;;
+    calls | proof | eras | http | memory | million | catalog | rooms | minute) ;;
+    *) die "unknown benchmark $group; there are calls, proof, eras, http, memory, million, catalog, rooms, minute, all" ;;
     esac
 done
 prepare

@@ -37,6 +37,8 @@ use crate::{
 
 /// How long calls in flight may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long mails that wait may take to leave at the end.
+const LAST_MAILS: Duration = Duration::from_secs(10);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,5 +138,6 @@ async fn shut_down(state: &AppState, server: &ServerHandle) -> bool {
     if let Err(error) = state.authenticator.ledger().flush(&state.db, Timestamp::now()).await {
         log::warn!("the last calls were not written down: {error}");
     }
+    state.mailer.finish(LAST_MAILS).await;
     killed == 0
 }

@@ -4,6 +4,9 @@
 //!
 //! Invariants: who sends never waits for a mail server; a mail that does not leave is tried again, and
 //! logged when it is given up; neither its text nor a server's password is ever logged.
+//!
+//! Durability: none. The queue is memory: what waits when Berth ends is handed over then, each mail tried once
+//! more ([`Mailer::finish`]); what waits when it is killed is lost.
 
 mod transport;
 
@@ -18,6 +21,7 @@ use lettre::{
 };
 use thiserror::Error;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::transport::Transport;
 use crate::{config::MailConfig, domain::names::Email};
@@ -60,6 +64,8 @@ pub enum MailError {
 pub struct Mailer {
     from: lettre::message::Mailbox,
     queue: Option<mpsc::Sender<Arc<Message>>>,
+    sending: TaskTracker,
+    ending: CancellationToken,
 }
 
 impl Mailer {
@@ -68,12 +74,23 @@ impl Mailer {
     /// # Errors
     /// When the folder cannot be made or the server's URL not be used.
     pub fn start(config: &MailConfig) -> Result<Self, MailError> {
+        let (sending, ending) = (TaskTracker::new(), CancellationToken::new());
         let queue = Transport::new(&config.way)?.map(|transport| {
             let (queue, mails) = mpsc::channel(QUEUE);
-            tokio::spawn(deliver_all(transport, mails));
+            sending.spawn(deliver_all(transport, mails, ending.clone()));
             queue
         });
-        Ok(Self { from: config.from.clone(), queue })
+        Ok(Self { from: config.from.clone(), queue, sending, ending })
+    }
+
+    /// Takes no more mails, and waits until those in the queue have left or were given up, but no longer than
+    /// `patience`. Nothing is tried twice any more.
+    pub async fn finish(&self, patience: Duration) {
+        self.ending.cancel();
+        self.sending.close();
+        if tokio::time::timeout(patience, self.sending.wait()).await.is_err() {
+            log::warn!("mails were not taken within {} s and are lost", patience.as_secs());
+        }
     }
 
     /// Whether mail leaves at all.
@@ -121,25 +138,35 @@ fn body(text: String) -> Body {
     Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
 }
 
-async fn deliver_all(transport: Transport, mut mails: mpsc::Receiver<Arc<Message>>) {
-    while let Some(mail) = mails.recv().await {
+async fn deliver_all(transport: Transport, mut mails: mpsc::Receiver<Arc<Message>>, ending: CancellationToken) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            mail = mails.recv(), if !ending.is_cancelled() => mail,
+            () = ending.cancelled() => {
+                mails.close();
+                mails.recv().await
+            }
+        };
+        let Some(mail) = next else { return };
         let to: Vec<String> = mail.envelope().to().iter().map(ToString::to_string).collect();
         let to = to.join(", ");
-        match deliver(&transport, &mail).await {
+        match deliver(&transport, &mail, &ending).await {
             Ok(()) => log::info!("a mail to {to} {}", transport.done()),
             Err(reason) => log::error!("a mail to {to} could not be sent and is given up: {reason}"),
         }
     }
 }
 
-async fn deliver(transport: &Transport, mail: &Message) -> Result<(), String> {
+async fn deliver(transport: &Transport, mail: &Message, ending: &CancellationToken) -> Result<(), String> {
     let mut pauses = PAUSES.iter();
     loop {
         let Err(failure) = transport.send(mail).await else { return Ok(()) };
-        match pauses.next().filter(|_| !failure.is_final) {
+        match pauses.next().filter(|_| !failure.is_final && !ending.is_cancelled()) {
             Some(pause) => {
                 log::warn!("a mail could not be sent, next attempt in {} s: {}", pause.as_secs(), failure.reason);
-                tokio::time::sleep(*pause).await;
+                // An end cuts the pause: then this is the last attempt.
+                ending.run_until_cancelled(tokio::time::sleep(*pause)).await;
             }
             None => return Err(failure.reason),
         }

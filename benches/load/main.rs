@@ -13,6 +13,7 @@
     reason = "a program of the benchmark: it prints its result and sleeps in threads of its own"
 )]
 
+mod authenticate;
 mod closed_loop;
 mod connection;
 mod fresh;
@@ -102,6 +103,15 @@ enum Mode {
         token: String,
         #[command(flatten)]
         rounds: Rounds,
+    },
+    /// What proving who asks costs, beside its hash alone.
+    Authenticate {
+        /// Berth's database, such as `sqlite:///path/berth.db`.
+        #[arg(long)]
+        database: String,
+        /// An API token that is good there.
+        #[arg(long)]
+        token: String,
     },
     /// Opens sessions, prints `ready`, and holds them until stdin ends.
     Hold {
@@ -205,6 +215,7 @@ fn run(mode: Mode) -> Result<bool> {
         Mode::Fresh { target, rounds } => rounds.finish(|rounds| Ok(rounds.sessions(&target))),
         Mode::FreshPipes { rounds, command } => rounds.finish(|rounds| Ok(rounds.processes(&command))),
         Mode::Get { url, token, rounds } => rounds.finish(|rounds| rounds.gets(&url, &token)),
+        Mode::Authenticate { database, token } => authenticate::run(&database, &token).map(|()| true),
         Mode::Hold { target, sessions, streams } => hold(&target, sessions, streams).map(|()| true),
     }
 }

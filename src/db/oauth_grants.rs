@@ -155,11 +155,30 @@ pub fn revoke_for_client(
     reason: &str,
     at: Timestamp,
 ) -> QueryResult<Vec<GrantId>> {
-    let open =
-        oauth_grants::table.filter(oauth_grants::client_id.eq(client)).filter(oauth_grants::revoked_at.is_null());
-    let ids: Vec<String> = open.select(oauth_grants::id).load(conn)?;
+    let theirs = oauth_grants::table.filter(oauth_grants::client_id.eq(client));
+    let open = theirs.filter(oauth_grants::revoked_at.is_null()).select(oauth_grants::id).load(conn)?;
+    revoke_all(conn, &open, reason, at)
+}
+
+/// Revokes what somebody has allowed clients at one instance; returns as [`revoke_for_client`].
+///
+/// # Errors
+/// When the query fails.
+pub fn revoke_at(
+    conn: &mut Connection,
+    (user, instance): (UserId, InstanceId),
+    reason: &str,
+    at: Timestamp,
+) -> QueryResult<Vec<GrantId>> {
+    let theirs = oauth_grants::table.filter(oauth_grants::user_id.eq(user.to_string()));
+    let there = theirs.filter(oauth_grants::instance_id.eq(instance.to_string()));
+    let open = there.filter(oauth_grants::revoked_at.is_null()).select(oauth_grants::id).load(conn)?;
+    revoke_all(conn, &open, reason, at)
+}
+
+fn revoke_all(conn: &mut Connection, ids: &[String], reason: &str, at: Timestamp) -> QueryResult<Vec<GrantId>> {
     let set = (oauth_grants::revoked_at.eq(at.0), oauth_grants::revoked_reason.eq(reason));
-    diesel::update(open).set(set).execute(conn)?;
+    diesel::update(oauth_grants::table.filter(oauth_grants::id.eq_any(ids))).set(set).execute(conn)?;
     ids.iter().map(|id| At("oauth_grants", "id").parse(id)).collect()
 }
 

@@ -145,13 +145,16 @@ pub fn list_all(conn: &mut Connection, now: Timestamp) -> QueryResult<Vec<Share>
     live.select(Row::as_select()).load(conn)?.into_iter().map(Row::read).collect()
 }
 
-/// Deletes one of an instance.
+/// Deletes one of an instance; returns whose it was.
 ///
 /// # Errors
 /// Not found, or the query fails.
-pub fn delete(conn: &mut Connection, instance: InstanceId, id: ShareId) -> QueryResult<()> {
-    let row = shares::table.filter(shares::id.eq(id.to_string())).filter(shares::instance_id.eq(instance.to_string()));
-    require_row(diesel::delete(row).execute(conn)?)
+pub fn delete(conn: &mut Connection, instance: InstanceId, id: ShareId) -> QueryResult<UserId> {
+    let of_instance = shares::table.filter(shares::instance_id.eq(instance.to_string()));
+    let row = of_instance.filter(shares::id.eq(id.to_string()));
+    let guest: String = row.clone().select(shares::guest_id).first(conn)?;
+    require_row(diesel::delete(row).execute(conn)?)?;
+    At("shares", "guest_id").parse(&guest)
 }
 
 /// Deletes what is over.

@@ -5,12 +5,13 @@
 //! as private, whatever they are.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -28,12 +29,32 @@ const MAX_LOOKUPS: usize = 32;
 /// Connections to the outside at a time, of all instances together: each holds two descriptors of Berth.
 const MAX_OUTSIDE: usize = 8192;
 
+/// Finds the addresses of a name.
+trait Resolve: Send + Sync {
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+}
+
+/// This machine's own way: the C library's, which knows `/etc/hosts` and whatever else is set up.
+struct System;
+
+impl Resolve for System {
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        async move { tokio::net::lookup_host((host, port)).await.map(Iterator::collect) }.boxed()
+    }
+}
+
 /// Dials what users name: endpoints of allow-lists, hosts of URLs. One for all.
-#[derive(Debug)]
 pub struct Guard {
     allowed: PrivateTargets,
+    resolver: Arc<dyn Resolve>,
     lookups: Arc<Semaphore>,
     room: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("allowed", &self.allowed).finish_non_exhaustive()
+    }
 }
 
 impl Default for Guard {
@@ -68,8 +89,12 @@ impl Guard {
     /// A guard that lets pass what is public, and `allowed`.
     #[must_use]
     pub fn new(allowed: PrivateTargets) -> Self {
+        Self::asking(Arc::new(System), allowed)
+    }
+
+    fn asking(resolver: Arc<dyn Resolve>, allowed: PrivateTargets) -> Self {
         let of = |places| Arc::new(Semaphore::new(places));
-        Self { allowed, lookups: of(MAX_LOOKUPS), room: of(MAX_OUTSIDE) }
+        Self { allowed, resolver, lookups: of(MAX_LOOKUPS), room: of(MAX_OUTSIDE) }
     }
 
     /// A place among the connections of all instances; `None` when there is none left.
@@ -130,10 +155,10 @@ impl Guard {
             return Ok(loopback.map(|address| SocketAddr::new(address, endpoint.port())).to_vec());
         }
         let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
-        let (host, port) = (endpoint.host().to_owned(), endpoint.port());
+        let found = self.resolver.resolve(endpoint.host().to_owned(), endpoint.port());
         // A task of its own: the place is taken until the thread is free, however long the dialler waits.
         let lookup = tokio::spawn(async move {
-            let found = tokio::net::lookup_host((host, port)).await.map(Iterator::collect);
+            let found = found.await;
             drop(place);
             found
         });
@@ -210,6 +235,34 @@ mod tests {
             assert!(matches!(refused, Refusal::Private { .. }), "{host}: {refused}");
             Guard::new("127.0.0.0/8".parse().unwrap()).connect_host(host, port).await.unwrap();
         }
+    }
+
+    /// A name server that says something else each time it is asked.
+    struct Changing(parking_lot::Mutex<Vec<IpAddr>>);
+
+    impl Resolve for Changing {
+        fn resolve(&self, _: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+            let next = self.0.lock().pop().ok_or_else(|| io::Error::other("asked too often"));
+            async move { next.map(|address| vec![SocketAddr::new(address, port)]) }.boxed()
+        }
+    }
+
+    /// DNS rebinding: what was checked is what is connected to, for the name is resolved once for both.
+    #[tokio::test]
+    async fn a_name_that_changes_its_address_leads_nowhere_else() {
+        let (good, bad) = (IpAddr::from([127, 0, 0, 2]), IpAddr::from(Ipv4Addr::LOCALHOST));
+        let inside = tokio::net::TcpListener::bind((bad, 0)).await.unwrap();
+        let port = inside.local_addr().unwrap().port();
+        let outside = tokio::net::TcpListener::bind((good, port)).await.unwrap();
+        let resolver = Arc::new(Changing(parking_lot::Mutex::new(vec![bad, good])));
+        let guard = Guard::asking(resolver, "127.0.0.2/32".parse().unwrap());
+        let target = endpoint(&format!("changing.example:{port}"));
+        let stream = guard.connect(&target).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap().ip(), good);
+        outside.accept().await.unwrap();
+        let refused = guard.connect(&target).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Private { address, .. } if address == bad), "{refused}");
+        assert!(inside.accept().now_or_never().is_none(), "nobody came here");
     }
 
     #[tokio::test]

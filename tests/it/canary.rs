@@ -24,7 +24,13 @@ use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, s
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
-use crate::support::{Builder, Client, TestApp, receiver::Receiver, services::Service, text, wait_for};
+use crate::support::{
+    Builder, Client, TestApp,
+    oauth::{Browser, REDIRECT, VERIFIER, exchange_with, refresh, request, secret_client, tools},
+    receiver::Receiver,
+    services::Service,
+    text, wait_for,
+};
 
 /// 32 bytes, in base64.
 const MASTER_KEY: &str = "Y2FuYXJ5LW1hc3Rlci1rZXktMzItYnl0ZXMtLS0tLTE=";
@@ -41,6 +47,7 @@ const COOKIE: &str = "canary-cookie-aa41";
 const QUERY: &str = "canary-query-0d3e";
 const BODY: &str = "canary-body-f19a";
 const HOOK_PATH: &str = "canary-hook-path-c50b";
+const CLIENT_SECRET: &str = "canary-client-secret-3e7d";
 /// Not a secret: it must be found.
 const CONTROL: &str = "canary-control-no-secret";
 
@@ -245,6 +252,32 @@ fn every_route(app: &TestApp, valid: &Client, ids: [&str; 2]) -> Vec<Place> {
     places
 }
 
+/// A client that somebody connects: its secret, its codes and all its tokens, used well, twice and wrongly.
+fn connected_app(app: &TestApp, planted: &mut Planted) {
+    secret_client(app, "app", &[REDIRECT], CLIENT_SECRET);
+    let cat = app.user("cat");
+    let (instance, browser) = (cat.create("fake"), Browser::of(&cat));
+    let credential = [("client_secret", CLIENT_SECRET)];
+    for use_twice in [false, true] {
+        let code = browser.allow(&request("app", &instance));
+        planted.add("code", &code);
+        exchange_with(app, "app", &code, &[("client_secret", BODY)]).expect(401);
+        let tokens = exchange_with(app, "app", &code, &credential).expect(200).json();
+        planted.add("access token", &text(&tokens, "access_token"));
+        planted.add("refresh token", &text(&tokens, "refresh_token"));
+        let again = refresh(app, "app", &text(&tokens, "refresh_token"), &credential).expect(200).json();
+        planted.add("second access token", &text(&again, "access_token"));
+        planted.add("second refresh token", &text(&again, "refresh_token"));
+        tools(&instance, &text(&again, "access_token")).expect(200);
+        if use_twice {
+            refresh(app, "app", &text(&tokens, "refresh_token"), &credential).expect(400);
+        } else {
+            exchange_with(app, "app", &code, &credential).expect(400);
+        }
+        tools(&instance, &text(&again, "access_token")).expect(401);
+    }
+}
+
 #[test]
 fn no_secret_is_anywhere_but_where_it_belongs() {
     Builder::each(builder, |app| {
@@ -265,6 +298,8 @@ fn no_secret_is_anywhere_but_where_it_belongs() {
             ("query", QUERY),
             ("body", BODY),
             ("path of a webhook", HOOK_PATH),
+            ("secret of an OAuth client", CLIENT_SECRET),
+            ("verifier", VERIFIER),
         ];
         for (name, secret) in constants {
             planted.add(name, secret);
@@ -321,6 +356,7 @@ fn no_secret_is_anywhere_but_where_it_belongs() {
         wait_for("a message to the webhook", || {
             (!receiver.at_path(&format!("/fail/{HOOK_PATH}")).is_empty()).then_some(())
         });
+        connected_app(app, &mut planted);
         let call = format!("/keyed/{keyed}/mcp/call?token={QUERY}");
         app.client().post(&call, &json!({ "name": "echo" })).expect(401);
         ann.post(&call, &json!({ "name": BODY, "arguments": [] }));

@@ -13,6 +13,7 @@ pub(crate) mod raw;
 pub(crate) mod receiver;
 pub(crate) mod rest;
 pub(crate) mod services;
+pub(crate) mod smtp;
 pub(crate) mod stateless;
 pub(crate) mod user;
 

@@ -176,6 +176,8 @@ pub enum Ended {
     ByClient,
     /// The client does not exist any more.
     ClientRemoved,
+    /// The share by which its user reached the instance has ended.
+    ShareEnded,
     /// Its code was used twice (OAuth 2.1, section 4.1.3): somebody has stolen it.
     CodeReplayed,
     /// A refresh token of it was used twice (RFC 9700, section 4.14.2): likewise.
@@ -190,6 +192,7 @@ impl Ended {
             Self::ByUser => "revoked_by_user",
             Self::ByClient => "revoked_by_client",
             Self::ClientRemoved => "client_removed",
+            Self::ShareEnded => "share_ended",
             Self::CodeReplayed => "code_replay",
             Self::RefreshReplayed => "refresh_reuse",
         }

@@ -1,6 +1,6 @@
 //! What the caller was told, as a list and as a stream; and the ways in which they are told.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,7 +8,7 @@ use actix_web::{
     web::{Data, Json, Query},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -27,7 +27,7 @@ use crate::{
         notice::{Channels, NoticeKind},
         time::Timestamp,
     },
-    mcp::sse,
+    mcp::{front::Standing, sse},
     notices::Signal,
     web::{error::ApiError, extract::Caller, state::AppState},
 };
@@ -181,11 +181,12 @@ pub async fn follow(request: HttpRequest, caller: Caller, state: Data<AppState>)
     let mut first = vec![sse::KEEP_ALIVE];
     first.extend(missed.into_iter().map(event));
     let follower = Follower { user, db: state.db.clone(), signals, first: first.into_iter() };
+    let standing = Standing { proof: Some(Arc::clone(&caller.0.ended)), share: None, until: caller.0.expires_at };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(stream::unfold(follower, Follower::next)))
+        .streaming(standing.bound(stream::unfold(follower, Follower::next).boxed_local())))
 }
 
 fn event(told: Notification) -> Bytes {

@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use super::{List, actor, audit, instances::find, to_the_end};
 use crate::{
-    auth::policy::Action,
-    db::{OptionalExtension, shares, tokens, users},
+    auth::{Via, oauth::grants::Ended, policy::Action},
+    db::{OptionalExtension, oauth_grants, shares, tokens, users},
     domain::{
         connection::Client,
-        ids::{InstanceId, ShareId, UserId},
+        ids::{GrantId, InstanceId, ShareId, UserId},
         names::Email,
         notice::Notice,
         time::Timestamp,
@@ -205,24 +205,31 @@ async fn close(
     let ended = state
         .db
         .write(move |conn| {
-            shares::delete(conn, instance, id)?;
-            audit(conn, by, "share.delete", format!("instance:{instance}"), json!({ "share": id }))
+            let guest = shares::delete(conn, instance, id)?;
+            let reason = Ended::ShareEnded.as_str();
+            let grants = oauth_grants::revoke_at(conn, (guest, instance), reason, Timestamp::now())?;
+            let detail = json!({ "share": id, "grants": grants });
+            audit(conn, by, "share.delete", format!("instance:{instance}"), detail)?;
+            Ok(grants)
         })
         .await;
     if let Err(crate::db::DbError::NotFound) = ended {
         return Err(ApiError::new(ErrorCode::NotFound, "this instance has no such share"));
     }
-    ended?;
+    let grants = ended?;
     let share = state.shares.remove(id);
     drop(turn);
+    for id in &grants {
+        state.authenticator.forget_proof(&Via::Grant { id: *id });
+    }
     match share {
-        Some(share) => clear(&state, &share).await,
+        Some(share) => clear(&state, &share, &grants).await,
         None => Ok(()),
     }
 }
 
 /// Ends what the guest has left at the instance: sessions, and connections with their files.
-async fn clear(state: &AppState, share: &routing::Share) -> Result<(), ApiError> {
+async fn clear(state: &AppState, share: &routing::Share, grants: &[GrantId]) -> Result<(), ApiError> {
     let Some(route) = state.routes.get(share.instance) else { return Ok(()) };
     let guest = share.guest;
     route.sessions.close_of(guest);
@@ -231,8 +238,7 @@ async fn clear(state: &AppState, share: &routing::Share) -> Result<(), ApiError>
     let is_theirs = |client: Client| match client {
         Client::Token(id) => own.iter().any(|token| token.id == id),
         Client::Account(id) => id == guest,
-        // Its tokens end with the guest's next request; what it leaves is put to sleep.
-        Client::Grant(_) => false,
+        Client::Grant(id) => grants.contains(&id),
     };
     for seat in connections.all() {
         if seat.client.is_some_and(is_theirs) || seat.route.sessions.has_of(guest) {

@@ -7,7 +7,11 @@ use berth::{
 use serde_json::{Value, json};
 
 use super::{end, received, share};
-use crate::support::{TestApp, wait_for};
+use crate::support::{
+    TestApp,
+    oauth::{Browser, REDIRECT, access, public_client, tools},
+    text, wait_for,
+};
 
 #[test]
 fn by_its_owner() {
@@ -36,6 +40,26 @@ fn by_its_owner() {
         assert_eq!(own.next()["method"], "notifications/tools/list_changed");
         assert_eq!(received(&bob).len(), 0);
     }
+}
+
+/// What the guest has allowed their own clients there ends, too: no app of theirs still says that it is connected.
+#[test]
+fn with_what_its_guest_has_allowed() {
+    TestApp::each(|app| {
+        let (ann, bob) = (app.user("ann"), app.user("bob"));
+        let (instance, own) = (ann.create("fake"), bob.create("fake"));
+        let made = share(&ann, &instance, &bob, &json!({}));
+        public_client(app, "editor", &[REDIRECT]);
+        let browser = Browser::of(&bob);
+        let tokens = [&instance, &own].map(|instance| text(&access(app, &browser, "editor", instance), "access_token"));
+        tools(&instance, &tokens[0]).expect(200);
+        end(&ann, &instance, &made);
+        tools(&instance, &tokens[0]).expect(401);
+        tools(&own, &tokens[1]).expect(200);
+        let grants = bob.http.get("/api/v1/grants").expect(200).json();
+        let ended: Vec<&Value> = grants["items"].as_array().unwrap().iter().map(|grant| &grant["reason"]).collect();
+        assert_eq!(ended, [&Value::Null, &json!("share_ended")], "{grants}");
+    });
 }
 
 #[test]
