@@ -45,7 +45,7 @@ function fromTexts(entries, types) {
   const values = {};
   for (const [name, text] of entries) {
     const type = types[name]?.type;
-    if (type === 'integer' || type === 'number') values[name] = text.trim() === '' ? text : Number(text);
+    if (type === 'integer' || type === 'number') values[name] = text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
     else if (type === 'boolean') values[name] = { true: true, false: false }[text] ?? text;
     else if (type === 'array') values[name] = [...(values[name] ?? []), ...text.split(',')];
     else values[name] = text;
