@@ -6,6 +6,7 @@
 //   POST   /_control/faults {kind, token?, method?, path?, times?, …}; DELETE forgets
 //     kinds: rate_limit {retry_after}, status {status, body}, malformed, hang, reset, slow {ms},
 //     oversize {bytes}, body {body}, redirect {to}; path is a regular expression, times 1 when absent
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 
@@ -136,6 +137,16 @@ export function readArguments(prefix) {
   );
   for (let n = 1; n <= Number(values.users); n += 1) tokens[`${prefix}user${n}`] = { login: `user${n}` };
   return { port: Number(values.port), tokens };
+}
+
+/** A port that nobody listens on, for a program that cannot choose one itself. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Listens and says so: one line of JSON on standard output, `{"port", "url"}`. */

@@ -2,7 +2,7 @@
 // that come and go, failures on demand, a record of who asked) is done in front of it.
 //
 // Every user has a public and a private repository, `<login>/public` and `<login>/private`.
-import { createFront, listen, readArguments } from './front.mjs';
+import { createFront, freePort, listen, readArguments } from './front.mjs';
 
 const { createEmulator } = await importEmulate();
 const { port, tokens } = readArguments('ghp_');
@@ -12,7 +12,7 @@ const innerToken = (login) => `inner_${login}`;
 const logins = [...new Set(Object.values(tokens).map(({ login }) => login))];
 const emulator = await createEmulator({
   service: 'github',
-  port: 0,
+  port: await freePort(),
   seed: {
     tokens: Object.fromEntries(logins.map((login) => [innerToken(login), { login, scopes: ['repo', 'user'] }])),
     github: {
@@ -45,6 +45,7 @@ const front = createFront(
 listen(front, port);
 
 async function forward({ request, url, body, login }) {
+  if (!logins.includes(login)) throw new Error(`${login} was not there at the start`);
   const headers = { accept: request.headers.accept ?? '*/*', authorization: `Bearer ${innerToken(login)}` };
   if (body.length > 0) headers['content-type'] = 'application/json';
   const inner = await fetch(emulator.url + url.pathname + url.search, {

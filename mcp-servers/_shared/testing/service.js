@@ -25,6 +25,13 @@ export async function startService(test, entry, env = {}) {
   return { url, child, secret, log: () => log, instance: (options) => instanceOf(url, secret, options) };
 }
 
+/** What lasts as long as a test file: hand it on in place of a test. `after` is that of node:test. */
+export function fileScope(after) {
+  const ends = [];
+  after(() => ends.forEach((end) => end()));
+  return { after: (end) => ends.push(end) };
+}
+
 const encode = (text) => Buffer.from(text).toString('base64url');
 
 /** One instance of the service: its URL and what the gateway sends with each request. */
