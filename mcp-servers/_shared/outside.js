@@ -8,7 +8,7 @@ import { isRateLimited, waitAskedFor } from './ratelimit.js';
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 307, 308]);
-const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
+const DOT_SEGMENT = /(?:\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|$)/i;
 
 /**
  * A `fetch(url, init)` for one outside service. Any status is returned, save a rate limit that may not
