@@ -36,7 +36,7 @@ export async function arrange(github, login, method, path, body) {
 
 /** Writes a file by a commit on a branch. */
 export const writeFile = (github, login, repository, path, bytes, branch = 'main') =>
-  arrange(github, login, 'PUT', `/repos/${repository}/contents/${path}`, {
+  arrange(github, login, 'PUT', `/repos/${repository}/contents/${path.split('/').map(encodeURIComponent).join('/')}`, {
     message: `Write ${path}`,
     content: Buffer.from(bytes).toString('base64'),
     branch,
