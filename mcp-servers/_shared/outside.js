@@ -2,8 +2,8 @@
 // what a rate limit asks for, and no credential that follows a redirect to another host.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { OutsideProblem, Problem } from './problem.js';
 import { readBounded } from './body.js';
+import { OutsideProblem, Problem } from './problem.js';
 import { isRateLimited, waitAskedFor } from './ratelimit.js';
 
 const MAX_REDIRECTS = 3;
@@ -33,7 +33,9 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
       });
       const waitMs = outcome ? waitAfter(outcome, { attempt, isLast, mayRepeat }) : backoff(attempt);
       if (waitMs === undefined) return outcome.response;
-      await sleep(waitMs, undefined, { signal: init.signal });
+      await sleep(waitMs, undefined, { signal: init.signal }).catch(() => {
+        throw cancelled();
+      });
     }
   };
 
@@ -65,8 +67,8 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
     } catch (error) {
       if (error instanceof Problem) throw error;
       if (timeout.aborted) throw timedOut();
-      if (init.signal?.aborted) throw new Problem(499, 'the caller went away', { code: 'cancelled' });
-      throw unreachable(error);
+      if (init.signal?.aborted) throw cancelled();
+      throw error.cause ? unreachable(error.cause) : unsendable();
     }
   }
 
@@ -106,12 +108,22 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
     });
   }
 
-  function unreachable(error) {
-    const reason = error.cause?.code ?? error.cause?.message ?? error.message;
-    const problem = new Problem(502, `${service} cannot be reached (${reason}). Try again later.`, { code: 'outside_unreachable' });
+  function unreachable({ code, message }) {
+    const problem = new Problem(502, `${service} cannot be reached (${code ?? message}). Try again later.`, { code: 'outside_unreachable' });
     problem.isTransient = true;
     return problem;
   }
+}
+
+function cancelled() {
+  return new Problem(499, 'the caller went away', { code: 'cancelled' });
+}
+
+/** `fetch` refuses a header without a cause; its words would hold the credential. */
+function unsendable() {
+  return new Problem(424, 'the credential holds characters that cannot be sent: give this instance a new one', {
+    code: 'credential_refused',
+  });
 }
 
 function isReading(method) {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test, { after, before } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ERAS, connectClient, fileScope, startService } from './service.js';
 
@@ -103,13 +104,16 @@ export function testContract({ entry, sdk, startStandIn, env, tokens, probe }) {
   });
 
   test('wrong, expired and revoked credentials are told as such', async () => {
-    await standIn.setTokens({ old: { login: 'alice', state: 'expired' }, gone: { login: 'alice', state: 'revoked' } });
-    for (const credential of ['wrong', 'old', 'gone']) {
+    await standIn.setTokens({ 'tok-old': { login: 'alice', state: 'expired' }, 'tok-gone': { login: 'alice', state: 'revoked' } });
+    for (const credential of ['tok-wrong', 'tok-old', 'tok-gone']) {
       const { text, code, status } = await problemOf(service.instance({ credential }));
       assert.deepEqual([code, status], ['credential_refused', 424]);
       assert.match(text, /answered 40[13]: .*new one/);
-      assert.ok(!text.includes(`'${credential}'`));
+      assert.ok(!text.includes(credential), 'the credential is not echoed');
     }
+    const unsendable = await problemOf(service.instance({ credential: 'two\nlines' }));
+    assert.equal(unsendable.code, 'credential_refused');
+    assert.ok(!unsendable.text.includes('lines'));
   });
 
   test('a rate limit is waited for when it is short, and told when it is long', async () => {
@@ -157,6 +161,18 @@ export function testContract({ entry, sdk, startStandIn, env, tokens, probe }) {
       await standIn.recover();
     }
     assert.equal(probe.who((await read(alice)).body.structuredContent), probe.name('alice'));
+  });
+
+  test('a call ends when its caller goes away', async () => {
+    const alice = instanceOf('alice');
+    await fail({ kind: 'hang' });
+    await standIn.forget();
+    const gone = new AbortController();
+    const call = fetch(`${alice.url}/api${probe.rest}`, { headers: alice.headers, signal: gone.signal });
+    while ((await standIn.calls()).length === 0) await sleep(5);
+    gone.abort();
+    await assert.rejects(call);
+    while (!service.log().includes('"code":"cancelled"')) await sleep(5);
   });
 
   test('50 calls at once of two users do not cross', async () => {
