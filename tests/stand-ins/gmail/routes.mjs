@@ -1,6 +1,6 @@
 // The calls of the Gmail API that the service uses.
-import { fromCursor, pageOf, toCursor } from '../common/pages.js';
-import { attachmentOf, messageView } from './views.js';
+import { fromCursor, pageOf, toCursor } from '../cursors.mjs';
+import { attachmentOf, messageView } from './views.mjs';
 
 /** An error of Google's: `{error: {code, message, errors: [{reason}], status}}`. */
 export function googleError(code, status, reason, message, headers = {}) {
@@ -113,7 +113,7 @@ export function callGmail(box, path, request) {
   try {
     if (!route) notFound();
     const body = route.work(box, request, route.pattern.exec(wanted).slice(1));
-    return body === undefined ? { status: 204 } : { body };
+    return body === undefined ? { status: 204, body: Buffer.alloc(0) } : { status: 200, body };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return error.answer;

@@ -8,7 +8,7 @@ export class Grants {
   #refreshTokens = new Map();
   #consented = new Set();
 
-  /** `tell(token, {account, state, expires_in})` hears of each access token: a stand-in of an API takes them. */
+  /** `tell(token, {login, state})` hears of each access token, again when it ends: a stand-in of an API takes them. */
   constructor({ expiresIn = 3600, tell = async () => {} } = {}) {
     this.expiresIn = expiresIn;
     this.tell = tell;
@@ -50,9 +50,10 @@ export class Grants {
   async revoke(token) {
     for (const [refreshToken, grant] of this.#refreshTokens) {
       if (refreshToken !== token && !grant.accessTokens.includes(token)) continue;
+      grant.isRevoked = true;
       this.#refreshTokens.delete(refreshToken);
       this.#consented.delete(`${grant.client_id} ${grant.account}`);
-      for (const accessToken of grant.accessTokens) await this.tell(accessToken, { account: grant.account, state: 'revoked' });
+      for (const accessToken of grant.accessTokens) await this.tell(accessToken, { login: grant.account, state: 'revoked' });
       return true;
     }
     return false;
@@ -61,8 +62,14 @@ export class Grants {
   async #issue(grant) {
     const access_token = `ya29.${random()}`;
     grant.accessTokens.push(access_token);
-    await this.tell(access_token, { account: grant.account, expires_in: this.expiresIn });
+    await this.tell(access_token, { login: grant.account, state: this.expiresIn > 0 ? 'valid' : 'expired' });
+    if (this.expiresIn > 0) this.#expireLater(access_token, grant);
     return { access_token, expires_in: this.expiresIn, scope: grant.scope, token_type: 'Bearer' };
+  }
+
+  #expireLater(token, grant) {
+    const end = () => grant.isRevoked || this.tell(token, { login: grant.account, state: 'expired' }).catch(() => {});
+    setTimeout(end, this.expiresIn * 1000).unref();
   }
 }
 

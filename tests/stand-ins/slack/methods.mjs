@@ -1,5 +1,5 @@
 // The methods of the Web API that the service uses, as https://docs.slack.dev/reference/methods has them.
-import { fromCursor, pageOf, toCursor } from '../common/pages.js';
+import { fromCursor, pageOf, toCursor } from '../cursors.mjs';
 
 /** A refusal as Slack gives it: status 200 and `{ok: false, error}`. */
 class Refusal extends Error {}
@@ -125,14 +125,16 @@ function infoOf(workspace, { info }, origin) {
   return { ...info, url_private: url, url_private_download: url };
 }
 
+const refused = (error) => ({ status: 200, body: { ok: false, error } });
+
 /** The answer to a method; 200 for nearly everything, as at Slack. */
 export function callMethod(name, workspace, input, request) {
   const method = METHODS[name];
-  if (!method) return { body: { ok: false, error: 'unknown_method' } };
+  if (!method) return refused('unknown_method');
   try {
-    return { body: { ok: true, ...method(workspace, input, request) } };
+    return { status: 200, body: { ok: true, ...method(workspace, input, request) } };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { body: { ok: false, error: error.message } };
+    return refused(error.message);
   }
 }

@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
 
-import { startGmail } from '../gmail/index.js';
-import { startGoogleOauth } from '../google-oauth/index.js';
+import { startStandIn } from './start.mjs';
 
 const REDIRECT = 'http://127.0.0.1:1/callback';
 const VERIFIER = 'v'.repeat(50);
 
-async function serversFor(t, options = {}) {
-  const gmail = await startGmail();
-  const oauth = await startGoogleOauth({ tell: gmail.origin, ...options });
-  t.after(() => Promise.all([gmail.close(), oauth.close()]));
+async function serversFor(t, options = []) {
+  const gmail = await startStandIn(t, 'gmail');
+  const oauth = await startStandIn(t, 'google-oauth', ['--tell', gmail.url, ...options]);
   return { gmail, oauth };
 }
 
@@ -58,7 +56,7 @@ test('a consent opens one mailbox, is refreshed and ends by revocation', async (
 });
 
 test('access tokens end by time', async (t) => {
-  const { gmail, oauth } = await serversFor(t, { expiresIn: 0 });
+  const { gmail, oauth } = await serversFor(t, ['--expires-in', '0']);
   const { access_token } = await (await exchange(oauth, (await consent(oauth, 'bob')).get('code'))).json();
   assert.equal((await profile(gmail, access_token)).status, 401);
 });
@@ -76,7 +74,7 @@ test('codes are held to verifier, address, client and one use', async (t) => {
 });
 
 test('refusals at the page', async (t) => {
-  const { oauth } = await serversFor(t, { redirects: [REDIRECT] });
+  const { oauth } = await serversFor(t, ['--redirect', REDIRECT]);
   assert.equal((await consent(oauth)).get('error'), 'access_denied');
   assert.match(await consent(oauth, 'alice', { client_id: 'x' }), /invalid_client/);
   assert.match(await consent(oauth, 'alice', { redirect_uri: 'http://evil.example/' }), /redirect_uri_mismatch/);

@@ -1,6 +1,6 @@
 // The mailbox of one account: messages, drafts and labels. Every mail tells whose it is.
-import { headerOf, parseMail } from './mime.js';
-import { seedMails } from './seed.js';
+import { headerOf, parseMail } from './mime.mjs';
+import { seedMails } from './seed.mjs';
 
 const SYSTEM_LABELS = ['INBOX', 'SENT', 'DRAFT', 'TRASH', 'SPAM', 'UNREAD', 'STARRED', 'IMPORTANT'];
 
