@@ -53,9 +53,9 @@ const METHODS = {
     return { ...answer, has_more: answer.response_metadata.next_cursor !== '' };
   },
   'conversations.open': (w, { users }) => {
-    const user = w.user(users) ?? refuse('user_not_found');
-    const { channel, already_open = false } = w.openDirectMessage(user.id);
-    return { no_op: already_open, already_open, channel: { id: channel.id, user: user.id } };
+    const ids = users.split(',').map((id) => (w.user(id) ?? refuse('user_not_found')).id);
+    const { channel, already_open = false } = w.openDirectMessage(ids.join(','));
+    return { no_op: already_open, already_open, channel: { id: channel.id } };
   },
   'chat.postMessage': (w, input) => {
     if (channelOf(w, input).is_archived) refuse('is_archived');
