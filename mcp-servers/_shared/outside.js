@@ -33,7 +33,9 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
       });
       const waitMs = outcome ? waitAfter(outcome, { attempt, isLast, mayRepeat }) : backoff(attempt);
       if (waitMs === undefined) return outcome.response;
-      await sleep(waitMs, undefined, { signal: init.signal });
+      await sleep(waitMs, undefined, { signal: init.signal }).catch(() => {
+        throw cancelled();
+      });
     }
   };
 
@@ -65,7 +67,7 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
     } catch (error) {
       if (error instanceof Problem) throw error;
       if (timeout.aborted) throw timedOut();
-      if (init.signal?.aborted) throw new Problem(499, 'the caller went away', { code: 'cancelled' });
+      if (init.signal?.aborted) throw cancelled();
       throw unreachable(error);
     }
   }
@@ -112,6 +114,10 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
     problem.isTransient = true;
     return problem;
   }
+}
+
+function cancelled() {
+  return new Problem(499, 'the caller went away', { code: 'cancelled' });
 }
 
 function isReading(method) {
