@@ -11,11 +11,19 @@ const READING = /\/(auth\.test|[a-zA-Z]+\.(list|info|history|replies|lookupByEma
 
 const nothing = () => {};
 /** Slack's client would log what it sends and gets. */
-const SILENT = { debug: nothing, info: nothing, warn: nothing, error: nothing, setLevel: nothing, getLevel: () => 'error', setName: nothing };
+const SILENT = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  setLevel: nothing,
+  setName: nothing,
+  getLevel: () => 'error',
+};
 
 /**
- * `(context) => ({ call, download })`. `call(method, input)` is a method of the Web API, `download(url, maxBytes)`
- * the bytes of a private file. Both throw Problems.
+ * `(context) => ({ call, download })`. `call(method, input)` is a method of the Web API, `download(url)` the
+ * bytes of a private file. Both throw Problems.
  */
 export function createClient({ apiUrl, outside }) {
   const isSafe = (method, url) => method === 'GET' || READING.test(url);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { READS, SETS } from '../../_shared/tools.js';
+import { part, parts } from '../utils/answers.js';
 import { nextOf } from '../utils/pages.js';
 import { channel, channelForm, messageForm, messageTs, next, paging } from '../utils/schemas.js';
 import { channelView, messageView } from '../utils/views.js';
@@ -26,7 +27,7 @@ export const channels = [
     async run({ call }, { kinds, include_archived, limit, cursor }) {
       const types = kinds.map((kind) => TYPES[kind]).join(',');
       const answer = await call('conversations.list', { types, exclude_archived: !include_archived, limit, cursor });
-      return { channels: answer.channels.map(channelView), next: nextOf(answer) };
+      return { channels: parts(answer, 'channels', channelView), next: nextOf(answer) };
     },
   },
   {
@@ -39,7 +40,7 @@ export const channels = [
     rest: 'GET /channels/:channel',
     async run({ call }, input) {
       const answer = await call('conversations.info', { channel: input.channel, include_num_members: true });
-      return channelView(answer.channel);
+      return part(answer, 'channel', channelView);
     },
   },
   {
@@ -59,7 +60,7 @@ export const channels = [
     rest: 'GET /channels/:channel/messages',
     async run({ call }, input) {
       const answer = await call('conversations.history', input);
-      return { messages: answer.messages.map(messageView), next: nextOf(answer) };
+      return { messages: parts(answer, 'messages', messageView), next: nextOf(answer) };
     },
   },
   {
@@ -72,7 +73,7 @@ export const channels = [
     rest: 'GET /channels/:channel/messages/:ts/replies',
     async run({ call }, input) {
       const answer = await call('conversations.replies', input);
-      return { messages: answer.messages.map(messageView), next: nextOf(answer) };
+      return { messages: parts(answer, 'messages', messageView), next: nextOf(answer) };
     },
   },
   {
@@ -87,7 +88,7 @@ export const channels = [
     rest: 'POST /direct-messages',
     async run({ call }, { users }) {
       const answer = await call('conversations.open', { users: users.join(',') });
-      return { channel: answer.channel.id, was_open: answer.already_open ?? false };
+      return { channel: part(answer, 'channel', ({ id }) => id), was_open: answer.already_open ?? false };
     },
   },
 ];

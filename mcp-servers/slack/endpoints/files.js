@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { fileContent, fileFields } from '../../_shared/files.js';
 import { OutsideProblem, Problem } from '../../_shared/problem.js';
 import { READS } from '../../_shared/tools.js';
+import { part, parts } from '../utils/answers.js';
 import { nextPage, pageNumber } from '../utils/pages.js';
 import { channel, fileForm, next, paging } from '../utils/schemas.js';
 import { fileView } from '../utils/views.js';
@@ -25,7 +26,8 @@ export const files = [
     rest: 'GET /files',
     async run({ call }, { limit, cursor, ...filter }) {
       const answer = await call('files.list', { ...filter, count: limit, page: pageNumber(cursor) });
-      return { files: answer.files.map(fileView), total: answer.paging?.total ?? answer.files.length, next: nextPage(answer.paging) };
+      const found = parts(answer, 'files', fileView);
+      return { files: found, total: answer.paging?.total ?? found.length, next: nextPage(answer.paging) };
     },
   },
   {
@@ -41,7 +43,7 @@ export const files = [
     rest: 'GET /files/:file',
     content: (result) => fileContent(`slack-file:///${result.id}`, result),
     async run({ call, download }, input) {
-      const { file } = await call('files.info', { file: input.file });
+      const file = part(await call('files.info', { file: input.file }), 'file', (info) => info);
       const about = fileView(file);
       if (about.size > MAX_FILE_BYTES) throw tooLarge(about);
       const { bytes, isPage } = await download(file.url_private_download ?? file.url_private ?? '');
@@ -53,9 +55,11 @@ export const files = [
 ];
 
 const tooLarge = ({ name, size, permalink }) =>
-  new Problem(413, `${name} has ${size} bytes, more than the ${MAX_FILE_BYTES} that can be read here${permalink ? `: open ${permalink}` : ''}`, {
-    code: 'too_large',
-  });
+  new Problem(
+    413,
+    `${name} has ${size} bytes, more than the ${MAX_FILE_BYTES} that can be read here${permalink ? `: open ${permalink}` : ''}`,
+    { code: 'too_large' },
+  );
 
 const noAccess = () =>
   new OutsideProblem('Slack', 200, 'the sign-in page came in place of the file', {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { READS } from '../../_shared/tools.js';
+import { part, parts } from '../utils/answers.js';
 import { nextPage, pageNumber } from '../utils/pages.js';
 import { next, paging } from '../utils/schemas.js';
 
@@ -40,8 +41,12 @@ export const search = [
     output: z.object({ matches: z.array(found), total: z.int(), next }),
     rest: 'GET /search/messages',
     async run({ call }, { query, sort, limit, cursor }) {
-      const { messages } = await call('search.messages', { query, sort, count: limit, page: pageNumber(cursor) });
-      return { matches: messages.matches.map(view), total: messages.total, next: nextPage(messages.paging) };
+      const answer = await call('search.messages', { query, sort, count: limit, page: pageNumber(cursor) });
+      return part(answer, 'messages', (messages) => ({
+        matches: parts(messages, 'matches', view),
+        total: messages.total,
+        next: nextPage(messages.paging),
+      }));
     },
   },
 ];

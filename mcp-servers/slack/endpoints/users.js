@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { READS } from '../../_shared/tools.js';
+import { part, parts } from '../utils/answers.js';
 import { nextOf } from '../utils/pages.js';
 import { next, paging, userForm } from '../utils/schemas.js';
 import { userView } from '../utils/views.js';
@@ -16,7 +17,7 @@ export const users = [
     rest: 'GET /users',
     async run({ call }, input) {
       const answer = await call('users.list', input);
-      return { users: answer.members.map(userView), next: nextOf(answer) };
+      return { users: parts(answer, 'members', userView), next: nextOf(answer) };
     },
   },
   {
@@ -29,7 +30,7 @@ export const users = [
     rest: 'GET /users/:user',
     async run({ call }, { user }) {
       const answer = user.includes('@') ? await call('users.lookupByEmail', { email: user }) : await call('users.info', { user });
-      return userView(answer.user);
+      return part(answer, 'user', userView);
     },
   },
 ];

@@ -12,7 +12,7 @@ const KNOWN = {
   invalid_auth: [REFUSED],
   account_inactive: [REFUSED],
   token_expired: [REFUSED, 'The token has expired: give this instance a new one.'],
-  token_revoked: [REFUSED, 'The token was revoked: install the app again and give this instance the new token.'],
+  token_revoked: [REFUSED, 'The token was revoked: install the app again, and give this instance a new one.'],
   missing_scope: [FORBIDDEN],
   not_allowed_token_type: [FORBIDDEN, 'This needs a user token (xoxp-…); a bot token cannot do it.'],
   not_in_channel: [FORBIDDEN, 'Invite the app to the channel first: /invite @app.'],
@@ -41,15 +41,15 @@ export function toProblem(error) {
       return new OutsideProblem('Slack', 429, 'ratelimited', { retryAfterSeconds: error.retryAfter });
     case ErrorCode.HTTPError:
       return new OutsideProblem('Slack', error.statusCode, error.statusMessage || 'no reason given');
-    default:
-      return error;
+    default: // the client stumbles over an answer of no use
+      return error instanceof TypeError ? malformed() : error;
   }
 }
 
 function refusal({ error: said, needed, provided, response_metadata }) {
-  // Where an answer is no JSON, Slack's client gives its text as the error.
+  // Slack's client gives an answer that is no JSON as the error.
   if (typeof said !== 'string' || !/^[\w.-]{1,80}$/.test(said)) {
-    return new Problem(502, 'Slack answered with something that is no JSON. Try again later.', { code: 'outside_malformed' });
+    return malformed();
   }
   const pattern = PATTERNS.find(([shape]) => shape.test(said))?.[1];
   const [code = pattern ?? 'outside_refused', hint] = KNOWN[said] ?? [];
@@ -57,3 +57,6 @@ function refusal({ error: said, needed, provided, response_metadata }) {
   const details = response_metadata?.messages?.join('; ');
   return new OutsideProblem('Slack', 200, `${said}${scopes ?? ''}${details ? ` (${details})` : ''}`, { code, ...(hint && { hint }) });
 }
+
+const malformed = () =>
+  new Problem(502, 'Slack answered in a form that it should not. Try again later.', { code: 'outside_malformed' });

@@ -1,32 +1,28 @@
 import { fileURLToPath } from 'node:url';
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import * as sdk from '@modelcontextprotocol/client';
 
-import { ERAS, connectClient, startService } from '../../_shared/testing/service.js';
 import { startStandIn } from '../../../tests/stand-ins/start.mjs';
+import { QUICK } from '../../_shared/testing/contract.js';
+import { connectClient, startService } from '../../_shared/testing/service.js';
 
-const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
-const SDK = { Client, StreamableHTTPClientTransport };
+export { sdk };
+export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
+/** Tokens of bots, one for each workspace. */
+export const TOKENS = { alice: 'xoxb-alice', bob: 'xoxb-bob' };
+/** The token of a user of alice's workspace. */
+export const USER_TOKEN = 'xoxp-alice';
 
-/** `xoxb-alice` is the bot token of alice's workspace, `xoxp-alice` a user token of it; the same for bob. */
-export const tokenOf = (login, kind = 'xoxb') => `${kind}-${login}`;
+const pairs = [...Object.entries(TOKENS), ['alice', USER_TOKEN]];
 
-/** The service before a stand-in of Slack. `connect(login)` is a client of an instance with that login's token. */
-export async function slackFor(t, env = {}) {
-  const tokens = ['alice', 'bob'].flatMap((login) => ['xoxb', 'xoxp'].flatMap((kind) => ['--token', `${tokenOf(login, kind)}=${login}`]));
-  const slack = await startStandIn(t, 'slack', tokens);
-  const service = await startService(t, ENTRY, { SLACK_API_URL: `${slack.url}/api`, ...env });
-  const instance = (login, kind) => service.instance({ credential: login && tokenOf(login, kind) });
-  const connect = (login = 'alice', { kind = 'xoxb', era = ERAS[1][1] } = {}) => connectClient(t, SDK, instance(login, kind), era);
-  return { slack, service, instance, connect };
-}
+export const startSlack = (test) => startStandIn(test, 'slack', pairs.flatMap(([login, token]) => ['--token', `${token}=${login}`]));
 
-/** The error that a call ends with. */
-export async function failure(promise) {
-  const result = await promise.then(
-    (value) => ({ value }),
-    (error) => ({ error }),
-  );
-  if (!result.error) throw new Error(`it should have failed, but gave ${JSON.stringify(result.value)}`);
-  return result.error;
+export const env = (slack) => ({ SLACK_API_URL: `${slack.url}/api` });
+
+/** The service before a stand-in of Slack; `connect(token)` is an MCP client of an instance with that token. */
+export async function serviceFor(test) {
+  const slack = await startSlack(test);
+  const service = await startService(test, ENTRY, { ...QUICK, OUTSIDE_MAX_RESPONSE_BYTES: '', ...env(slack) });
+  const connect = (token = TOKENS.alice) => connectClient(test, sdk, service.instance({ credential: token }));
+  return { slack, service, connect };
 }

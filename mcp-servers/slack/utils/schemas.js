@@ -4,8 +4,15 @@ import { z } from 'zod';
 const time = z.string().describe('Time, ISO 8601');
 const ts = z.string().describe("The message's id in its channel, such as 1750000001.000100");
 
-export const channel = z.string().min(1).max(100).describe('Id of the channel or conversation, such as C0123456789; list_channels gives it');
-export const messageTs = z.string().regex(/^\d+\.\d+$/, 'must be the ts of a message, such as 1750000001.000100').describe("The message's ts, as read_channel_history gives it");
+export const channel = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe('Id of the channel or conversation, such as C0123456789; list_channels gives it');
+export const messageTs = z
+  .string()
+  .regex(/^\d+\.\d+$/, 'must be the ts of a message, such as 1750000001.000100')
+  .describe("The message's ts, as read_channel_history gives it");
 export const next = z.string().optional().describe('Give it as `cursor` for the next page; absent on the last one');
 
 /** Arguments of a list. */
