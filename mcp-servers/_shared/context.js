@@ -26,6 +26,15 @@ export class RequestContext {
     return this.#credential;
   }
 
+  /** The credential as a header can carry it: visible ASCII without blanks; a Problem when it is anything else. */
+  get token() {
+    const token = this.credential.trim();
+    if (/^[\x21-\x7e]+$/.test(token)) return token;
+    throw new Problem(424, 'the credential of this instance holds blanks or signs that no token has: give it a new one', {
+      code: 'credential_refused',
+    });
+  }
+
   /** The same request with another signal. */
   withSignal(signal) {
     return new RequestContext({ instanceId: this.instanceId, config: this.config, credential: this.#credential, signal });
@@ -33,7 +42,8 @@ export class RequestContext {
 
   /** The text without the credential, should the outside have echoed it. */
   redact(text) {
-    return this.#credential ? text.replaceAll(this.#credential, '[credential]') : text;
+    const secret = this.#credential?.trim();
+    return secret ? text.replaceAll(secret, '[credential]') : text;
   }
 }
 

@@ -68,7 +68,7 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
       if (error instanceof Problem) throw error;
       if (timeout.aborted) throw timedOut();
       if (init.signal?.aborted) throw cancelled();
-      throw error.cause ? unreachable(error.cause) : unsendable();
+      throw unreachable(error.cause ?? error);
     }
   }
 
@@ -117,13 +117,6 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
 
 function cancelled() {
   return new Problem(499, 'the caller went away', { code: 'cancelled' });
-}
-
-/** `fetch` refuses a header without a cause; its words would hold the credential. */
-function unsendable() {
-  return new Problem(424, 'the credential holds characters that cannot be sent: give this instance a new one', {
-    code: 'credential_refused',
-  });
 }
 
 function isReading(method) {

@@ -27,14 +27,15 @@ const HINTS = {
 export class OutsideProblem extends Problem {
   /**
    * @param {string} service display name of the outside service
-   * @param {number} outsideStatus the status it answered
+   * @param {number} outsideStatus the status it answered; below 300 where the body holds the refusal
    * @param {string} said its own words
    * @param {{code?: string, hint?: string, retryAfterSeconds?: number}} [more] what the service knows better
    */
   constructor(service, outsideStatus, said, { code = codeOf(outsideStatus), hint = HINTS[code], retryAfterSeconds } = {}) {
     const wait = retryAfterSeconds === undefined ? '' : ` Try again in ${retryAfterSeconds} s.`;
     const words = said.trim().replace(/\.$/, '') || 'no reason given';
-    super(statusOf(code, outsideStatus), `${service} answered ${outsideStatus}: ${words}.${hint ? ` ${hint}` : ''}${wait}`, {
+    const verdict = outsideStatus < 300 ? 'refused' : `answered ${outsideStatus}`;
+    super(statusOf(code, outsideStatus), `${service} ${verdict}: ${words}.${hint ? ` ${hint}` : ''}${wait}`, {
       code,
       retryAfterSeconds,
       details: { outside_status: outsideStatus },
@@ -53,5 +54,6 @@ function codeOf(status) {
 /** The caller's own sign-in is not at fault when the outside credential is: 424, not 401. */
 function statusOf(code, outsideStatus) {
   const known = { credential_refused: 424, forbidden: 403, not_found: 404, conflict: 409, rate_limited: 429, outside_failed: 502 };
+  if (outsideStatus < 300) return known[code] ?? 400;
   return known[code] ?? (outsideStatus >= 400 && outsideStatus < 500 ? outsideStatus : 502);
 }

@@ -15,7 +15,7 @@ export function createConnect(settings) {
   const fetch = createFetch({ service: 'Figma', settings: settings.outside });
 
   return (context) => {
-    const headers = { 'x-figma-token': context.credential, accept: 'application/json' };
+    const headers = { 'x-figma-token': context.token, accept: 'application/json' };
 
     async function ask(address, init, shape) {
       const response = await fetch(address, { ...init, headers: { ...headers, ...init.headers }, signal: context.signal });

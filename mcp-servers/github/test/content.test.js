@@ -47,15 +47,19 @@ test('get_repository: what the credential may see, and no more', async () => {
 test('get_file: text, bytes, directories, nothing', async () => {
   const at = { owner: 'alice', repo: 'private' };
   const readme = await alice.call('get_file', { ...at, path: '/README.md' });
-  assert.deepEqual([readme.encoding, readme.mime_type], ['utf-8', 'text/markdown']);
-  assert.match(readme.content, /^# private\n/);
+  assert.equal(readme.mime_type, 'text/markdown');
+  assert.match(readme.text, /^# private\n/);
 
+  const read = (path) => alice.client.callTool({ name: 'get_file', arguments: { ...at, path, ref: 'main' } });
   const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 255]);
+  const data = bytes.toString('base64');
   await writeFile(github, 'alice', 'alice/private', 'dir/a b#?.png', bytes);
-  const image = await alice.client.callTool({ name: 'get_file', arguments: { ...at, path: 'dir/a b#?.png', ref: 'main' } });
-  assert.equal(image.structuredContent.encoding, 'base64');
-  const [{ type, resource }] = image.content;
-  assert.deepEqual([type, resource.mimeType, resource.blob], ['resource', 'image/png', bytes.toString('base64')]);
+  const image = await read('dir/a b#?.png');
+  assert.deepEqual(image.content, [{ type: 'image', data, mimeType: 'image/png' }]);
+  assert.equal(image.structuredContent.data, data);
+  await writeFile(github, 'alice', 'alice/private', 'program', bytes);
+  const { type, resource } = (await read('program')).content[0];
+  assert.deepEqual([type, resource.mimeType, resource.blob], ['resource', 'application/octet-stream', data]);
 
   await assert.rejects(alice.call('get_file', { ...at, path: 'dir' }), /use list_directory/);
   await assert.rejects(alice.call('get_file', { ...at, path: 'none.txt' }), { code: 'not_found' });
@@ -91,7 +95,7 @@ test('REST: paths, queries and types', async () => {
   const instance = service.instance({ credential: 'ghp_alice' });
   const get = (path) => instance.request('GET', `/api${path}`);
   assert.equal((await get('/repositories?per_page=1')).body.items.length, 1);
-  assert.match((await get('/repositories/alice/private/files/README.md')).body.content, /private/);
+  assert.match((await get('/repositories/alice/private/files/README.md')).body.text, /private/);
   assert.ok((await get('/repositories/alice/public/directories/')).body.items.length > 0);
   assert.equal((await get('/repositories?per_page=many')).status, 400);
   assert.equal((await get('/repositories/alice/none')).status, 404);
