@@ -103,13 +103,19 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
 
   function timedOut() {
     const seconds = settings.timeoutMs / 1000;
-    return new Problem(504, `${service} did not answer within ${seconds} s. It may have done what was asked: look before you repeat it.`, {
-      code: 'outside_timeout',
-    });
+    return new Problem(
+      504,
+      `${service} did not answer within ${seconds} s. It may have done what was asked: look before you repeat it.`,
+      {
+        code: 'outside_timeout',
+      },
+    );
   }
 
   function unreachable({ code, message }) {
-    const problem = new Problem(502, `${service} cannot be reached (${code ?? message}). Try again later.`, { code: 'outside_unreachable' });
+    const problem = new Problem(502, `${service} cannot be reached (${code ?? message}). Try again later.`, {
+      code: 'outside_unreachable',
+    });
     problem.isTransient = true;
     return problem;
   }

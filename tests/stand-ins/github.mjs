@@ -31,7 +31,11 @@ const front = createFront(
     tokenOf: ({ headers }) => /^(?:token|bearer) (.+)$/i.exec(headers.authorization ?? '')?.[1],
     refusal: (why) => ({
       status: 401,
-      body: { message: why === 'missing' ? 'Requires authentication' : 'Bad credentials', documentation_url: docs, status: '401' },
+      body: {
+        message: why === 'missing' ? 'Requires authentication' : 'Bad credentials',
+        documentation_url: docs,
+        status: '401',
+      },
     }),
     rateLimit: ({ retry_after: seconds, secondary = false }) => ({
       status: secondary ? 403 : 429,
@@ -53,7 +57,10 @@ async function forward({ request, url, body, login }) {
     headers,
     body: body.length > 0 ? adapt(url, body) : undefined,
   });
-  const answer = { status: inner.status, headers: { 'content-type': inner.headers.get('content-type') ?? 'application/json' } };
+  const answer = {
+    status: inner.status,
+    headers: { 'content-type': inner.headers.get('content-type') ?? 'application/json' },
+  };
   const link = inner.headers.get('link');
   if (link) answer.headers.link = link.replaceAll(emulator.url, url.origin);
   return { ...answer, body: Buffer.from(await inner.arrayBuffer()) };

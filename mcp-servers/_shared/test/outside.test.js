@@ -80,7 +80,10 @@ test('an answer is whole: its status, headers and address', async (t) => {
   const fetch = createFetch({ service: 'X', settings });
   const { url } = await serverFor(t, [418, { 'x-a': 'b', 'content-type': 'text/plain' }, 'tea']);
   const response = await fetch(`${url}/x`);
-  assert.deepEqual([response.status, response.headers.get('x-a'), await response.text(), response.url], [418, 'b', 'tea', `${url}/x`]);
+  assert.deepEqual(
+    [response.status, response.headers.get('x-a'), await response.text(), response.url],
+    [418, 'b', 'tea', `${url}/x`],
+  );
   const empty = await serverFor(t, [204, {}]);
   assert.equal((await fetch(empty.url)).status, 204);
 });

@@ -20,7 +20,10 @@ export const assets = [
       scale: z.number().min(0.01).max(4).default(1).describe('For png and jpg'),
       version,
     }),
-    output: z.object({ images: z.array(image), failed: z.array(z.string()).describe('Ids that could not be rendered: hidden, empty or not there') }),
+    output: z.object({
+      images: z.array(image),
+      failed: z.array(z.string()).describe('Ids that could not be rendered: hidden, empty or not there'),
+    }),
     rest: 'GET /files/:file/exports',
     run: exportAssets,
   },

@@ -45,7 +45,9 @@ export const comments = [
     rest: 'POST /files/:file/comments',
     run: async (figma, { file: key, message, reply_to: parent, node_id: node }) => {
       const pin = node && { node_id: node, node_offset: { x: 0, y: 0 } };
-      return withNode(await figma.post(path`/v1/files/${key}/comments`, { message, comment_id: parent, client_meta: pin }, raw));
+      return withNode(
+        await figma.post(path`/v1/files/${key}/comments`, { message, comment_id: parent, client_meta: pin }, raw),
+      );
     },
   },
 ];

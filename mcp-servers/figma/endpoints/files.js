@@ -24,7 +24,8 @@ export const files = [
   {
     name: 'get_file',
     title: 'Get a file',
-    description: 'What is in a file: its pages and, to the depth asked for, what is on them. Vectors and effects are left out.',
+    description:
+      'What is in a file: its pages and, to the depth asked for, what is on them. Vectors and effects are left out.',
     annotations: READS,
     input: z.object({ file, depth: depth.default(2).describe('1: pages only; 2: and their top frames'), limit, version }),
     output: z.object({
@@ -44,7 +45,11 @@ export const files = [
     description: 'Some nodes of a file with what is below them.',
     annotations: READS,
     input: z.object({ file, ids: nodeIds, depth: depth.default(5).describe('How far below each node'), limit, version }),
-    output: z.object({ ...about, nodes: z.array(nodeShape), missing: z.array(z.string()).describe('Ids that are not in the file') }),
+    output: z.object({
+      ...about,
+      nodes: z.array(nodeShape),
+      missing: z.array(z.string()).describe('Ids that are not in the file'),
+    }),
     rest: 'GET /files/:file/nodes',
     run: getNodes,
   },
@@ -58,7 +63,10 @@ export const files = [
       page_size: z.number().int().min(1).max(50).default(30),
       cursor: z.string().regex(/^\d+$/).optional().describe('next_cursor of the answer before'),
     }),
-    output: z.object({ versions: z.array(versionShape), next_cursor: z.string().nullable().describe('null after the last') }),
+    output: z.object({
+      versions: z.array(versionShape),
+      next_cursor: z.string().nullable().describe('null after the last'),
+    }),
     rest: 'GET /files/:file/versions',
     run: getVersions,
   },
@@ -75,7 +83,16 @@ async function getFile(figma, { file: key, depth: levels, limit: nodes, version:
   const data = await figma.get(path`/v1/files/${key}`, { depth: levels, version: of }, shape);
   const { children: pages = [], omitted_children: omitted = 0 } = trim(data.document, { nodes: nodes + 1 });
   const { name, lastModified, version: now, editorType, components, styles } = data;
-  return { name, last_modified: lastModified, version: now, editor_type: editorType, pages, omitted_pages: omitted, components, styles };
+  return {
+    name,
+    last_modified: lastModified,
+    version: now,
+    editor_type: editorType,
+    pages,
+    omitted_pages: omitted,
+    components,
+    styles,
+  };
 }
 
 async function getNodes(figma, { file: key, ids, depth: levels, limit: nodes, version: of }) {

@@ -19,9 +19,11 @@ const listed = z.object({
 
 export const getMe = (figma) => figma.get('/v1/me', {}, me);
 
-const projectsOf = (figma, team) => figma.get(path`/v1/teams/${team}/projects`, {}, z.object({ name: z.string(), projects: z.array(project) }));
+const projectsOf = (figma, team) =>
+  figma.get(path`/v1/teams/${team}/projects`, {}, z.object({ name: z.string(), projects: z.array(project) }));
 
-const filesOf = (figma, id) => figma.get(path`/v1/projects/${id}/files`, {}, z.object({ name: z.string(), files: z.array(listed) }));
+const filesOf = (figma, id) =>
+  figma.get(path`/v1/projects/${id}/files`, {}, z.object({ name: z.string(), files: z.array(listed) }));
 
 function teamOf(input, context) {
   const team = input.team_id ?? context.config.team_id;

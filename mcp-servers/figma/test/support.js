@@ -11,7 +11,11 @@ export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
 export const TOKENS = { alice: 'figd_alice', bob: 'figd_bob' };
 
 export const startFigma = (test) =>
-  startStandIn(test, 'figma', Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+  startStandIn(
+    test,
+    'figma',
+    Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (figma) => ({ FIGMA_API_URL: figma.url });
 

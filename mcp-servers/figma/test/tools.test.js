@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 
-import { figmaIds } from '../../../tests/stand-ins/figma.mjs';
+import { figmaIds } from '../../../tests/stand-ins/figma/account.mjs';
 import { fileScope } from '../../_shared/testing/service.js';
 import { serviceFor } from './support.js';
 
@@ -34,7 +34,10 @@ test('list_projects and list_files: of a team in parts, of a project, of the tea
   const second = await alice.call('list_files', { team_id: mine.team, cursor: first.next_cursor });
   assert.deepEqual([second.files.length, second.next_cursor], [2, null]);
   const one = await alice.call('list_files', { project_id: mine.project(3) });
-  assert.deepEqual(one.files.map(({ key }) => key), [mine.file(3)]);
+  assert.deepEqual(
+    one.files.map(({ key }) => key),
+    [mine.file(3)],
+  );
 
   await assert.rejects(alice.call('list_files'), { code: 'bad_arguments', message: /which team/ });
   const configured = await as('alice', { team_id: mine.team });
@@ -63,14 +66,21 @@ test('get_file: by key or address, as deep and as long as asked', async () => {
   assert.deepEqual([name, pages.length, omitted_pages], ['File 0 of alice', 2, 0]);
   assert.equal(components['1:2'].name, 'Button');
   const [button, hidden] = pages[0].children;
-  assert.deepEqual(button, { id: '1:2', name: 'Button', type: 'FRAME', box: { x: 0, y: 0, width: 100, height: 40 }, layout: 'HORIZONTAL' });
+  assert.deepEqual(button, {
+    id: '1:2',
+    name: 'Button',
+    type: 'FRAME',
+    box: { x: 0, y: 0, width: 100, height: 40 },
+    layout: 'HORIZONTAL',
+  });
   assert.deepEqual([hidden.visible, hidden.fills, hidden.box], [false, ['IMAGE'], undefined]);
 
   const address = `https://www.figma.com/design/${file}/A-name?node-id=1-2`;
   assert.equal((await alice.call('get_file', { file: address, depth: 1 })).pages[0].children, undefined);
   const short = await alice.call('get_file', { file, depth: 5, limit: 2 });
   assert.deepEqual([short.pages[0].children.length, short.pages[0].omitted_children, short.omitted_pages], [1, 1, 1]);
-  for (const wrong of ['../me', 'a b', '']) await assert.rejects(alice.call('get_file', { file: wrong }), { code: 'bad_arguments' });
+  for (const wrong of ['../me', 'a b', ''])
+    await assert.rejects(alice.call('get_file', { file: wrong }), { code: 'bad_arguments' });
 });
 
 test('get_nodes: texts, fonts and colors; what is missing is named', async () => {
@@ -96,7 +106,10 @@ test('comments: post, pin, reply, list', async () => {
   assert.equal(reply.parent_id, posted.id);
   assert.equal((await alice.call('get_comments', { file })).comments.length, 3);
   const { comments } = await alice.call('get_comments', { file, unresolved_only: true });
-  assert.deepEqual(comments.map(({ message }) => message), ['Round it', 'Done']);
+  assert.deepEqual(
+    comments.map(({ message }) => message),
+    ['Round it', 'Done'],
+  );
   await assert.rejects(alice.call('post_comment', { file, message: 'x', reply_to: '99' }), /404: Comment not found/);
 });
 
@@ -111,12 +124,15 @@ test('list_components and list_styles: of a file, and of a team page by page', a
   for (const kind of ['components', 'styles']) {
     assert.equal((await alice.call(`list_${kind}`, { file }))[kind].length, 2);
     const keys = [];
-    for (let cursor; cursor !== null; ) {
+    for (let cursor; cursor !== null;) {
       const page = await alice.call(`list_${kind}`, { team_id: mine.team, page_size: 2, cursor });
       keys.push(...page[kind].map(({ key }) => key));
       cursor = page.next_cursor;
     }
-    assert.deepEqual(keys, [1, 2, 3, 4, 5].map((n) => `${kind}${n}`));
+    assert.deepEqual(
+      keys,
+      [1, 2, 3, 4, 5].map((n) => `${kind}${n}`),
+    );
     await assert.rejects(alice.call(`list_${kind}`), { code: 'bad_arguments' });
   }
 });
@@ -131,7 +147,10 @@ test('get_versions goes back page by page', async () => {
 test('a missing right is told from a bad token', async () => {
   const err = 'Invalid scope(s): file_comments:read. This endpoint requires the file_content:read scope';
   await figma.fail({ kind: 'status', status: 403, path: '/v1/files', body: { status: 403, err } });
-  await assert.rejects(alice.call('get_file', { file }), { code: 'forbidden', message: /requires the file_content:read scope/ });
+  await assert.rejects(alice.call('get_file', { file }), {
+    code: 'forbidden',
+    message: /requires the file_content:read scope/,
+  });
 });
 
 test('REST: paths, queries, lists, writing', async () => {

@@ -51,7 +51,10 @@ function fontOf(style) {
 
 function paintOf({ type, color }) {
   if (type !== 'SOLID' || !color) return type;
-  const hex = (part) => Math.round(part * 255).toString(16).padStart(2, '0');
+  const hex = (part) =>
+    Math.round(part * 255)
+      .toString(16)
+      .padStart(2, '0');
   return `#${hex(color.r)}${hex(color.g)}${hex(color.b)}`;
 }
 
@@ -67,7 +70,9 @@ export const rawNodeShape = z.object({
   visible: z.boolean().optional(),
   absoluteBoundingBox: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).nullish(),
   characters: z.string().optional(),
-  style: z.object({ fontFamily: z.string().nullish(), fontWeight: z.number().optional(), fontSize: z.number().optional() }).optional(),
+  style: z
+    .object({ fontFamily: z.string().nullish(), fontWeight: z.number().optional(), fontSize: z.number().optional() })
+    .optional(),
   fills: z
     .array(z.object({ type: z.string(), color: z.object({ r: z.number(), g: z.number(), b: z.number() }).optional() }))
     .optional(),

@@ -8,7 +8,10 @@ import * as shape from '../utils/schemas.js';
 
 const MAX_FILE_BYTES = 1024 * 1024;
 
-const path = z.string().max(4096).transform((text) => text.replace(/^\/+|\/+$/g, ''));
+const path = z
+  .string()
+  .max(4096)
+  .transform((text) => text.replace(/^\/+|\/+$/g, ''));
 const ref = z.string().max(255).optional().describe('Branch, tag or commit; the default branch when absent');
 
 const entryShape = z.object({
@@ -41,7 +44,11 @@ export const files = [
     title: 'List a directory',
     description: 'The files and directories in a directory of a repository.',
     annotations: READS,
-    input: z.object({ ...shape.repository, path: path.default('').describe('Path of the directory; the root when absent'), ref }),
+    input: z.object({
+      ...shape.repository,
+      path: path.default('').describe('Path of the directory; the root when absent'),
+      ref,
+    }),
     output: z.object({ items: z.array(entryShape) }),
     rest: 'GET /repositories/:owner/:repo/directories/*path',
     run: async ({ rest }, input) => {
@@ -57,9 +64,13 @@ async function readFile({ rest }, input) {
   if (Array.isArray(data)) throw new Problem(400, `${input.path} is a directory: use list_directory`);
   if (data?.type !== 'file') throw new Problem(400, `${input.path} is a ${data?.type}, not a file`);
   if (data.size > MAX_FILE_BYTES) {
-    throw new Problem(413, `${input.path} has ${data.size} bytes; at most ${MAX_FILE_BYTES} can be read. See ${data.html_url}`, {
-      code: 'too_large',
-    });
+    throw new Problem(
+      413,
+      `${input.path} has ${data.size} bytes; at most ${MAX_FILE_BYTES} can be read. See ${data.html_url}`,
+      {
+        code: 'too_large',
+      },
+    );
   }
   const named = mimeType(data.name);
   const fields = fileFields(Buffer.from(data.content, 'base64'), named ?? '');

@@ -23,7 +23,7 @@ test('get_me says whose it is', async () => {
 
 test('list_repositories shows the own private ones, page by page', async () => {
   const names = [];
-  for (let page = 1; page !== null; ) {
+  for (let page = 1; page !== null;) {
     const answer = await alice.call('list_repositories', { per_page: 1, page });
     assert.equal(answer.items.length, 1);
     names.push(answer.items[0].full_name);
@@ -68,7 +68,16 @@ test('get_file: text, bytes, directories, nothing', async () => {
 });
 
 test('get_file refuses a large file with its address', async () => {
-  const large = { type: 'file', name: 'l', path: 'l', size: 2_000_000, sha: '0', html_url: 'https://x/l', content: '', encoding: 'none' };
+  const large = {
+    type: 'file',
+    name: 'l',
+    path: 'l',
+    size: 2_000_000,
+    sha: '0',
+    html_url: 'https://x/l',
+    content: '',
+    encoding: 'none',
+  };
   await github.fail({ kind: 'body', path: 'contents', body: large });
   const refused = alice.call('get_file', { owner: 'alice', repo: 'private', path: 'l' });
   await assert.rejects(refused, { code: 'too_large', message: /2000000 bytes.*https:\/\/x\/l/ });
@@ -76,7 +85,10 @@ test('get_file refuses a large file with its address', async () => {
 
 test('list_directory: the root, one below, no file', async () => {
   await writeFile(github, 'alice', 'alice/public', 'src/main.rs', 'fn main() {}');
-  const list = async (path) => (await alice.call('list_directory', { owner: 'alice', repo: 'public', path })).items.map(({ name, type }) => `${type} ${name}`);
+  const list = async (path) =>
+    (await alice.call('list_directory', { owner: 'alice', repo: 'public', path })).items.map(
+      ({ name, type }) => `${type} ${name}`,
+    );
   assert.deepEqual((await list(undefined)).sort(), ['dir src', 'file README.md']);
   assert.deepEqual(await list('src/'), ['file main.rs']);
   await assert.rejects(list('README.md'), /read it with get_file/);

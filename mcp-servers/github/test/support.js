@@ -11,7 +11,11 @@ export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
 export const TOKENS = { alice: 'ghp_alice', bob: 'ghp_bob' };
 
 export const startGitHub = (test) =>
-  startStandIn(test, 'github', Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+  startStandIn(
+    test,
+    'github',
+    Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (github) => ({ GITHUB_API_URL: github.url });
 

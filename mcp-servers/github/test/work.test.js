@@ -24,10 +24,17 @@ async function branch(name) {
   await writeFile(github, 'alice', 'alice/private', `${name}.txt`, name, name);
 }
 
-const open = (name, more) => alice.call('create_pull_request', { ...at, title: `Pull ${name}`, head: name, base: 'main', ...more });
+const open = (name, more) =>
+  alice.call('create_pull_request', { ...at, title: `Pull ${name}`, head: name, base: 'main', ...more });
 
 test('issues: create, get, list, change, comment', async () => {
-  const { number } = await alice.call('create_issue', { ...at, title: 'Broken', body: 'It is.', labels: ['bug'], assignees: ['alice'] });
+  const { number } = await alice.call('create_issue', {
+    ...at,
+    title: 'Broken',
+    body: 'It is.',
+    labels: ['bug'],
+    assignees: ['alice'],
+  });
   const issue = await alice.call('get_issue', { ...at, issue_number: number });
   assert.deepEqual([issue.title, issue.body, issue.state, issue.user.login], ['Broken', 'It is.', 'open', 'alice']);
   await alice.call('create_issue', { ...at, title: 'Second' });
@@ -40,9 +47,18 @@ test('issues: create, get, list, change, comment', async () => {
   const { body } = await alice.call('add_issue_comment', { ...at, issue_number: number, body: 'Seen.' });
   assert.equal(body, 'Seen.');
   const { items } = await alice.call('list_issue_comments', { ...at, issue_number: number });
-  assert.deepEqual(items.map((one) => [one.body, one.user.login]), [['Seen.', 'alice']]);
+  assert.deepEqual(
+    items.map((one) => [one.body, one.user.login]),
+    [['Seen.', 'alice']],
+  );
 
-  const closed = await alice.call('update_issue', { ...at, issue_number: number, state: 'closed', state_reason: 'completed', title: 'Fixed' });
+  const closed = await alice.call('update_issue', {
+    ...at,
+    issue_number: number,
+    state: 'closed',
+    state_reason: 'completed',
+    title: 'Fixed',
+  });
   assert.deepEqual([closed.state, closed.title, closed.body], ['closed', 'Fixed', 'It is.']);
   assert.equal((await alice.call('list_issues', at)).items.length, 1);
 });
@@ -80,10 +96,18 @@ test('pull requests: create, list, get with files, change, review, merge', async
   assert.equal((await alice.call('get_pull_request', { ...which, files: false })).files, undefined);
   assert.equal((await alice.call('update_pull_request', { ...which, title: 'Better' })).title, 'Better');
 
-  const review = await alice.call('add_review', { ...which, event: 'COMMENT', body: 'Fine.', comments: [{ path: 'one.txt', line: 1, body: 'Here.' }] });
+  const review = await alice.call('add_review', {
+    ...which,
+    event: 'COMMENT',
+    body: 'Fine.',
+    comments: [{ path: 'one.txt', line: 1, body: 'Here.' }],
+  });
   assert.deepEqual([review.body, review.user.login], ['Fine.', 'alice']);
 
-  await assert.rejects(alice.call('merge_pull_request', { ...which, sha: '0'.repeat(40) }), /GitHub answered 4\d\d: .*out of date/);
+  await assert.rejects(
+    alice.call('merge_pull_request', { ...which, sha: '0'.repeat(40) }),
+    /GitHub answered 4\d\d: .*out of date/,
+  );
   assert.equal((await alice.call('merge_pull_request', { ...which, merge_method: 'squash', sha: head.sha })).merged, true);
   assert.ok((await alice.call('get_pull_request', which)).merged_at);
   await assert.rejects(alice.call('merge_pull_request', which), /GitHub answered 4\d\d: .*not mergeable/);
@@ -94,20 +118,35 @@ test('pull requests: lists go on, long diffs are cut', async () => {
   const page = await alice.call('list_pull_requests', { ...at, per_page: 1 });
   assert.deepEqual([page.items.length, page.next_page], [1, 2]);
   const patch = 'x'.repeat(9000);
-  await github.fail({ kind: 'body', path: '/files', body: [{ filename: 'f', status: 'added', additions: 1, deletions: 0, patch }] });
+  await github.fail({
+    kind: 'body',
+    path: '/files',
+    body: [{ filename: 'f', status: 'added', additions: 1, deletions: 0, patch }],
+  });
   const { files } = await alice.call('get_pull_request', { ...at, pull_number: page.items[0].number });
   assert.match(files.items[0].patch, /^x{8000}\n\[cut\]$/);
 });
 
 test('what GitHub wants of the token is told', async () => {
-  const forbidden = { kind: 'status', status: 403, path: '/user', body: { message: 'Resource not accessible by personal access token' } };
+  const forbidden = {
+    kind: 'status',
+    status: 403,
+    path: '/user',
+    body: { message: 'Resource not accessible by personal access token' },
+  };
   await github.fail({ ...forbidden, headers: { 'x-accepted-github-permissions': 'issues=write' } });
-  await assert.rejects(alice.call('get_me'), { code: 'forbidden', message: /not accessible.*The token needs: issues=write/ });
+  await assert.rejects(alice.call('get_me'), {
+    code: 'forbidden',
+    message: /not accessible.*The token needs: issues=write/,
+  });
   await github.fail({ ...forbidden, headers: { 'x-github-sso': 'required; url=https://github.com/orgs/x/sso' } });
   await assert.rejects(alice.call('get_me'), /single sign-on of this token: https:\/\/github.com\/orgs\/x\/sso/);
   const errors = [{ resource: 'Issue', field: 'title', code: 'missing_field' }];
   await github.fail({ kind: 'status', status: 422, path: 'issues', body: { message: 'Validation Failed', errors } });
-  await assert.rejects(alice.call('create_issue', { ...at, title: 'x' }), /422: Validation Failed; Issue title missing_field/);
+  await assert.rejects(
+    alice.call('create_issue', { ...at, title: 'x' }),
+    /422: Validation Failed; Issue title missing_field/,
+  );
 });
 
 test('REST: writing', async () => {
