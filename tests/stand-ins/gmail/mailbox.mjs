@@ -82,7 +82,7 @@ export class Mailbox {
 function contentOf(raw) {
   const mail = parseMail(raw);
   const text = leaves(mail).find(({ mimeType }) => mimeType === 'text/plain')?.body.toString() ?? '';
-  return { raw, mail, sizeEstimate: raw.length, snippet: text.replaceAll(/\s+/g, ' ').slice(0, 100) };
+  return { raw, mail, sizeEstimate: raw.length, snippet: text.replaceAll(/\s+/g, ' ').trim().slice(0, 100) };
 }
 
 export const leaves = (node) => (node.parts.length > 0 ? node.parts.flatMap(leaves) : [node]);
