@@ -30,7 +30,8 @@ const front = createFront(
   {
     tokenOf: () => 'anonymous',
     refusal: () => refuse(500, 'server_error', 'nobody signs in here'),
-    rateLimit: ({ retry_after: seconds }) => refuse(429, 'rate_limit_exceeded', 'Rate Limit Exceeded', { 'retry-after': String(seconds) }),
+    rateLimit: ({ retry_after: seconds }) =>
+      refuse(429, 'rate_limit_exceeded', 'Rate Limit Exceeded', { 'retry-after': String(seconds) }),
     answer,
   },
   { anonymous: { login: 'anonymous' } },

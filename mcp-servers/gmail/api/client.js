@@ -39,7 +39,7 @@ export function createClient({ apiUrl, outside }) {
 
 function objectOf(text) {
   const value = parse(text);
-  if (value === null || typeof value !== 'object') throw malformed('an object');
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw malformed('an object');
   return value;
 }
 

@@ -14,7 +14,8 @@ export const account = [
   {
     name: 'get_profile',
     title: 'Whose mailbox',
-    description: 'Tell the address of the account, and how many messages and threads it holds. Also shows whether the sign-in still works.',
+    description:
+      'Tell the address of the account, and how many messages and threads it holds. Also shows whether the sign-in still works.',
     annotations: READS,
     input: z.object({}),
     output: z.object({ address: z.string(), messages: z.int().optional(), threads: z.int().optional() }),

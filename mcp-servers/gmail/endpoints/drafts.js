@@ -22,7 +22,8 @@ export const drafts = [
   {
     name: 'list_drafts',
     title: 'List drafts',
-    description: 'List drafts with recipients, subject and how they begin. Their message_id is for get_message, to read one whole.',
+    description:
+      'List drafts with recipients, subject and how they begin. Their message_id is for get_message, to read one whole.',
     annotations: READS,
     input: z.object(paging(20, 50)),
     output: z.object({ drafts: z.array(draftForm.extend({ message: summaryForm })), next }),
@@ -30,7 +31,10 @@ export const drafts = [
     async run(api, { limit, cursor }) {
       const answer = await api.get('drafts', { maxResults: limit, pageToken: cursor });
       const found = await each(idsOf(answer, 'drafts'), getDraft(api));
-      return { drafts: found.map((draft) => ({ ...draftView(draft), message: summaryView(draft.message) })), next: answer.nextPageToken };
+      return {
+        drafts: found.map((draft) => ({ ...draftView(draft), message: summaryView(draft.message) })),
+        next: answer.nextPageToken,
+      };
     },
   },
   {

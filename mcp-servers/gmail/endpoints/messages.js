@@ -12,7 +12,10 @@ async function page(api, query) {
 }
 
 /** Moves a message into the bin or out of it. */
-const move = (where) => async (api, { message_id }) => sentView(await api.post(`messages/${message_id}/${where}`));
+const move =
+  (where) =>
+  async (api, { message_id }) =>
+    sentView(await api.post(`messages/${message_id}/${where}`));
 
 export const messages = [
   {
@@ -80,7 +83,8 @@ export const messages = [
   {
     name: 'trash_message',
     title: 'Put a message into the bin',
-    description: 'Put a message into the bin. Gmail deletes it for good after 30 days; until then untrash_message brings it back.',
+    description:
+      'Put a message into the bin. Gmail deletes it for good after 30 days; until then untrash_message brings it back.',
     annotations: SETS,
     input: z.object({ message_id: messageId }),
     output: sentForm,

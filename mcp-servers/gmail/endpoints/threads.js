@@ -40,7 +40,8 @@ export const threads = [
   {
     name: 'list_threads',
     title: 'List threads',
-    description: 'List threads (conversations), newest first, with subject, who has written and how many messages; by labels or a search.',
+    description:
+      'List threads (conversations), newest first, with subject, who has written and how many messages; by labels or a search.',
     annotations: READS,
     input: z.object({
       query: z.string().max(1000).optional().describe('As of search_messages'),

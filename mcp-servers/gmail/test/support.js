@@ -11,7 +11,11 @@ export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
 export const TOKENS = { alice: 'ya29.alice', bob: 'ya29.bob' };
 
 export const startGmail = (test) =>
-  startStandIn(test, 'gmail', Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+  startStandIn(
+    test,
+    'gmail',
+    Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (gmail) => ({ GMAIL_API_URL: gmail.url });
 

@@ -17,7 +17,8 @@ before(async () => {
   ({ call } = await as('alice'));
 });
 
-const header = (lines, name) => lines.find((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))?.slice(name.length + 2);
+const header = (lines, name) =>
+  lines.find((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))?.slice(name.length + 2);
 const ofTalk = async (n) => (await call('search_messages', { query: `rfc822msgid:talk-${n}@alice.example` })).messages[0];
 /** Takes a mail in as if a stranger had sent it. */
 const receive = async (lines, threadId) =>
@@ -80,7 +81,12 @@ test('no argument begins a header of its own', async () => {
 
 test('no body begins a part of its own, and no name leaves its quotes', async () => {
   const text = '\r\n\r\n--boundary\r\nBcc: evil@example.com\r\n\r\n.\r\nSubject: other';
-  const { id } = await call('send_message', { to: ['"Bcc: evil@example.com;, x" <a@example.com>'], subject: '=?utf-8?q?=0D=0ABcc:_e@x.y?=', text, html: text });
+  const { id } = await call('send_message', {
+    to: ['"Bcc: evil@example.com;, x" <a@example.com>'],
+    subject: '=?utf-8?q?=0D=0ABcc:_e@x.y?=',
+    text,
+    html: text,
+  });
   const { lines } = await sent(id);
   assert.ok(!lines.some((line) => /^bcc:/i.test(line)));
   assert.equal(lines.filter((line) => /^(to|subject):/i.test(line)).length, 2);
@@ -107,16 +113,28 @@ test('reply: to the sender, threaded', async () => {
 
 test('reply to all: everybody once, not oneself; Reply-To first; own mails to whom they went', async () => {
   const id = await receive([
-    'From: "Evil, Bcc: x@y.z" <sender@example.com>', 'Reply-To: list@example.com', 'Message-ID: <m1@example.com>',
-    'To: Alice <ALICE@gmail.example>, Bob <bob@example.com>', 'Cc: list@example.com, "C, D" <cd@example.com>', 'Subject: RE: it',
+    'From: "Evil, Bcc: x@y.z" <sender@example.com>',
+    'Reply-To: list@example.com',
+    'Message-ID: <m1@example.com>',
+    'To: Alice <ALICE@gmail.example>, Bob <bob@example.com>',
+    'Cc: list@example.com, "C, D" <cd@example.com>',
+    'Subject: RE: it',
   ]);
-  const answer = await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], bcc: ['unseen@example.com'] });
+  const answer = await call('reply', {
+    message_id: id,
+    text: 'x',
+    to_all: true,
+    cc: ['more@example.com'],
+    bcc: ['unseen@example.com'],
+  });
   // The stand-in calls all that was sent there SENT: answered as an own mail, to whom it went.
   const own = await sent(answer.id);
   assert.equal(header(own.lines, 'To'), 'Alice <ALICE@gmail.example>, Bob <bob@example.com>');
   assert.equal(header(own.lines, 'Subject'), 'RE: it');
   await call('modify_labels', { message_id: id, remove: ['SENT'] });
-  const { lines } = await sent((await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], bcc: ['unseen@example.com'] })).id);
+  const { lines } = await sent(
+    (await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], bcc: ['unseen@example.com'] })).id,
+  );
   assert.equal(header(lines, 'To'), 'list@example.com');
   assert.equal(header(lines, 'Cc'), 'Bob <bob@example.com>, "C, D" <cd@example.com>, more@example.com');
   assert.equal(header(lines, 'Bcc'), 'unseen@example.com');
@@ -138,8 +156,7 @@ test('what strangers wrote into headers stays harmless in an answer', async () =
   assert.equal(header(lines, 'Subject'), 'Re: Hi Bcc: evil@example.com');
 
   const nobody = await receive(['To: alice@gmail.example', 'From: nobody']);
-  await call('modify_labels', { message_id: nobody, remove: ['SENT', 'INBOX'] });
-  await gmail.fail({ kind: 'body', path: `messages/${nobody}`, body: { threadId: 't', payload: { headers: [{ name: 'From', value: 'nobody' }] } } });
+  await call('modify_labels', { message_id: nobody, remove: ['SENT'] });
   await assert.rejects(call('reply', { message_id: nobody, text: 'x' }), { code: 'no_recipient' });
 });
 
@@ -153,7 +170,12 @@ test('drafts: written, listed, replaced in their thread, sent, deleted', async (
   assert.ok(items.some(({ message }) => message.subject === 'Re: Talk of alice' && message.snippet === 'one'));
 
   const { draft_id } = first;
-  const replaced = await call('update_draft', { draft_id, to: ['other@alice.example'], subject: 'Re: Talk of alice', text: 'better' });
+  const replaced = await call('update_draft', {
+    draft_id,
+    to: ['other@alice.example'],
+    subject: 'Re: Talk of alice',
+    text: 'better',
+  });
   assert.deepEqual([replaced.draft_id, replaced.thread_id], [draft_id, talk.thread_id]);
   assert.equal((await call('get_message', { message_id: replaced.message_id })).text.trim(), 'better');
   const { id } = await call('send_draft', { draft_id });

@@ -18,7 +18,11 @@ export const channels = [
       'private channels and direct conversations only where the app takes part.',
     annotations: READS,
     input: z.object({
-      kinds: z.array(z.enum(Object.keys(TYPES))).min(1).default(['public']).describe('Which kinds of conversations'),
+      kinds: z
+        .array(z.enum(Object.keys(TYPES)))
+        .min(1)
+        .default(['public'])
+        .describe('Which kinds of conversations'),
       include_archived: z.boolean().default(false),
       ...paging(100, 200),
     }),
@@ -83,7 +87,9 @@ export const channels = [
       'Open the direct conversation with one person, or with up to 8 as a group, and get its channel id for send_message. ' +
       'An open one is given again; nobody is told.',
     annotations: { ...SETS, destructiveHint: false },
-    input: z.object({ users: z.array(z.string().min(1)).min(1).max(8).describe('Ids of the people, as list_users or get_user give them') }),
+    input: z.object({
+      users: z.array(z.string().min(1)).min(1).max(8).describe('Ids of the people, as list_users or get_user give them'),
+    }),
     output: z.object({ channel: z.string(), was_open: z.boolean() }),
     rest: 'POST /direct-messages',
     async run({ call }, { users }) {

@@ -42,9 +42,18 @@ test('what Slack says in a body of its own is told apart', async () => {
     [{ ok: true }, { code: 'outside_malformed', message: /without members/ }],
     [{ ok: true, members: [null] }, { code: 'outside_malformed' }],
     ['no object', { code: 'outside_malformed' }],
-    [{ ok: false, error: 'fatal_error' }, { code: 'outside_failed', status: 502 }],
-    [{ ok: false, error: 'ratelimited' }, { code: 'rate_limited', status: 429 }],
-    [{ ok: false, error: 'some_new_word' }, { code: 'outside_refused', status: 400, message: /refused: some_new_word/ }],
+    [
+      { ok: false, error: 'fatal_error' },
+      { code: 'outside_failed', status: 502 },
+    ],
+    [
+      { ok: false, error: 'ratelimited' },
+      { code: 'rate_limited', status: 429 },
+    ],
+    [
+      { ok: false, error: 'some_new_word' },
+      { code: 'outside_refused', status: 400, message: /refused: some_new_word/ },
+    ],
     [
       { ok: false, error: 'missing_scope', needed: 'users:read', provided: 'chat:write' },
       { code: 'forbidden', message: /needs the scope users:read; the token has chat:write/ },

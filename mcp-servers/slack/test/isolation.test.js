@@ -25,7 +25,10 @@ test('fifty calls at once of two users: no key crosses', async () => {
   const calls = await slack.calls();
   assert.equal(calls.length, 50);
   assert.ok(calls.every(({ token, login, status }) => token === TOKENS[login] && status === 200));
-  for (const [login, first] of [['alice', 1], ['bob', 0]]) {
+  for (const [login, first] of [
+    ['alice', 1],
+    ['bob', 0],
+  ]) {
     const { messages } = await clients[login].call('read_channel_history', { channel: channel(login) });
     const expected = Array.from({ length: 25 }, (_, n) => `${2 * n + first} for:${login}`);
     assert.deepEqual(messages.map(({ text }) => text).sort(), expected.sort());

@@ -20,7 +20,13 @@ export class Mailbox {
   /** Takes a mail in; the newest are first in `messages`' reverse order. */
   add(raw, labelIds, threadId) {
     const id = this.#id('m');
-    const message = { id, threadId: threadId ?? this.#id('t'), labelIds: [...labelIds], internalDate: String(1_750_000_000_000 + this.#count * 1000), ...contentOf(raw) };
+    const message = {
+      id,
+      threadId: threadId ?? this.#id('t'),
+      labelIds: [...labelIds],
+      internalDate: String(1_750_000_000_000 + this.#count * 1000),
+      ...contentOf(raw),
+    };
     this.messages.push(message);
     return message;
   }
@@ -81,7 +87,10 @@ export class Mailbox {
 
 function contentOf(raw) {
   const mail = parseMail(raw);
-  const text = leaves(mail).find(({ mimeType }) => mimeType === 'text/plain')?.body.toString() ?? '';
+  const text =
+    leaves(mail)
+      .find(({ mimeType }) => mimeType === 'text/plain')
+      ?.body.toString() ?? '';
   return { raw, mail, sizeEstimate: raw.length, snippet: text.replaceAll(/\s+/g, ' ').trim().slice(0, 100) };
 }
 

@@ -5,8 +5,7 @@ export function parseMail(raw) {
   return part(Buffer.isBuffer(raw) ? raw.toString('latin1') : raw);
 }
 
-export const headerOf = (node, name) =>
-  node.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value;
+export const headerOf = (node, name) => node.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value;
 
 function part(text) {
   const end = /\r?\n\r?\n/.exec(text);
@@ -46,16 +45,17 @@ function decode(node, content, type) {
 }
 
 const unquote = (text) =>
-  Buffer.from(text.replaceAll(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1');
+  Buffer.from(
+    text.replaceAll(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))),
+    'latin1',
+  );
 
 /** Words of RFC 2047: `=?utf-8?B?…?=`. */
 function words(value) {
-  return value
-    .replaceAll(/(\?=)\s+(=\?)/g, '$1$2')
-    .replaceAll(/=\?([^?]+)\?([bq])\?([^?]*)\?=/gi, (_, charset, kind, data) => {
-      const bytes = kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquote(data.replaceAll('_', ' '));
-      return new TextDecoder(charset).decode(bytes);
-    });
+  return value.replaceAll(/(\?=)\s+(=\?)/g, '$1$2').replaceAll(/=\?([^?]+)\?([bq])\?([^?]*)\?=/gi, (_, charset, kind, data) => {
+    const bytes = kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquote(data.replaceAll('_', ' '));
+    return new TextDecoder(charset).decode(bytes);
+  });
 }
 
 /** A parameter of a header; RFC 2231's `name*=utf-8''…` and `name*0*=…` too. */

@@ -21,10 +21,12 @@ const messageOf = (workspace, { channel, ts, timestamp }) => {
   channelOf(workspace, { channel });
   return workspace.message(channel, ts ?? timestamp) ?? refuse('message_not_found');
 };
-const within = ({ oldest, latest, inclusive }) => ({ ts }) => {
-  const [at, from, to] = [Number(ts), Number(oldest ?? 0), Number(latest ?? Infinity)];
-  return isTrue(inclusive) ? at >= from && at <= to : at > from && at < to;
-};
+const within =
+  ({ oldest, latest, inclusive }) =>
+  ({ ts }) => {
+    const [at, from, to] = [Number(ts), Number(oldest ?? 0), Number(latest ?? Infinity)];
+    return isTrue(inclusive) ? at >= from && at <= to : at > from && at < to;
+  };
 
 const METHODS = {
   'auth.test': (w, _, { token }) => ({

@@ -1,6 +1,8 @@
 // The workspace of one account: its people, channels, messages and files. Every name tells whose it is.
 
 const START = 1_750_000_000;
+/** One for all workspaces. */
+const HUGE = Buffer.alloc(6 * 1024 * 1024, 7);
 
 export class Workspace {
   #clock = START;
@@ -30,7 +32,16 @@ export class Workspace {
       ? { user, is_im, is_open: true }
       : { name, is_channel: !is_private, is_group: is_private, is_member: true, num_members: 3 };
     const about = (text) => ({ value: text, creator: this.me.id, last_set: START });
-    const channel = { id, is_private, is_archived, created: START, creator: this.me.id, ...of, topic: about(`topic of ${this.account}`), purpose: about('') };
+    const channel = {
+      id,
+      is_private,
+      is_archived,
+      created: START,
+      creator: this.me.id,
+      ...of,
+      topic: about(`topic of ${this.account}`),
+      purpose: about(''),
+    };
     this.channels.push(channel);
     this.messages.set(id, []);
     return channel;
@@ -83,7 +94,12 @@ export class Workspace {
       this.messages
         .get(channel.id)
         .filter(({ text }) => words.every((word) => text.toLowerCase().includes(word)))
-        .map((message) => ({ ...message, username: this.me.name, channel: { id: channel.id, name: channel.name }, permalink: `https://${this.account}.slack.com/archives/${channel.id}/p${message.ts.replace('.', '')}` })),
+        .map((message) => ({
+          ...message,
+          username: this.me.name,
+          channel: { id: channel.id, name: channel.name },
+          permalink: `https://${this.account}.slack.com/archives/${channel.id}/p${message.ts.replace('.', '')}`,
+        })),
     );
   }
 }
@@ -101,7 +117,13 @@ function user(account, role, n) {
     is_bot: role === 'bot',
     is_admin: role === 'owner',
     tz: 'Europe/Berlin',
-    profile: { real_name: `${role} ${account}`, display_name: name, email: `${role}@${account}.example`, title: '', status_text: '' },
+    profile: {
+      real_name: `${role} ${account}`,
+      display_name: name,
+      email: `${role}@${account}.example`,
+      title: '',
+      status_text: '',
+    },
   };
 }
 
@@ -109,11 +131,21 @@ function files(account) {
   const contents = [
     ['notes.txt', 'text/plain', 'text', Buffer.from(`notes of ${account}\nwith umlauts: äöü\n`)],
     ['pixel.png', 'image/png', 'png', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 255])],
-    ['huge.bin', 'application/octet-stream', 'binary', Buffer.alloc(6 * 1024 * 1024, 7)],
+    ['huge.bin', 'application/octet-stream', 'binary', HUGE],
     ...Array.from({ length: 4 }, (_, n) => [`report-${n}.csv`, 'text/csv', 'csv', Buffer.from(`a,b\n${n},${account}\n`)]),
   ];
   return contents.map(([name, mimetype, filetype, content], n) => ({
     content,
-    info: { id: `F${account.toUpperCase()}${n}`, name, title: name, mimetype, filetype, size: content.length, created: START + n, user: `U${account.toUpperCase()}1`, channels: [`C${account.toUpperCase()}0`] },
+    info: {
+      id: `F${account.toUpperCase()}${n}`,
+      name,
+      title: name,
+      mimetype,
+      filetype,
+      size: content.length,
+      created: START + n,
+      user: `U${account.toUpperCase()}1`,
+      channels: [`C${account.toUpperCase()}0`],
+    },
   }));
 }
