@@ -11,6 +11,8 @@ import { callTool, createToolbox } from './tools.js';
 const ORIGIN = 'http://localhost';
 /** A credential and a config travel in headers. */
 const MAX_HEADER_BYTES = 64 * 1024;
+/** Longer than the gateway keeps an idle connection: it must never use one that is just being closed. */
+const KEEP_ALIVE_MS = 120_000;
 /** How long open calls may take at the end. */
 const DRAIN_MS = 3000;
 
@@ -54,7 +56,8 @@ export function createApp(service, settings, sdk) {
     }
   }
 
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS };
+  const server = createServer(options, (request, response) => {
     route(request, response).catch((error) => sendProblem(response, error));
   });
 

@@ -7,7 +7,9 @@ export async function readBounded(response, maxBytes, service) {
   for await (const chunk of response.body ?? []) {
     size += chunk.length;
     if (size > maxBytes) {
-      throw new Problem(502, `the answer of ${service} has more than ${maxBytes} bytes: ask for less`, { code: 'outside_too_large' });
+      throw new Problem(502, `the answer of ${service} has more than ${maxBytes} bytes: ask for less`, {
+        code: 'outside_too_large',
+      });
     }
     chunks.push(chunk);
   }

@@ -21,7 +21,9 @@ export class RequestContext {
   /** The instance's credential; a Problem when it has none. */
   get credential() {
     if (this.#credential === undefined) {
-      throw new Problem(424, 'this instance has no credential: add one to it, then try again', { code: 'credential_missing' });
+      throw new Problem(424, 'this instance has no credential: add one to it, then try again', {
+        code: 'credential_missing',
+      });
     }
     return this.#credential;
   }

@@ -27,7 +27,7 @@ export function createMcpEndpoint(service, toolbox, settings, sdk) {
   const onerror = (error) => log.debug('mcp', { error: error.message });
   const maxRequestBodySize = settings.maxBodyBytes;
   const handler = createMcpHandler(serverFor, { onerror, maxRequestBodySize });
-  const node = toNodeHandler({ fetch: fetchWithout(handler.fetch) }, { onerror, maxRequestBodySize });
+  const node = toNodeHandler(handler, { onerror, maxRequestBodySize });
 
   function handle(request, response, context) {
     // The SDK's own way to hand a value of one request to its server.
@@ -36,12 +36,4 @@ export function createMcpEndpoint(service, toolbox, settings, sdk) {
   }
 
   return { handle, close: () => handler.close() };
-}
-
-/** The handler without the gateway's headers: they are read, and nobody else needs them. */
-function fetchWithout(fetch) {
-  return (request, options) => {
-    for (const name of [...request.headers.keys()]) if (name.startsWith('x-berth-')) request.headers.delete(name);
-    return fetch(request, options);
-  };
 }

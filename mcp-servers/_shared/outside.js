@@ -2,8 +2,8 @@
 // what a rate limit asks for, and no credential that follows a redirect to another host.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { OutsideProblem, Problem } from './problem.js';
 import { readBounded } from './body.js';
+import { OutsideProblem, Problem } from './problem.js';
 import { isRateLimited, waitAskedFor } from './ratelimit.js';
 
 const MAX_REDIRECTS = 3;
@@ -68,7 +68,7 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
       if (error instanceof Problem) throw error;
       if (timeout.aborted) throw timedOut();
       if (init.signal?.aborted) throw cancelled();
-      throw unreachable(error);
+      throw unreachable(error.cause ?? error);
     }
   }
 
@@ -103,14 +103,19 @@ export function createFetch({ service, settings, isSafe = isReading, limited = i
 
   function timedOut() {
     const seconds = settings.timeoutMs / 1000;
-    return new Problem(504, `${service} did not answer within ${seconds} s. It may have done what was asked: look before you repeat it.`, {
-      code: 'outside_timeout',
-    });
+    return new Problem(
+      504,
+      `${service} did not answer within ${seconds} s. It may have done what was asked: look before you repeat it.`,
+      {
+        code: 'outside_timeout',
+      },
+    );
   }
 
-  function unreachable(error) {
-    const reason = error.cause?.code ?? error.cause?.message ?? error.message;
-    const problem = new Problem(502, `${service} cannot be reached (${reason}). Try again later.`, { code: 'outside_unreachable' });
+  function unreachable({ code, message }) {
+    const problem = new Problem(502, `${service} cannot be reached (${code ?? message}). Try again later.`, {
+      code: 'outside_unreachable',
+    });
     problem.isTransient = true;
     return problem;
   }

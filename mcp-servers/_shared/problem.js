@@ -53,7 +53,14 @@ function codeOf(status) {
 
 /** The caller's own sign-in is not at fault when the outside credential is: 424, not 401. */
 function statusOf(code, outsideStatus) {
-  const known = { credential_refused: 424, forbidden: 403, not_found: 404, conflict: 409, rate_limited: 429, outside_failed: 502 };
+  const known = {
+    credential_refused: 424,
+    forbidden: 403,
+    not_found: 404,
+    conflict: 409,
+    rate_limited: 429,
+    outside_failed: 502,
+  };
   if (outsideStatus < 300) return known[code] ?? 400;
   return known[code] ?? (outsideStatus >= 400 && outsideStatus < 500 ? outsideStatus : 502);
 }

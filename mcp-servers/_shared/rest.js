@@ -28,7 +28,10 @@ export function createRest(service, toolbox, settings) {
 /** `GET /repositories/:owner/:repo/files/*path`: `:name` is one segment, `*name` the rest. */
 function routeOf(tool, inputSchema) {
   const [method, path] = tool.rest.split(' ');
-  const pattern = path.replace(/[.]/g, '\\.').replace(/:(\w+)/g, '(?<$1>[^/]+)').replace(/\*(\w+)/g, '(?<$1>.*)');
+  const pattern = path
+    .replace(/[.]/g, '\\.')
+    .replace(/:(\w+)/g, '(?<$1>[^/]+)')
+    .replace(/\*(\w+)/g, '(?<$1>.*)');
   return { method, pattern: new RegExp(`^${pattern}$`), tool, types: inputSchema.properties ?? {} };
 }
 
@@ -45,7 +48,8 @@ function fromTexts(entries, types) {
   const values = {};
   for (const [name, text] of entries) {
     const type = types[name]?.type;
-    if (type === 'integer' || type === 'number') values[name] = text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
+    if (type === 'integer' || type === 'number')
+      values[name] = text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
     else if (type === 'boolean') values[name] = { true: true, false: false }[text] ?? text;
     else if (type === 'array') values[name] = [...(values[name] ?? []), ...text.split(',')];
     else values[name] = text;

@@ -49,7 +49,9 @@ export async function runTool(tool, input, context, connect) {
   try {
     const result = tool.output.safeParse(await tool.run(await connect(context), checked.data, context));
     if (!result.success) {
-      throw new Problem(502, `the answer had not the expected form: ${reasons(result.error)}`, { code: 'outside_malformed' });
+      throw new Problem(502, `the answer had not the expected form: ${reasons(result.error)}`, {
+        code: 'outside_malformed',
+      });
     }
     log.debug('call', fields());
     return result.data;

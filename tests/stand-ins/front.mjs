@@ -26,7 +26,9 @@ export function createFront(vendor, tokens) {
   function faultFor(call) {
     const fault = faults.find(
       ({ token, method, path }) =>
-        (token ?? call.token) === call.token && (method ?? call.method) === call.method && new RegExp(path ?? '').test(call.path),
+        (token ?? call.token) === call.token &&
+        (method ?? call.method) === call.method &&
+        new RegExp(path ?? '').test(call.path),
     );
     if (fault && (fault.times -= 1) <= 0) faults = faults.filter((other) => other !== fault);
     return fault;
@@ -74,7 +76,10 @@ export function createFront(vendor, tokens) {
     if (path) return send(response, control(request, path, body));
     const call = { token: vendor.tokenOf(request), method: request.method, path: request.url };
     calls.push(call);
-    const result = await answer(request, url, body, call).catch((error) => ({ status: 500, body: { message: error.stack } }));
+    const result = await answer(request, url, body, call).catch((error) => ({
+      status: 500,
+      body: { message: error.stack },
+    }));
     call.status = result?.status;
     send(response, result);
   });

@@ -31,7 +31,11 @@ const front = createFront(
     tokenOf: ({ headers }) => /^(?:token|bearer) (.+)$/i.exec(headers.authorization ?? '')?.[1],
     refusal: (why) => ({
       status: 401,
-      body: { message: why === 'missing' ? 'Requires authentication' : 'Bad credentials', documentation_url: docs, status: '401' },
+      body: {
+        message: why === 'missing' ? 'Requires authentication' : 'Bad credentials',
+        documentation_url: docs,
+        status: '401',
+      },
     }),
     rateLimit: ({ retry_after: seconds, secondary = false }) => ({
       status: secondary ? 403 : 429,
@@ -51,12 +55,22 @@ async function forward({ request, url, body, login }) {
   const inner = await fetch(emulator.url + url.pathname + url.search, {
     method: request.method,
     headers,
-    body: body.length > 0 ? body : undefined,
+    body: body.length > 0 ? adapt(url, body) : undefined,
   });
-  const answer = { status: inner.status, headers: { 'content-type': inner.headers.get('content-type') ?? 'application/json' } };
+  const answer = {
+    status: inner.status,
+    headers: { 'content-type': inner.headers.get('content-type') ?? 'application/json' },
+  };
   const link = inner.headers.get('link');
   if (link) answer.headers.link = link.replaceAll(emulator.url, url.origin);
   return { ...answer, body: Buffer.from(await inner.arrayBuffer()) };
+}
+
+/** The emulator knows remarks of a review by their older `position` alone. */
+function adapt(url, body) {
+  if (!url.pathname.endsWith('/reviews')) return body;
+  const review = JSON.parse(body);
+  return JSON.stringify({ ...review, comments: review.comments?.map((remark) => ({ position: remark.line, ...remark })) });
 }
 
 /** Installed here, or as a development dependency of the service that it stands in for. */

@@ -57,9 +57,16 @@ export const ERAS = [
 ];
 
 /** A client of the official SDK (handed in: this folder has no packages) for one instance. */
-export async function connectClient(test, { Client, StreamableHTTPClientTransport }, instance, versionNegotiation = ERAS[1][1]) {
+export async function connectClient(
+  test,
+  { Client, StreamableHTTPClientTransport },
+  instance,
+  versionNegotiation = ERAS[1][1],
+) {
   const client = new Client({ name: 'test', version: '1' }, { versionNegotiation });
-  const transport = new StreamableHTTPClientTransport(new URL(`${instance.url}/mcp`), { requestInit: { headers: instance.headers } });
+  const transport = new StreamableHTTPClientTransport(new URL(`${instance.url}/mcp`), {
+    requestInit: { headers: instance.headers },
+  });
   await client.connect(transport);
   test.after(() => client.close());
   await client.listTools(); // so that the client checks results against the output schemas

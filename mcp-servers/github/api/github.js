@@ -15,7 +15,7 @@ export function createConnect(settings) {
   const fetch = createFetch({ service: 'GitHub', settings: settings.outside });
   return (context) => {
     const client = new Client({
-      auth: context.credential,
+      auth: context.token,
       baseUrl: settings.apiUrl,
       userAgent: 'berth-github',
       log: SILENT,

@@ -1,13 +1,17 @@
 import { z } from 'zod';
 
+import { fileContent, fileFields } from '../../_shared/files.js';
 import { Problem } from '../../_shared/problem.js';
 import { READS } from '../../_shared/tools.js';
-import { decodeText, mimeType } from '../utils/content.js';
+import { mimeType } from '../utils/mime.js';
 import * as shape from '../utils/schemas.js';
 
 const MAX_FILE_BYTES = 1024 * 1024;
 
-const path = z.string().max(4096).transform((text) => text.replace(/^\/+|\/+$/g, ''));
+const path = z
+  .string()
+  .max(4096)
+  .transform((text) => text.replace(/^\/+|\/+$/g, ''));
 const ref = z.string().max(255).optional().describe('Branch, tag or commit; the default branch when absent');
 
 const entryShape = z.object({
@@ -27,20 +31,24 @@ export const files = [
     annotations: READS,
     input: z.object({ ...shape.repository, path: path.describe('Path of the file, such as src/main.rs'), ref }),
     output: entryShape.extend({
-      encoding: z.enum(['utf-8', 'base64']).describe('Of content'),
       mime_type: z.string(),
-      content: z.string(),
+      text: z.string().optional(),
+      data: z.string().optional().describe('Base64, in place of text'),
     }),
     rest: 'GET /repositories/:owner/:repo/files/*path',
     run: readFile,
-    content: fileContent,
+    content: (result) => fileContent(result.html_url ?? `github:///${result.path}`, result),
   },
   {
     name: 'list_directory',
     title: 'List a directory',
     description: 'The files and directories in a directory of a repository.',
     annotations: READS,
-    input: z.object({ ...shape.repository, path: path.default('').describe('Path of the directory; the root when absent'), ref }),
+    input: z.object({
+      ...shape.repository,
+      path: path.default('').describe('Path of the directory; the root when absent'),
+      ref,
+    }),
     output: z.object({ items: z.array(entryShape) }),
     rest: 'GET /repositories/:owner/:repo/directories/*path',
     run: async ({ rest }, input) => {
@@ -56,19 +64,15 @@ async function readFile({ rest }, input) {
   if (Array.isArray(data)) throw new Problem(400, `${input.path} is a directory: use list_directory`);
   if (data?.type !== 'file') throw new Problem(400, `${input.path} is a ${data?.type}, not a file`);
   if (data.size > MAX_FILE_BYTES) {
-    throw new Problem(413, `${input.path} has ${data.size} bytes; at most ${MAX_FILE_BYTES} can be read. See ${data.html_url}`, {
-      code: 'too_large',
-    });
+    throw new Problem(
+      413,
+      `${input.path} has ${data.size} bytes; at most ${MAX_FILE_BYTES} can be read. See ${data.html_url}`,
+      {
+        code: 'too_large',
+      },
+    );
   }
-  const bytes = Buffer.from(data.content, 'base64');
-  const text = decodeText(bytes);
-  const encoded = text === undefined ? { encoding: 'base64', content: bytes.toString('base64') } : { encoding: 'utf-8', content: text };
-  return { ...data, ...encoded, mime_type: mimeType(data.name, text !== undefined) };
-}
-
-/** A resource, so that clients treat text as text and images as images. */
-function fileContent({ html_url, mime_type, encoding, content }) {
-  const uri = html_url ?? 'github:///file';
-  if (encoding === 'utf-8') return [{ type: 'text', text: content }];
-  return [{ type: 'resource', resource: { uri, mimeType: mime_type, blob: content } }];
+  const named = mimeType(data.name);
+  const fields = fileFields(Buffer.from(data.content, 'base64'), named ?? '');
+  return { ...data, ...fields, mime_type: named ?? (fields.data ? 'application/octet-stream' : 'text/plain') };
 }

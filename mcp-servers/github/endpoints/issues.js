@@ -74,7 +74,8 @@ export const issues = [
   {
     name: 'update_issue',
     title: 'Change an issue',
-    description: 'Change title, text, state, labels or assignees; what is not given stays. Labels and assignees replace the ones there are.',
+    description:
+      'Change title, text, state, labels or assignees; what is not given stays. Labels and assignees replace the ones there are.',
     annotations: SETS,
     input: z.object({
       ...one,

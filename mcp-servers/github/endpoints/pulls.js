@@ -43,7 +43,11 @@ export const pulls = [
     title: 'Get a pull request',
     description: `One pull request: state, whether it can be merged, and a page of its changed files with their diffs (each cut at ${MAX_PATCH_CHARACTERS} characters).`,
     annotations: READS,
-    input: z.object({ ...one, files: z.boolean().default(true).describe('Whether to show the changed files'), ...shape.paging }),
+    input: z.object({
+      ...one,
+      files: z.boolean().default(true).describe('Whether to show the changed files'),
+      ...shape.paging,
+    }),
     output: shape.pullDetailShape.extend({ files: shape.pageOf(fileShape).optional() }),
     rest: 'GET /repositories/:owner/:repo/pulls/:pull_number',
     run: getPullRequest,
@@ -84,7 +88,8 @@ export const pulls = [
   {
     name: 'merge_pull_request',
     title: 'Merge a pull request',
-    description: 'Merge a pull request into its base branch. It cannot be undone here. Give sha (head.sha) so that nothing unseen is merged.',
+    description:
+      'Merge a pull request into its base branch. It cannot be undone here. Give sha (head.sha) so that nothing unseen is merged.',
     annotations: DESTROYS,
     input: z.object({
       ...one,

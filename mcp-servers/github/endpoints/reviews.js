@@ -7,7 +7,8 @@ export const reviews = [
   {
     name: 'add_review',
     title: 'Review a pull request',
-    description: 'Approve, ask for changes or comment, with remarks on lines of the diff if wanted. A text is needed unless it approves.',
+    description:
+      'Approve, ask for changes or comment, with remarks on lines of the diff if wanted. A text is needed unless it approves.',
     annotations: ADDS,
     input: z.object({
       ...shape.repository,

@@ -40,7 +40,10 @@ export const search = [
         sha: z.string(),
         html_url: z.string(),
         repository: z.object({ full_name: z.string() }),
-        text_matches: z.array(z.object({ fragment: z.string() })).optional().describe('Where the words are'),
+        text_matches: z
+          .array(z.object({ fragment: z.string() }))
+          .optional()
+          .describe('Where the words are'),
       }),
     ),
     rest: 'GET /search/code',

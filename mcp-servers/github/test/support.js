@@ -11,7 +11,11 @@ export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
 export const TOKENS = { alice: 'ghp_alice', bob: 'ghp_bob' };
 
 export const startGitHub = (test) =>
-  startStandIn(test, 'github', Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+  startStandIn(
+    test,
+    'github',
+    Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (github) => ({ GITHUB_API_URL: github.url });
 
@@ -36,7 +40,7 @@ export async function arrange(github, login, method, path, body) {
 
 /** Writes a file by a commit on a branch. */
 export const writeFile = (github, login, repository, path, bytes, branch = 'main') =>
-  arrange(github, login, 'PUT', `/repos/${repository}/contents/${path}`, {
+  arrange(github, login, 'PUT', `/repos/${repository}/contents/${path.split('/').map(encodeURIComponent).join('/')}`, {
     message: `Write ${path}`,
     content: Buffer.from(bytes).toString('base64'),
     branch,
