@@ -26,8 +26,15 @@ const front = createFront(
     },
     rateLimit({ retry_after: seconds, secondary = false }) {
       const headers = { 'retry-after': String(seconds) };
-      if (secondary) return googleError(403, 'PERMISSION_DENIED', 'userRateLimitExceeded', 'User Rate Limit Exceeded', headers);
-      return googleError(429, 'RESOURCE_EXHAUSTED', 'rateLimitExceeded', 'Too many concurrent requests for user', headers);
+      if (secondary)
+        return googleError(403, 'PERMISSION_DENIED', 'userRateLimitExceeded', 'User Rate Limit Exceeded', headers);
+      return googleError(
+        429,
+        'RESOURCE_EXHAUSTED',
+        'rateLimitExceeded',
+        'Too many concurrent requests for user',
+        headers,
+      );
     },
     answer,
   },

@@ -54,7 +54,8 @@ test('a consent opens one mailbox, is refreshed and ends by revocation', async (
   assert.notEqual(second.access_token, first.access_token);
   assert.equal((await profile(gmail, second.access_token)).status, 200);
   assert.equal(
-    (await fetch(`${oauth.url}/revoke`, { method: 'POST', body: new URLSearchParams({ token: first.refresh_token }) })).status,
+    (await fetch(`${oauth.url}/revoke`, { method: 'POST', body: new URLSearchParams({ token: first.refresh_token }) }))
+      .status,
     200,
   );
   assert.equal((await profile(gmail, second.access_token)).status, 401);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { READS } from '../../_shared/tools.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 
 /** Whose mailbox it is. */
 export async function profileOf(api) {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { fileContent, fileFields } from '../../_shared/files.js';
 import { Problem } from '../../_shared/problem.js';
 import { READS } from '../../_shared/tools.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { partOf } from '../utils/content.js';
 import { messageId } from '../utils/schemas.js';
 
@@ -39,9 +39,17 @@ export const attachments = [
       const { payload } = await api.get(`messages/${message_id}`, { format: 'full' });
       const part = partOf(payload, part_id);
       if (!part)
-        throw new Problem(404, `the message has no attachment ${part_id}: get_message lists them`, { code: 'not_found' });
+        throw new Problem(404, `the message has no attachment ${part_id}: get_message lists them`, {
+          code: 'not_found',
+        });
       const bytes = await contentOf(api, message_id, part);
-      const about = { message_id, part_id, name: part.filename || 'unnamed', mime_type: part.mimeType, size: bytes.length };
+      const about = {
+        message_id,
+        part_id,
+        name: part.filename || 'unnamed',
+        mime_type: part.mimeType,
+        size: bytes.length,
+      };
       return { ...about, ...fileFields(bytes, part.mimeType) };
     },
   },

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ADDS, DESTROYS, READS, SETS } from '../../_shared/tools.js';
 import { compose, encode } from '../api/compose.js';
 import { each, idsOf } from '../api/messages.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { mailInput } from '../utils/mail.js';
 import { draftId, messageId, next, paging, sentForm, summaryForm } from '../utils/schemas.js';
 import { placeOf } from '../utils/threading.js';

@@ -21,7 +21,8 @@ export const messages = [
   {
     name: 'list_messages',
     title: 'List messages',
-    description: 'List messages, newest first, with sender, subject, date and how they begin; of some labels only where given.',
+    description:
+      'List messages, newest first, with sender, subject, date and how they begin; of some labels only where given.',
     annotations: READS,
     input: z.object({
       labels: labels.default(['INBOX']).describe('Only messages with all of these labels, by id; [] for all mail'),
@@ -46,7 +47,12 @@ export const messages = [
     output: messagePage,
     rest: 'GET /search/messages',
     run: (api, { query, include_spam_and_trash, limit, cursor }) =>
-      page(api, { q: query, includeSpamTrash: include_spam_and_trash || undefined, maxResults: limit, pageToken: cursor }),
+      page(api, {
+        q: query,
+        includeSpamTrash: include_spam_and_trash || undefined,
+        maxResults: limit,
+        pageToken: cursor,
+      }),
   },
   {
     name: 'get_message',

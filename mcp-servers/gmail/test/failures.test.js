@@ -18,7 +18,9 @@ before(async () => {
 });
 afterEach(() => gmail.recover());
 
-const error = (code, reason, message = 'Said by Google') => ({ error: { code, message, errors: [{ message, reason }] } });
+const error = (code, reason, message = 'Said by Google') => ({
+  error: { code, message, errors: [{ message, reason }] },
+});
 
 test('a 403 may be a rate limit: waited for when short, told when long', async () => {
   await gmail.fail({ kind: 'rate_limit', secondary: true, retry_after: 1 });
@@ -31,7 +33,11 @@ test('a 403 may be a rate limit: waited for when short, told when long', async (
 
 test('what Google says is said on, with what to do', async () => {
   const cases = [
-    [403, 'insufficientPermissions', { code: 'forbidden', message: /answered 403: Said by Google.*sign in again and allow/ }],
+    [
+      403,
+      'insufficientPermissions',
+      { code: 'forbidden', message: /answered 403: Said by Google.*sign in again and allow/ },
+    ],
     [403, 'accessNotConfigured', { code: 'forbidden', message: /Gmail API is off/ }],
     [400, 'failedPrecondition', { status: 400, message: /answered 400: Said by Google/ }],
     [503, 'backendError', { code: 'outside_failed', message: /Said by Google/ }],
@@ -109,7 +115,10 @@ test('fifty mails at once of two users: no key crosses', async () => {
   );
   const send = async (n) => {
     const login = n % 2 ? 'alice' : 'bob';
-    const input = { name: 'send_message', arguments: { to: ['x@example.com'], subject: `${n} for:${login}`, text: 'x' } };
+    const input = {
+      name: 'send_message',
+      arguments: { to: ['x@example.com'], subject: `${n} for:${login}`, text: 'x' },
+    };
     const { body } = await instances[login].request('POST', '/mcp/call', input);
     assert.ok(!body.isError, body.content[0].text);
     assert.match(body.structuredContent.id, new RegExp(`^m${login}`));

@@ -92,7 +92,12 @@ test('get_attachment: listed, read, refused when too large', async () => {
     message: /get_message lists them/,
   });
   await assert.rejects(call('get_attachment', { message_id, part_id: '0' }), { code: 'not_found' });
-  const huge = { partId: '1', filename: 'huge.bin', mimeType: 'application/zip', body: { size: 9_000_000, attachmentId: 'A' } };
+  const huge = {
+    partId: '1',
+    filename: 'huge.bin',
+    mimeType: 'application/zip',
+    body: { size: 9_000_000, attachmentId: 'A' },
+  };
   await gmail.fail({ kind: 'body', path: 'messages/x', body: { id: 'x', payload: { parts: [huge] } } });
   await assert.rejects(call('get_attachment', { message_id: 'x', part_id: '1' }), {
     code: 'too_large',
@@ -120,7 +125,10 @@ test('labels: listed, made, put on and taken off', async () => {
   assert.ok((await names()).includes('own Of alice') && (await names()).includes('system INBOX'));
   const label = await call('create_label', { name: 'Work/Berlin' });
   assert.deepEqual([label.name, label.kind], ['Work/Berlin', 'own']);
-  await assert.rejects(call('create_label', { name: 'Work/Berlin' }), { code: 'conflict', message: /exists or conflicts/ });
+  await assert.rejects(call('create_label', { name: 'Work/Berlin' }), {
+    code: 'conflict',
+    message: /exists or conflicts/,
+  });
   const message_id = await idOf('is:unread');
   const { labels } = await call('modify_labels', { message_id, add: [label.id], remove: ['UNREAD'] });
   assert.ok(labels.includes(label.id) && !labels.includes('UNREAD'));

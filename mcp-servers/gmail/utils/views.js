@@ -1,4 +1,4 @@
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { MAX_BODY_CHARACTERS, contentOf } from './content.js';
 
 /** The value of a header of a message or a part; undefined when it has none. */

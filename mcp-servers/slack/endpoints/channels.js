@@ -72,7 +72,11 @@ export const channels = [
     title: 'Read a thread',
     description: 'Read a thread, oldest first: the message that it hangs on, then its replies.',
     annotations: READS,
-    input: z.object({ channel, ts: messageTs.describe('ts of the message that the thread hangs on'), ...paging(50, 200) }),
+    input: z.object({
+      channel,
+      ts: messageTs.describe('ts of the message that the thread hangs on'),
+      ...paging(50, 200),
+    }),
     output: messagePage,
     rest: 'GET /channels/:channel/messages/:ts/replies',
     async run({ call }, input) {
@@ -88,7 +92,11 @@ export const channels = [
       'An open one is given again; nobody is told.',
     annotations: { ...SETS, destructiveHint: false },
     input: z.object({
-      users: z.array(z.string().min(1)).min(1).max(8).describe('Ids of the people, as list_users or get_user give them'),
+      users: z
+        .array(z.string().min(1))
+        .min(1)
+        .max(8)
+        .describe('Ids of the people, as list_users or get_user give them'),
     }),
     output: z.object({ channel: z.string(), was_open: z.boolean() }),
     rest: 'POST /direct-messages',

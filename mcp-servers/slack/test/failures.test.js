@@ -100,7 +100,10 @@ test('what does not exist or fit is named', async () => {
 });
 
 test('a token goes to no host but Slack, and a file that may not be seen is none', async () => {
-  const info = (url) => ({ ok: true, file: { id: 'F1', name: 'x.txt', mimetype: 'text/plain', size: 1, url_private: url } });
+  const info = (url) => ({
+    ok: true,
+    file: { id: 'F1', name: 'x.txt', mimetype: 'text/plain', size: 1, url_private: url },
+  });
   for (const url of ['https://evil.example/x', 'https://evilslack.com/x', 'http://files.slack.com/x', 'nonsense']) {
     await slack.fail({ kind: 'body', body: info(url), path: 'files.info' });
     await assert.rejects(call('read_file', { file: 'F1' }), { code: 'not_in_slack' }, url);

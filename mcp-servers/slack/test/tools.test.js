@@ -50,7 +50,10 @@ test('channels come in pages, of the kinds that are asked for', async () => {
   assert.deepEqual(await names({ kinds: ['private'] }), ['private-of-alice']);
   assert.ok((await names({ include_archived: true })).includes('old'));
   const channel = await call('get_channel', { channel: GENERAL });
-  assert.deepEqual([channel.name, channel.topic, channel.kind, channel.members], ['general', 'topic of alice', 'public', 3]);
+  assert.deepEqual(
+    [channel.name, channel.topic, channel.kind, channel.members],
+    ['general', 'topic of alice', 'public', 3],
+  );
 });
 
 test('history and threads come in pages, within times', async () => {
@@ -121,7 +124,8 @@ test('files are listed and read: texts, pictures, not too large ones', async () 
   const { items, pages } = await all('list_files', 'files', { limit: 3 });
   assert.deepEqual([items.length, pages], [7, 3]);
   assert.equal((await call('list_files', { channel: 'CALICE1' })).total, 0);
-  const read = (name) => client.callTool({ name: 'read_file', arguments: { file: items.find((file) => file.name === name).id } });
+  const read = (name) =>
+    client.callTool({ name: 'read_file', arguments: { file: items.find((file) => file.name === name).id } });
   const notes = await read('notes.txt');
   assert.equal(notes.structuredContent.text, 'notes of alice\nwith umlauts: äöü\n');
   assert.deepEqual(notes.content, [{ type: 'text', text: notes.structuredContent.text }]);

@@ -15,4 +15,5 @@ export function parts(answer, name, view) {
   });
 }
 
-const malformed = (name) => new Problem(502, `Slack answered without ${name}. Try again later.`, { code: 'outside_malformed' });
+const malformed = (name) =>
+  new Problem(502, `Slack answered without ${name}. Try again later.`, { code: 'outside_malformed' });

@@ -14,7 +14,8 @@ export class Mailbox {
     this.drafts = new Map();
     this.labels = SYSTEM_LABELS.map((id) => ({ id, name: id, type: 'system' }));
     this.labels.push({ id: 'Label_1', name: `Of ${account}`, type: 'user' });
-    for (const { raw, labels, thread } of seedMails(account)) this.add(raw, labels, thread && this.messages.at(-1).threadId);
+    for (const { raw, labels, thread } of seedMails(account))
+      this.add(raw, labels, thread && this.messages.at(-1).threadId);
   }
 
   /** Takes a mail in; the newest are first in `messages`' reverse order. */
@@ -71,7 +72,8 @@ export class Mailbox {
   /** Messages that fit, newest first; those in the bin only when asked for. */
   find({ q = '', labelIds = [], includeSpamTrash = false }) {
     const terms = q.match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
-    const hidden = includeSpamTrash || /in:(trash|anywhere)/.test(q) || labelIds.includes('TRASH') ? [] : ['TRASH', 'SPAM'];
+    const hidden =
+      includeSpamTrash || /in:(trash|anywhere)/.test(q) || labelIds.includes('TRASH') ? [] : ['TRASH', 'SPAM'];
     return this.messages
       .filter((message) => !hidden.some((label) => message.labelIds.includes(label)))
       .filter((message) => labelIds.every((label) => message.labelIds.includes(label)))

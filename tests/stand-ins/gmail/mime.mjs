@@ -5,7 +5,8 @@ export function parseMail(raw) {
   return part(Buffer.isBuffer(raw) ? raw.toString('latin1') : raw);
 }
 
-export const headerOf = (node, name) => node.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value;
+export const headerOf = (node, name) =>
+  node.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value;
 
 function part(text) {
   const end = /\r?\n\r?\n/.exec(text);
@@ -52,10 +53,12 @@ const unquote = (text) =>
 
 /** Words of RFC 2047: `=?utf-8?B?…?=`. */
 function words(value) {
-  return value.replaceAll(/(\?=)\s+(=\?)/g, '$1$2').replaceAll(/=\?([^?]+)\?([bq])\?([^?]*)\?=/gi, (_, charset, kind, data) => {
-    const bytes = kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquote(data.replaceAll('_', ' '));
-    return new TextDecoder(charset).decode(bytes);
-  });
+  return value
+    .replaceAll(/(\?=)\s+(=\?)/g, '$1$2')
+    .replaceAll(/=\?([^?]+)\?([bq])\?([^?]*)\?=/gi, (_, charset, kind, data) => {
+      const bytes = kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquote(data.replaceAll('_', ' '));
+      return new TextDecoder(charset).decode(bytes);
+    });
 }
 
 /** A parameter of a header; RFC 2231's `name*=utf-8''…` and `name*0*=…` too. */

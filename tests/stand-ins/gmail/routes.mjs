@@ -4,7 +4,11 @@ import { attachmentOf, messageView } from './views.mjs';
 
 /** An error of Google's: `{error: {code, message, errors: [{reason}], status}}`. */
 export function googleError(code, status, reason, message, headers = {}) {
-  return { status: code, headers, body: { error: { code, message, errors: [{ message, domain: 'global', reason }], status } } };
+  return {
+    status: code,
+    headers,
+    body: { error: { code, message, errors: [{ message, domain: 'global', reason }], status } },
+  };
 }
 
 class Refusal extends Error {
@@ -38,9 +42,13 @@ const ROUTES = {
     messageView(box.send(rawOf(body, { needsRecipient: true }), threadOf(box, body)), 'minimal'),
   'GET messages/:id': (box, { query }, [id]) =>
     messageView(box.message(id) ?? notFound(), query.get('format') ?? 'full', query.getAll('metadataHeaders')),
-  'POST messages/:id/modify': (box, { body }, [id]) => messageView(modify(box, box.message(id) ?? notFound(), body), 'minimal'),
+  'POST messages/:id/modify': (box, { body }, [id]) =>
+    messageView(modify(box, box.message(id) ?? notFound(), body), 'minimal'),
   'POST messages/:id/trash': (box, _, [id]) =>
-    messageView(modify(box, box.message(id) ?? notFound(), { addLabelIds: ['TRASH'], removeLabelIds: ['INBOX'] }), 'minimal'),
+    messageView(
+      modify(box, box.message(id) ?? notFound(), { addLabelIds: ['TRASH'], removeLabelIds: ['INBOX'] }),
+      'minimal',
+    ),
   'POST messages/:id/untrash': (box, _, [id]) =>
     messageView(modify(box, box.message(id) ?? notFound(), { removeLabelIds: ['TRASH'] }), 'minimal'),
   'GET messages/:id/attachments/:id': (box, _, [id, attachment]) => {
@@ -83,7 +91,9 @@ const ROUTES = {
     return {
       id,
       historyId: '1',
-      messages: messages.map((message) => messageView(message, query.get('format') ?? 'full', query.getAll('metadataHeaders'))),
+      messages: messages.map((message) =>
+        messageView(message, query.get('format') ?? 'full', query.getAll('metadataHeaders')),
+      ),
     };
   },
 };
@@ -113,7 +123,8 @@ function threads(box, wanted) {
 }
 
 function rawOf(message, { needsRecipient = false } = {}) {
-  const text = message?.raw ?? invalid("'raw' RFC822 payload message string or uploading message via /upload/* URL required");
+  const text =
+    message?.raw ?? invalid("'raw' RFC822 payload message string or uploading message via /upload/* URL required");
   const raw = Buffer.from(text, 'base64url');
   const head = raw.toString('latin1').split(/\r?\n\r?\n/)[0];
   if (needsRecipient && !/^(to|cc|bcc):\s*\S/im.test(head)) invalid('Recipient address required');
@@ -131,14 +142,18 @@ function draftView(box, id, format) {
   const message = box.message(box.drafts.get(id));
   return {
     id,
-    message: format ? messageView(message, format) : { id: message.id, threadId: message.threadId, labelIds: message.labelIds },
+    message: format
+      ? messageView(message, format)
+      : { id: message.id, threadId: message.threadId, labelIds: message.labelIds },
   };
 }
 
 function modify(box, message, { addLabelIds = [], removeLabelIds = [] }) {
   const unknown = [...addLabelIds, ...removeLabelIds].find((label) => !box.labels.some(({ id }) => id === label));
   if (unknown) invalid(`Invalid label: ${unknown}`);
-  message.labelIds = [...new Set([...message.labelIds, ...addLabelIds])].filter((label) => !removeLabelIds.includes(label));
+  message.labelIds = [...new Set([...message.labelIds, ...addLabelIds])].filter(
+    (label) => !removeLabelIds.includes(label),
+  );
   return message;
 }
 

@@ -11,7 +11,9 @@ export class Workspace {
   constructor(account) {
     this.account = account;
     this.team = { id: idOf('T', account), name: `Team ${account}`, domain: account };
-    this.users = ['bot', 'owner', ...Array.from({ length: 10 }, (_, n) => `member${n}`)].map((role, n) => user(account, role, n));
+    this.users = ['bot', 'owner', ...Array.from({ length: 10 }, (_, n) => `member${n}`)].map((role, n) =>
+      user(account, role, n),
+    );
     this.me = this.users[0];
     this.channels = [];
     this.messages = new Map();
@@ -59,13 +61,22 @@ export class Workspace {
     const open = this.channels.find((channel) => channel.is_im && channel.user === user);
     if (open) return { channel: open, already_open: true };
     this.#directMessages += 1;
-    return { channel: this.addChannel({ id: `D${this.account.toUpperCase()}${this.#directMessages}`, is_im: true, user }) };
+    return {
+      channel: this.addChannel({ id: `D${this.account.toUpperCase()}${this.#directMessages}`, is_im: true, user }),
+    };
   }
 
   post({ channel, text = '', blocks, thread_ts }) {
     this.#clock += 1;
     const ts = `${this.#clock}.000100`;
-    const message = { type: 'message', user: this.me.id, bot_id: idOf('B', this.account), team: this.team.id, text, ts };
+    const message = {
+      type: 'message',
+      user: this.me.id,
+      bot_id: idOf('B', this.account),
+      team: this.team.id,
+      text,
+      ts,
+    };
     if (blocks) message.blocks = blocks;
     if (thread_ts) message.thread_ts = thread_ts;
     this.messages.get(channel).push(message);
@@ -132,7 +143,12 @@ function files(account) {
     ['notes.txt', 'text/plain', 'text', Buffer.from(`notes of ${account}\nwith umlauts: äöü\n`)],
     ['pixel.png', 'image/png', 'png', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 255])],
     ['huge.bin', 'application/octet-stream', 'binary', HUGE],
-    ...Array.from({ length: 4 }, (_, n) => [`report-${n}.csv`, 'text/csv', 'csv', Buffer.from(`a,b\n${n},${account}\n`)]),
+    ...Array.from({ length: 4 }, (_, n) => [
+      `report-${n}.csv`,
+      'text/csv',
+      'csv',
+      Buffer.from(`a,b\n${n},${account}\n`),
+    ]),
   ];
   return contents.map(([name, mimetype, filetype, content], n) => ({
     content,
