@@ -18,11 +18,7 @@ export function createConnect(settings) {
     const headers = { 'x-figma-token': context.token, accept: 'application/json' };
 
     async function ask(address, init, shape) {
-      const response = await fetch(address, {
-        ...init,
-        headers: { ...headers, ...init.headers },
-        signal: context.signal,
-      });
+      const response = await fetch(address, { ...init, headers: { ...headers, ...init.headers }, signal: context.signal });
       if (!response.ok) throw await problemOf(response);
       const answer = shape.safeParse(await response.json().catch(() => undefined));
       if (!answer.success) throw malformed(answer.error);
