@@ -6,6 +6,9 @@ import { serve } from '../_shared/serve.js';
 import { baseUrl, readSettings } from '../_shared/settings.js';
 import { createService } from './endpoints/service.js';
 
-const settings = { ...readSettings(process.env), apiUrl: baseUrl(process.env, 'GMAIL_API_URL', 'https://gmail.googleapis.com') };
+const settings = {
+  ...readSettings(process.env),
+  apiUrl: baseUrl(process.env, 'GMAIL_API_URL', 'https://gmail.googleapis.com'),
+};
 
 serve(createService(settings), settings, { ProtocolError, Server, createMcpHandler, toNodeHandler });

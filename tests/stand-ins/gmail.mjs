@@ -18,13 +18,23 @@ const front = createFront(
   {
     tokenOf: ({ headers }) => /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1],
     refusal(why) {
-      const what = why === 'missing' ? 'Request is missing required authentication credential.' : 'Request had invalid authentication credentials.';
+      const what =
+        why === 'missing'
+          ? 'Request is missing required authentication credential.'
+          : 'Request had invalid authentication credentials.';
       return googleError(401, 'UNAUTHENTICATED', 'authError', `${what} ${EXPECTED}`);
     },
     rateLimit({ retry_after: seconds, secondary = false }) {
       const headers = { 'retry-after': String(seconds) };
-      if (secondary) return googleError(403, 'PERMISSION_DENIED', 'userRateLimitExceeded', 'User Rate Limit Exceeded', headers);
-      return googleError(429, 'RESOURCE_EXHAUSTED', 'rateLimitExceeded', 'Too many concurrent requests for user', headers);
+      if (secondary)
+        return googleError(403, 'PERMISSION_DENIED', 'userRateLimitExceeded', 'User Rate Limit Exceeded', headers);
+      return googleError(
+        429,
+        'RESOURCE_EXHAUSTED',
+        'rateLimitExceeded',
+        'Too many concurrent requests for user',
+        headers,
+      );
     },
     answer,
   },
@@ -35,7 +45,10 @@ listen(front, port);
 async function answer({ request, url, body, login }) {
   const input = body.length > 0 ? JSON.parse(body) : {};
   const raw = Buffer.from(input.raw ?? input.message?.raw ?? '', 'base64url');
-  const crossing = crossingOf(`${decodeURIComponent(url.pathname)} ${[...url.searchParams.values()].join(' ')} ${body} ${raw}`, login);
+  const crossing = crossingOf(
+    `${decodeURIComponent(url.pathname)} ${[...url.searchParams.values()].join(' ')} ${body} ${raw}`,
+    login,
+  );
   if (crossing) return crossing;
   const [, user, path] = /^\/gmail\/v1\/users\/([^/]+)\/(.+)$/.exec(decodeURIComponent(url.pathname)) ?? [];
   const mailbox = mailboxOf(login);

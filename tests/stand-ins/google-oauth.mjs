@@ -24,13 +24,17 @@ const { values } = parseArgs({
   },
 });
 const clients = Object.fromEntries(values.client.map((pair) => pair.split(/=(.*)/s)));
-const grants = new Grants({ expiresIn: Number(values['expires-in']), tell: values.tell ? teller(values.tell) : undefined });
+const grants = new Grants({
+  expiresIn: Number(values['expires-in']),
+  tell: values.tell ? teller(values.tell) : undefined,
+});
 
 const front = createFront(
   {
     tokenOf: () => 'anonymous',
     refusal: () => refuse(500, 'server_error', 'nobody signs in here'),
-    rateLimit: ({ retry_after: seconds }) => refuse(429, 'rate_limit_exceeded', 'Rate Limit Exceeded', { 'retry-after': String(seconds) }),
+    rateLimit: ({ retry_after: seconds }) =>
+      refuse(429, 'rate_limit_exceeded', 'Rate Limit Exceeded', { 'retry-after': String(seconds) }),
     answer,
   },
   { anonymous: { login: 'anonymous' } },
@@ -84,7 +88,8 @@ function wrongWith(parameters) {
   if (!URL.canParse(parameters.redirect_uri ?? '')) return 'invalid_request: redirect_uri';
   if (values.redirect.length > 0 && !values.redirect.includes(parameters.redirect_uri)) return 'redirect_uri_mismatch';
   if (parameters.response_type !== 'code') return 'unsupported_response_type';
-  if (parameters.code_challenge && parameters.code_challenge_method !== 'S256') return 'invalid_request: code_challenge_method';
+  if (parameters.code_challenge && parameters.code_challenge_method !== 'S256')
+    return 'invalid_request: code_challenge_method';
   return undefined;
 }
 
@@ -97,7 +102,9 @@ async function token(form, authorization) {
     case 'authorization_code':
       return (await tokens(grants.exchange(input))) ?? refuse(400, 'invalid_grant', 'Bad Request');
     case 'refresh_token':
-      return (await tokens(grants.refresh(input))) ?? refuse(400, 'invalid_grant', 'Token has been expired or revoked.');
+      return (
+        (await tokens(grants.refresh(input))) ?? refuse(400, 'invalid_grant', 'Token has been expired or revoked.')
+      );
     default:
       return refuse(400, 'unsupported_grant_type', `Invalid grant_type: ${form.grant_type}`);
   }

@@ -34,7 +34,10 @@ async function consent(oauth, account, more = {}) {
 }
 
 const token = (oauth, body) =>
-  fetch(`${oauth.url}/token`, { method: 'POST', body: new URLSearchParams({ client_id: 'client', client_secret: 'secret', ...body }) });
+  fetch(`${oauth.url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ client_id: 'client', client_secret: 'secret', ...body }),
+  });
 const exchange = (oauth, code, more = {}) =>
   token(oauth, { grant_type: 'authorization_code', code, redirect_uri: REDIRECT, code_verifier: VERIFIER, ...more });
 const refresh = (oauth, refresh_token) => token(oauth, { grant_type: 'refresh_token', refresh_token });
@@ -50,7 +53,11 @@ test('a consent opens one mailbox, is refreshed and ends by revocation', async (
   const second = await (await refresh(oauth, first.refresh_token)).json();
   assert.notEqual(second.access_token, first.access_token);
   assert.equal((await profile(gmail, second.access_token)).status, 200);
-  assert.equal((await fetch(`${oauth.url}/revoke`, { method: 'POST', body: new URLSearchParams({ token: first.refresh_token }) })).status, 200);
+  assert.equal(
+    (await fetch(`${oauth.url}/revoke`, { method: 'POST', body: new URLSearchParams({ token: first.refresh_token }) }))
+      .status,
+    200,
+  );
   assert.equal((await profile(gmail, second.access_token)).status, 401);
   assert.equal((await (await refresh(oauth, first.refresh_token)).json()).error, 'invalid_grant');
 });

@@ -1,6 +1,6 @@
 // From arguments to what Gmail takes: `{ raw, threadId }`.
 import { Problem } from '../../_shared/problem.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { buildMail } from '../utils/mail.js';
 import { THREAD_HEADERS, answerRecipients, answerSubject, answerTo } from '../utils/threading.js';
 
@@ -29,7 +29,9 @@ export async function composeReply(api, { message_id, to_all, cc, ...mail }) {
   const [message, { emailAddress: own = '' }] = await Promise.all([answered(api, message_id), api.get('profile')]);
   const recipients = answerRecipients(message, { own, toAll: to_all });
   if (recipients.to.length === 0) {
-    throw new Problem(422, 'the message names nobody to answer: use send_message with in_reply_to', { code: 'no_recipient' });
+    throw new Problem(422, 'the message names nobody to answer: use send_message with in_reply_to', {
+      code: 'no_recipient',
+    });
   }
   const addressed = { ...mail, to: recipients.to, cc: [...recipients.cc, ...cc], subject: answerSubject(message) };
   return encode(addressed, answerTo(message));

@@ -1,6 +1,6 @@
 // Messages of lists: Gmail lists ids alone, so that each is asked for its headers.
 import { OutsideProblem } from '../../_shared/problem.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 
 /** Calls at once for one list: Gmail limits them for each user. */
 const AT_ONCE = 8;
@@ -33,4 +33,5 @@ export function idsOf(answer, name) {
   return list.map(({ id }) => id);
 }
 
-export const getSummary = (api) => (id) => api.get(`messages/${id}`, { format: 'metadata', metadataHeaders: LISTED_HEADERS });
+export const getSummary = (api) => (id) =>
+  api.get(`messages/${id}`, { format: 'metadata', metadataHeaders: LISTED_HEADERS });

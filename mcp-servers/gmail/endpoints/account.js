@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { READS } from '../../_shared/tools.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 
 /** Whose mailbox it is. */
 export async function profileOf(api) {
@@ -14,7 +14,8 @@ export const account = [
   {
     name: 'get_profile',
     title: 'Whose mailbox',
-    description: 'Tell the address of the account, and how many messages and threads it holds. Also shows whether the sign-in still works.',
+    description:
+      'Tell the address of the account, and how many messages and threads it holds. Also shows whether the sign-in still works.',
     annotations: READS,
     input: z.object({}),
     output: z.object({ address: z.string(), messages: z.int().optional(), threads: z.int().optional() }),

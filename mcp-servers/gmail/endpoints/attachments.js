@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { fileContent, fileFields } from '../../_shared/files.js';
 import { Problem } from '../../_shared/problem.js';
 import { READS } from '../../_shared/tools.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { partOf } from '../utils/content.js';
 import { messageId } from '../utils/schemas.js';
 
@@ -18,7 +18,10 @@ export const attachments = [
     annotations: READS,
     input: z.object({
       message_id: messageId,
-      part_id: z.string().regex(/^\d+(\.\d+){0,20}$/, 'must be the part_id of an attachment').describe('part_id of the attachment, as get_message gives it'),
+      part_id: z
+        .string()
+        .regex(/^\d+(\.\d+){0,20}$/, 'must be the part_id of an attachment')
+        .describe('part_id of the attachment, as get_message gives it'),
     }),
     output: z.object({
       message_id: z.string(),
@@ -35,9 +38,18 @@ export const attachments = [
       // Ids of attachments change from one reading of the message to the next; those of parts do not.
       const { payload } = await api.get(`messages/${message_id}`, { format: 'full' });
       const part = partOf(payload, part_id);
-      if (!part) throw new Problem(404, `the message has no attachment ${part_id}: get_message lists them`, { code: 'not_found' });
+      if (!part)
+        throw new Problem(404, `the message has no attachment ${part_id}: get_message lists them`, {
+          code: 'not_found',
+        });
       const bytes = await contentOf(api, message_id, part);
-      const about = { message_id, part_id, name: part.filename || 'unnamed', mime_type: part.mimeType, size: bytes.length };
+      const about = {
+        message_id,
+        part_id,
+        name: part.filename || 'unnamed',
+        mime_type: part.mimeType,
+        size: bytes.length,
+      };
       return { ...about, ...fileFields(bytes, part.mimeType) };
     },
   },
@@ -48,7 +60,9 @@ async function contentOf(api, messageIdOf, { filename, body = {} }) {
     const reason = `${filename} has ${body.size} bytes, more than the ${MAX_BYTES} that can be read here: open it in Gmail`;
     throw new Problem(413, reason, { code: 'too_large' });
   }
-  const holder = body.attachmentId ? await api.get(`messages/${messageIdOf}/attachments/${encodeURIComponent(body.attachmentId)}`) : body;
+  const holder = body.attachmentId
+    ? await api.get(`messages/${messageIdOf}/attachments/${encodeURIComponent(body.attachmentId)}`)
+    : body;
   if (typeof holder.data !== 'string') throw malformed('the attachment');
   return Buffer.from(holder.data, 'base64url');
 }

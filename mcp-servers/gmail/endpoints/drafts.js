@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ADDS, DESTROYS, READS, SETS } from '../../_shared/tools.js';
 import { compose, encode } from '../api/compose.js';
 import { each, idsOf } from '../api/messages.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { mailInput } from '../utils/mail.js';
 import { draftId, messageId, next, paging, sentForm, summaryForm } from '../utils/schemas.js';
 import { placeOf } from '../utils/threading.js';
@@ -22,7 +22,8 @@ export const drafts = [
   {
     name: 'list_drafts',
     title: 'List drafts',
-    description: 'List drafts with recipients, subject and how they begin. Their message_id is for get_message, to read one whole.',
+    description:
+      'List drafts with recipients, subject and how they begin. Their message_id is for get_message, to read one whole.',
     annotations: READS,
     input: z.object(paging(20, 50)),
     output: z.object({ drafts: z.array(draftForm.extend({ message: summaryForm })), next }),
@@ -30,7 +31,10 @@ export const drafts = [
     async run(api, { limit, cursor }) {
       const answer = await api.get('drafts', { maxResults: limit, pageToken: cursor });
       const found = await each(idsOf(answer, 'drafts'), getDraft(api));
-      return { drafts: found.map((draft) => ({ ...draftView(draft), message: summaryView(draft.message) })), next: answer.nextPageToken };
+      return {
+        drafts: found.map((draft) => ({ ...draftView(draft), message: summaryView(draft.message) })),
+        next: answer.nextPageToken,
+      };
     },
   },
   {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { ADDS, READS } from '../../_shared/tools.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { line } from '../utils/addresses.js';
 import { labelForm } from '../utils/schemas.js';
 import { labelView } from '../utils/views.js';
@@ -30,7 +30,9 @@ export const labels = [
     output: labelForm,
     rest: 'POST /labels',
     async run(api, { name }) {
-      return labelView(await api.post('labels', { name, labelListVisibility: 'labelShow', messageListVisibility: 'show' }));
+      return labelView(
+        await api.post('labels', { name, labelListVisibility: 'labelShow', messageListVisibility: 'show' }),
+      );
     },
   },
 ];

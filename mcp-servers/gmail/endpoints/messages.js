@@ -12,13 +12,17 @@ async function page(api, query) {
 }
 
 /** Moves a message into the bin or out of it. */
-const move = (where) => async (api, { message_id }) => sentView(await api.post(`messages/${message_id}/${where}`));
+const move =
+  (where) =>
+  async (api, { message_id }) =>
+    sentView(await api.post(`messages/${message_id}/${where}`));
 
 export const messages = [
   {
     name: 'list_messages',
     title: 'List messages',
-    description: 'List messages, newest first, with sender, subject, date and how they begin; of some labels only where given.',
+    description:
+      'List messages, newest first, with sender, subject, date and how they begin; of some labels only where given.',
     annotations: READS,
     input: z.object({
       labels: labels.default(['INBOX']).describe('Only messages with all of these labels, by id; [] for all mail'),
@@ -43,7 +47,12 @@ export const messages = [
     output: messagePage,
     rest: 'GET /search/messages',
     run: (api, { query, include_spam_and_trash, limit, cursor }) =>
-      page(api, { q: query, includeSpamTrash: include_spam_and_trash || undefined, maxResults: limit, pageToken: cursor }),
+      page(api, {
+        q: query,
+        includeSpamTrash: include_spam_and_trash || undefined,
+        maxResults: limit,
+        pageToken: cursor,
+      }),
   },
   {
     name: 'get_message',
@@ -80,7 +89,8 @@ export const messages = [
   {
     name: 'trash_message',
     title: 'Put a message into the bin',
-    description: 'Put a message into the bin. Gmail deletes it for good after 30 days; until then untrash_message brings it back.',
+    description:
+      'Put a message into the bin. Gmail deletes it for good after 30 days; until then untrash_message brings it back.',
     annotations: SETS,
     input: z.object({ message_id: messageId }),
     output: sentForm,

@@ -1,4 +1,4 @@
-import { createClient } from '../api/client.js';
+import { createConnect } from '../api/gmail.js';
 import { account, profileOf } from './account.js';
 import { attachments } from './attachments.js';
 import { drafts } from './drafts.js';
@@ -9,7 +9,7 @@ import { threads } from './threads.js';
 
 /** The service as `serve` of _shared wants it. */
 export function createService(settings) {
-  const connect = createClient(settings);
+  const connect = createConnect(settings);
   return {
     name: 'gmail',
     title: 'Gmail',

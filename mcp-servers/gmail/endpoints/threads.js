@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { READS } from '../../_shared/tools.js';
 import { LISTED_HEADERS, each, idsOf } from '../api/messages.js';
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { labels, messageForm, next, paging, threadId } from '../utils/schemas.js';
 import { headerOf, messageView, summaryView } from '../utils/views.js';
 
@@ -40,7 +40,8 @@ export const threads = [
   {
     name: 'list_threads',
     title: 'List threads',
-    description: 'List threads (conversations), newest first, with subject, who has written and how many messages; by labels or a search.',
+    description:
+      'List threads (conversations), newest first, with subject, who has written and how many messages; by labels or a search.',
     annotations: READS,
     input: z.object({
       query: z.string().max(1000).optional().describe('As of search_messages'),
@@ -59,7 +60,8 @@ export const threads = [
   {
     name: 'get_thread',
     title: 'Read a thread',
-    description: 'Read a whole thread (conversation), oldest first: the text of each message and which attachments it has.',
+    description:
+      'Read a whole thread (conversation), oldest first: the text of each message and which attachments it has.',
     annotations: READS,
     input: z.object({ thread_id: threadId, include_html: z.boolean().default(false).describe('HTML bodies too') }),
     output: z.object({ id: z.string(), messages: z.array(messageForm) }),

@@ -28,7 +28,10 @@ test('list_messages: newest first, page by page, by labels', async () => {
   assert.deepEqual([items.length, pages], [15, 3]);
   assert.equal(new Set(items.map(({ id }) => id)).size, 15);
   const [newest] = items;
-  assert.deepEqual([newest.subject, newest.is_unread, newest.from], ['Re: Talk of alice', true, 'Friend of alice <friend@alice.example>']);
+  assert.deepEqual(
+    [newest.subject, newest.is_unread, newest.from],
+    ['Re: Talk of alice', true, 'Friend of alice <friend@alice.example>'],
+  );
   assert.ok(items.every((message, n) => n === 0 || message.date < items[n - 1].date));
   const unread = await call('list_messages', { labels: ['INBOX', 'UNREAD'] });
   assert.deepEqual([unread.messages.length, unread.next], [7, undefined]);
@@ -65,7 +68,11 @@ test('get_message: bodies decoded, from any charset', async () => {
   }
   const long = Buffer.from('x'.repeat(150_000)).toString('base64url');
   const payload = { mimeType: 'text/html', body: { size: 150_000, data: long } };
-  await gmail.fail({ kind: 'body', path: 'messages/x', body: { id: 'x', threadId: 'x', snippet: '&lt;b&gt; &#39;x&#39; &amp;lt;', payload } });
+  await gmail.fail({
+    kind: 'body',
+    path: 'messages/x',
+    body: { id: 'x', threadId: 'x', snippet: '&lt;b&gt; &#39;x&#39; &amp;lt;', payload },
+  });
   const cut = await call('get_message', { message_id: 'x' });
   assert.deepEqual([cut.html.length, cut.is_cut, cut.snippet], [100_000, true, "<b> 'x' &lt;"]);
 });
@@ -80,11 +87,22 @@ test('get_attachment: listed, read, refused when too large', async () => {
   assert.equal(read.structuredContent.data, blob);
   const resource = { uri: `gmail-attachment:///${message_id}/1`, mimeType: 'application/pdf', blob };
   assert.deepEqual(read.content, [{ type: 'resource', resource }]);
-  await assert.rejects(call('get_attachment', { message_id, part_id: '7' }), { code: 'not_found', message: /get_message lists them/ });
+  await assert.rejects(call('get_attachment', { message_id, part_id: '7' }), {
+    code: 'not_found',
+    message: /get_message lists them/,
+  });
   await assert.rejects(call('get_attachment', { message_id, part_id: '0' }), { code: 'not_found' });
-  const huge = { partId: '1', filename: 'huge.bin', mimeType: 'application/zip', body: { size: 9_000_000, attachmentId: 'A' } };
+  const huge = {
+    partId: '1',
+    filename: 'huge.bin',
+    mimeType: 'application/zip',
+    body: { size: 9_000_000, attachmentId: 'A' },
+  };
   await gmail.fail({ kind: 'body', path: 'messages/x', body: { id: 'x', payload: { parts: [huge] } } });
-  await assert.rejects(call('get_attachment', { message_id: 'x', part_id: '1' }), { code: 'too_large', message: /huge.bin has 9000000 bytes/ });
+  await assert.rejects(call('get_attachment', { message_id: 'x', part_id: '1' }), {
+    code: 'too_large',
+    message: /huge.bin has 9000000 bytes/,
+  });
 });
 
 test('threads: listed page by page, read oldest first', async () => {
@@ -93,7 +111,10 @@ test('threads: listed page by page, read oldest first', async () => {
   const [talk] = items;
   assert.deepEqual([talk.subject, talk.messages, talk.is_unread, talk.from.length], ['Talk of alice', 3, true, 1]);
   const { messages } = await call('get_thread', { thread_id: talk.id });
-  assert.deepEqual(messages.map(({ text }) => text), ['talk 1 of alice', 'talk 2 of alice', 'talk 3 of alice']);
+  assert.deepEqual(
+    messages.map(({ text }) => text),
+    ['talk 1 of alice', 'talk 2 of alice', 'talk 3 of alice'],
+  );
   const found = await call('list_threads', { query: 'subject:letter', labels: ['UNREAD'] });
   assert.equal(found.threads.length, 6);
   await assert.rejects(call('get_thread', { thread_id: 'none' }), { code: 'not_found' });
@@ -104,7 +125,10 @@ test('labels: listed, made, put on and taken off', async () => {
   assert.ok((await names()).includes('own Of alice') && (await names()).includes('system INBOX'));
   const label = await call('create_label', { name: 'Work/Berlin' });
   assert.deepEqual([label.name, label.kind], ['Work/Berlin', 'own']);
-  await assert.rejects(call('create_label', { name: 'Work/Berlin' }), { code: 'conflict', message: /exists or conflicts/ });
+  await assert.rejects(call('create_label', { name: 'Work/Berlin' }), {
+    code: 'conflict',
+    message: /exists or conflicts/,
+  });
   const message_id = await idOf('is:unread');
   const { labels } = await call('modify_labels', { message_id, add: [label.id], remove: ['UNREAD'] });
   assert.ok(labels.includes(label.id) && !labels.includes('UNREAD'));
@@ -127,6 +151,10 @@ test('ids are ids', async () => {
   for (const message_id of ['', '..', '../drafts', 'a/b', 'a?b', 'a%2fb']) {
     await assert.rejects(call('get_message', { message_id }), { code: 'bad_arguments' });
   }
-  await assert.rejects(call('get_message', { message_id: 'none' }), { code: 'not_found', status: 404, message: /Requested entity was not found/ });
+  await assert.rejects(call('get_message', { message_id: 'none' }), {
+    code: 'not_found',
+    status: 404,
+    message: /Requested entity was not found/,
+  });
   await assert.rejects(call('list_messages', { cursor: 'mine' }), { status: 400, message: /Invalid pageToken/ });
 });

@@ -11,7 +11,11 @@ export const ENTRY = fileURLToPath(new URL('../index.js', import.meta.url));
 export const TOKENS = { alice: 'ya29.alice', bob: 'ya29.bob' };
 
 export const startGmail = (test) =>
-  startStandIn(test, 'gmail', Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+  startStandIn(
+    test,
+    'gmail',
+    Object.entries(TOKENS).flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (gmail) => ({ GMAIL_API_URL: gmail.url });
 
@@ -28,14 +32,25 @@ export async function serviceFor(test) {
     });
     return response.json();
   };
-  /** The mail as it went out: `{ head, lines, body }`, the head's lines unfolded. */
-  const sent = async (id, login) => {
-    const raw = Buffer.from((await arrange(`messages/${id}?format=raw`, undefined, login)).raw, 'base64url').toString('utf8');
-    const [head] = raw.split('\r\n\r\n');
-    return { raw, lines: head.replaceAll(/\r\n[ \t]+/g, ' ').split('\r\n'), body: raw.slice(head.length + 4) };
+  /** The mail as it went out: the lines of its head, unfolded. */
+  const sent = async (id) => {
+    const { raw } = await arrange(`messages/${id}?format=raw`);
+    const [head] = Buffer.from(raw, 'base64url').toString('utf8').split('\r\n\r\n');
+    return head.replaceAll(/\r\n[ \t]+/g, ' ').split('\r\n');
   };
-  return { gmail, service, as, arrange, sent };
+  /** Takes a mail with these headers in, as if somebody else had sent it; its id. */
+  const receive = async (lines) => {
+    const raw = Buffer.from([...lines, '', 'x'].join('\r\n')).toString('base64url');
+    const { id } = await arrange('messages/send', { raw });
+    await arrange(`messages/${id}/modify`, { removeLabelIds: ['SENT'] });
+    return id;
+  };
+  return { gmail, service, as, arrange, sent, receive };
 }
+
+/** The value of a header among such lines. */
+export const header = (lines, name) =>
+  lines.find((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))?.slice(name.length + 2);
 
 /** All pages of a list, and how many there were. */
 export async function all(call, tool, name, input) {

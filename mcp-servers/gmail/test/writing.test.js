@@ -3,26 +3,21 @@ import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 
 import { fileScope } from '../../_shared/testing/service.js';
-import { all, serviceFor } from './support.js';
+import { all, header, serviceFor } from './support.js';
 
 const file = fileScope(after);
-let gmail;
-let arrange;
 let sent;
+let receive;
 let call;
 
 before(async () => {
   let as;
-  ({ gmail, as, arrange, sent } = await serviceFor(file));
+  ({ as, sent, receive } = await serviceFor(file));
   ({ call } = await as('alice'));
 });
 
-const header = (lines, name) => lines.find((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))?.slice(name.length + 2);
-const ofTalk = async (n) => (await call('search_messages', { query: `rfc822msgid:talk-${n}@alice.example` })).messages[0];
-/** Takes a mail in as if a stranger had sent it. */
-const receive = async (lines, threadId) =>
-  (await arrange('messages/send', { threadId, raw: Buffer.from([...lines, '', 'x'].join('\r\n')).toString('base64url') })).id;
-
+const ofTalk = async (n) =>
+  (await call('search_messages', { query: `rfc822msgid:talk-${n}@alice.example` })).messages[0];
 test('send_message: everything arrives as it was written', async () => {
   const data = Buffer.from([0, 1, 255, 13, 10]).toString('base64');
   const { id, labels } = await call('send_message', {
@@ -41,62 +36,25 @@ test('send_message: everything arrives as it was written', async () => {
   assert.equal(message.html.trim(), '<p>Hällo</p>');
   assert.match(message.to, /<zoe@example.com>, plain@example.com/);
   assert.deepEqual([message.cc, message.bcc], ['copy@example.com', 'hidden@example.com']);
-  assert.deepEqual(message.attachments, [{ part_id: '1', name: 'Übersicht.bin', mime_type: 'application/x-thing', size: 5 }]);
+  assert.deepEqual(message.attachments, [
+    { part_id: '1', name: 'Übersicht.bin', mime_type: 'application/x-thing', size: 5 },
+  ]);
   assert.equal((await call('get_attachment', { message_id: id, part_id: '1' })).data, data);
   assert.ok(!message.headers.some(({ name }) => name === 'From'), 'the sender is Gmail’s to say');
 });
 
-test('no argument begins a header of its own', async () => {
-  const evil = 'x\r\nBcc: evil@example.com';
-  const to = ['a@example.com'];
-  const cases = [
-    { to, subject: evil },
-    { to, subject: 'x\nBcc: evil@example.com' },
-    { to, subject: 'x\rBcc: evil@example.com' },
-    { to, subject: 'x\u2028Bcc: evil@example.com' },
-    { to, subject: 'x\0' },
-    { to: [`a@example.com\r\nBcc: evil@example.com`] },
-    { to: [`${evil} <a@example.com>`] },
-    { to: ['"x\r\nBcc: evil@example.com" <a@example.com>'] },
-    { to, cc: [`a@example.com\nX: y`] },
-    { to, bcc: ['a@example.com\r\n\r\nbody'] },
-    { to: ['a@example.com, evil@example.com'] },
-    { to: ['Group: a@example.com, evil@example.com;'] },
-    { to: ['nobody'] },
-    { to: ['a@b@c'] },
-    { to, attachments: [{ name: `x"\r\nX-Evil: 1`, data: '' }] },
-    { to, attachments: [{ name: 'x', mime_type: 'text/plain\r\nX-Evil: 1', data: '' }] },
-    { to, attachments: [{ name: 'x', data: '\r\n--boundary' }] },
-  ];
-  await gmail.forget();
-  for (const input of cases) {
-    for (const tool of ['send_message', 'create_draft']) {
-      await assert.rejects(call(tool, input), { code: 'bad_arguments' }, JSON.stringify(input));
-    }
-  }
-  await assert.rejects(call('create_label', { name: evil }), { code: 'bad_arguments' });
-  assert.equal((await gmail.calls()).length, 0);
-});
-
-test('no body begins a part of its own, and no name leaves its quotes', async () => {
-  const text = '\r\n\r\n--boundary\r\nBcc: evil@example.com\r\n\r\n.\r\nSubject: other';
-  const { id } = await call('send_message', { to: ['"Bcc: evil@example.com;, x" <a@example.com>'], subject: '=?utf-8?q?=0D=0ABcc:_e@x.y?=', text, html: text });
-  const { lines } = await sent(id);
-  assert.ok(!lines.some((line) => /^bcc:/i.test(line)));
-  assert.equal(lines.filter((line) => /^(to|subject):/i.test(line)).length, 2);
-  const message = await call('get_message', { message_id: id });
-  assert.match(message.text, /Bcc: evil@example.com/);
-});
-
 test('a mail needs somebody to go to', async () => {
-  await assert.rejects(call('send_message', { subject: 'x' }), { code: 'bad_arguments', message: /must name somebody/ });
+  await assert.rejects(call('send_message', { subject: 'x' }), {
+    code: 'bad_arguments',
+    message: /must name somebody/,
+  });
 });
 
 test('reply: to the sender, threaded', async () => {
   const last = await ofTalk(3);
   const { id, thread_id } = await call('reply', { message_id: last.id, text: 'yes' });
   assert.equal(thread_id, last.thread_id);
-  const { lines } = await sent(id);
+  const lines = await sent(id);
   assert.equal(header(lines, 'To'), 'Friend of alice <friend@alice.example>');
   assert.equal(header(lines, 'Subject'), 'Re: Talk of alice');
   assert.equal(header(lines, 'In-Reply-To'), '<talk-3@alice.example>');
@@ -107,40 +65,23 @@ test('reply: to the sender, threaded', async () => {
 
 test('reply to all: everybody once, not oneself; Reply-To first; own mails to whom they went', async () => {
   const id = await receive([
-    'From: "Evil, Bcc: x@y.z" <sender@example.com>', 'Reply-To: list@example.com', 'Message-ID: <m1@example.com>',
-    'To: Alice <ALICE@gmail.example>, Bob <bob@example.com>', 'Cc: list@example.com, "C, D" <cd@example.com>', 'Subject: RE: it',
+    'From: "Evil, Bcc: x@y.z" <sender@example.com>',
+    'Reply-To: list@example.com',
+    'Message-ID: <m1@example.com>',
+    'To: Alice <ALICE@gmail.example>, Bob <bob@example.com>',
+    'Cc: list@example.com, "C, D" <cd@example.com>',
+    'Subject: RE: it',
   ]);
-  const answer = await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], bcc: ['unseen@example.com'] });
-  // The stand-in calls all that was sent there SENT: answered as an own mail, to whom it went.
-  const own = await sent(answer.id);
-  assert.equal(header(own.lines, 'To'), 'Alice <ALICE@gmail.example>, Bob <bob@example.com>');
-  assert.equal(header(own.lines, 'Subject'), 'RE: it');
-  await call('modify_labels', { message_id: id, remove: ['SENT'] });
-  const { lines } = await sent((await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], bcc: ['unseen@example.com'] })).id);
+  const answer = async (more) =>
+    sent((await call('reply', { message_id: id, text: 'x', to_all: true, cc: ['more@example.com'], ...more })).id);
+  const lines = await answer({ bcc: ['unseen@example.com'] });
   assert.equal(header(lines, 'To'), 'list@example.com');
   assert.equal(header(lines, 'Cc'), 'Bob <bob@example.com>, "C, D" <cd@example.com>, more@example.com');
   assert.equal(header(lines, 'Bcc'), 'unseen@example.com');
-});
+  assert.equal(header(lines, 'Subject'), 'RE: it');
 
-test('what strangers wrote into headers stays harmless in an answer', async () => {
-  const nasty = [
-    ['From', '=?utf-8?q?=0D=0ABcc:_evil@example.com?= <sender@example.com>'],
-    ['Subject', '=?utf-8?q?Hi=0D=0ABcc:_evil@example.com?='],
-    ['Message-ID', '<m2@example.com> evil'],
-    ['References', '=?utf-8?q?<a@b>=0D=0ABcc:_evil@example.com?= <c@d>'],
-  ];
-  const id = await receive(['To: alice@gmail.example', ...nasty.map(([name, value]) => `${name}: ${value}`)]);
-  await call('modify_labels', { message_id: id, remove: ['SENT'] });
-  const { lines } = await sent((await call('reply', { message_id: id, text: 'x' })).id);
-  assert.ok(!lines.some((line) => /^bcc:/i.test(line)), lines.join('\n'));
-  assert.match(header(lines, 'To'), /<sender@example.com>$/);
-  assert.equal(header(lines, 'References'), '<a@b> <c@d> <m2@example.com>');
-  assert.equal(header(lines, 'Subject'), 'Re: Hi Bcc: evil@example.com');
-
-  const nobody = await receive(['To: alice@gmail.example', 'From: nobody']);
-  await call('modify_labels', { message_id: nobody, remove: ['SENT', 'INBOX'] });
-  await gmail.fail({ kind: 'body', path: `messages/${nobody}`, body: { threadId: 't', payload: { headers: [{ name: 'From', value: 'nobody' }] } } });
-  await assert.rejects(call('reply', { message_id: nobody, text: 'x' }), { code: 'no_recipient' });
+  await call('modify_labels', { message_id: id, add: ['SENT'] });
+  assert.equal(header(await answer(), 'To'), 'Alice <ALICE@gmail.example>, Bob <bob@example.com>');
 });
 
 test('drafts: written, listed, replaced in their thread, sent, deleted', async () => {
@@ -153,12 +94,20 @@ test('drafts: written, listed, replaced in their thread, sent, deleted', async (
   assert.ok(items.some(({ message }) => message.subject === 'Re: Talk of alice' && message.snippet === 'one'));
 
   const { draft_id } = first;
-  const replaced = await call('update_draft', { draft_id, to: ['other@alice.example'], subject: 'Re: Talk of alice', text: 'better' });
+  const replaced = await call('update_draft', {
+    draft_id,
+    to: ['other@alice.example'],
+    subject: 'Re: Talk of alice',
+    text: 'better',
+  });
   assert.deepEqual([replaced.draft_id, replaced.thread_id], [draft_id, talk.thread_id]);
   assert.equal((await call('get_message', { message_id: replaced.message_id })).text.trim(), 'better');
   const { id } = await call('send_draft', { draft_id });
-  const { lines } = await sent(id);
-  assert.deepEqual([header(lines, 'To'), header(lines, 'In-Reply-To')], ['other@alice.example', '<talk-3@alice.example>']);
+  const lines = await sent(id);
+  assert.deepEqual(
+    [header(lines, 'To'), header(lines, 'In-Reply-To')],
+    ['other@alice.example', '<talk-3@alice.example>'],
+  );
   await assert.rejects(call('send_draft', { draft_id }), { code: 'not_found' });
 
   const left = (await call('list_drafts')).drafts.map((draft) => draft.draft_id);

@@ -16,7 +16,10 @@ export const line = (most) =>
 
 /** `a@b.example` or `Name <a@b.example>`; one address, no list and no group. */
 export const address = line(400)
-  .refine((text) => addressOf(text) !== undefined, 'must be one address, such as name@example.com or Name <name@example.com>')
+  .refine(
+    (text) => addressOf(text) !== undefined,
+    'must be one address, such as name@example.com or Name <name@example.com>',
+  )
   .describe('name@example.com or Name <name@example.com>');
 
 /** `{ name, address }` of a text with one address; undefined for anything else. */

@@ -1,5 +1,5 @@
 // The bodies and attachments of a message, out of the parts that Gmail has taken it apart into.
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 
 /** Of one body: more is not for a model. */
 export const MAX_BODY_CHARACTERS = 100_000;

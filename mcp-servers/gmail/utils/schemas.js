@@ -9,7 +9,9 @@ export const draftId = id('draft').describe('Id of the draft, as list_drafts giv
 export const labels = z
   .array(id('label'))
   .max(100)
-  .describe('Ids of labels, as list_labels gives them; INBOX, UNREAD, STARRED, IMPORTANT, SPAM, TRASH are some of Gmail’s own');
+  .describe(
+    'Ids of labels, as list_labels gives them; INBOX, UNREAD, STARRED, IMPORTANT, SPAM, TRASH are some of Gmail’s own',
+  );
 export const next = z.string().optional().describe('Give it as `cursor` for the next page; absent on the last one');
 
 /** Arguments of a list. */

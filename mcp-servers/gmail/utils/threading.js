@@ -34,12 +34,14 @@ export function answerRecipients({ labelIds = [], payload }, { own, toAll }) {
   const isOwn = ({ address }) => address.toLowerCase() === own.toLowerCase();
   const sender = addresses('Reply-To').length > 0 ? addresses('Reply-To') : addresses('From');
   // An answer to what oneself has sent goes to whom that went.
-  const to = labelIds.includes('SENT') || sender.every(isOwn) ? addresses('To') : sender;
+  const isOwnMail = labelIds.includes('SENT') || (sender.length > 0 && sender.every(isOwn));
+  const to = isOwnMail ? addresses('To') : sender;
   const others = toAll ? [...addresses('To'), ...addresses('Cc')] : [];
   const seen = new Set();
   const fresh = (one) => !seen.has(one.address.toLowerCase()) && Boolean(seen.add(one.address.toLowerCase()));
   const kept = to.filter(fresh);
-  return { to: kept.map(text), cc: others.filter((one) => !isOwn(one)).filter(fresh).map(text) };
+  const copied = others.filter((one) => !isOwn(one) && fresh(one));
+  return { to: kept.map(text), cc: copied.map(text) };
 }
 
 const text = ({ name, address }) => (name ? `"${name.replaceAll(/["\\]/g, '')}" <${address}>` : address);

@@ -1,4 +1,4 @@
-import { malformed } from '../middleware/refusals.js';
+import { malformed } from '../middleware/errors.js';
 import { MAX_BODY_CHARACTERS, contentOf } from './content.js';
 
 /** The value of a header of a message or a part; undefined when it has none. */
@@ -49,5 +49,7 @@ export const labelView = ({ id, name, type }) => ({ id, name, kind: type === 'sy
 /** Gmail escapes snippets for web pages. */
 function unescape(text) {
   const named = { amp: '&', lt: '<', gt: '>', quot: '"' };
-  return text.replaceAll(/&(?:#(\d{1,6})|(amp|lt|gt|quot));/g, (_, code, name) => (code ? String.fromCodePoint(Number(code)) : named[name]));
+  return text.replaceAll(/&(?:#(\d{1,6})|(amp|lt|gt|quot));/g, (_, code, name) =>
+    code ? String.fromCodePoint(Number(code)) : named[name],
+  );
 }

@@ -4,7 +4,7 @@ import { OutsideProblem, Problem } from '../../_shared/problem.js';
 export function createDownload(fetchOutside, apiUrl) {
   const isSlack = (url) => {
     const { origin, protocol, hostname } = new URL(url);
-    return origin === new URL(apiUrl).origin || (protocol === 'https:' && /(^|\.)slack\.com$/.test(hostname));
+    return origin === new URL(apiUrl).origin || (protocol === 'https:' && /(^|\.)slack(-gov)?\.com$/.test(hostname));
   };
 
   return async function download(url, { token, signal }) {

@@ -12,7 +12,8 @@ export const account = [
   {
     name: 'auth_info',
     title: 'Who am I',
-    description: 'Tell which workspace and which user or bot this instance acts as. Also shows whether its token still works.',
+    description:
+      'Tell which workspace and which user or bot this instance acts as. Also shows whether its token still works.',
     annotations: READS,
     input: z.object({}),
     output: z.object({

@@ -18,7 +18,11 @@ export const channels = [
       'private channels and direct conversations only where the app takes part.',
     annotations: READS,
     input: z.object({
-      kinds: z.array(z.enum(Object.keys(TYPES))).min(1).default(['public']).describe('Which kinds of conversations'),
+      kinds: z
+        .array(z.enum(Object.keys(TYPES)))
+        .min(1)
+        .default(['public'])
+        .describe('Which kinds of conversations'),
       include_archived: z.boolean().default(false),
       ...paging(100, 200),
     }),
@@ -68,7 +72,11 @@ export const channels = [
     title: 'Read a thread',
     description: 'Read a thread, oldest first: the message that it hangs on, then its replies.',
     annotations: READS,
-    input: z.object({ channel, ts: messageTs.describe('ts of the message that the thread hangs on'), ...paging(50, 200) }),
+    input: z.object({
+      channel,
+      ts: messageTs.describe('ts of the message that the thread hangs on'),
+      ...paging(50, 200),
+    }),
     output: messagePage,
     rest: 'GET /channels/:channel/messages/:ts/replies',
     async run({ call }, input) {
@@ -83,7 +91,13 @@ export const channels = [
       'Open the direct conversation with one person, or with up to 8 as a group, and get its channel id for send_message. ' +
       'An open one is given again; nobody is told.',
     annotations: { ...SETS, destructiveHint: false },
-    input: z.object({ users: z.array(z.string().min(1)).min(1).max(8).describe('Ids of the people, as list_users or get_user give them') }),
+    input: z.object({
+      users: z
+        .array(z.string().min(1))
+        .min(1)
+        .max(8)
+        .describe('Ids of the people, as list_users or get_user give them'),
+    }),
     output: z.object({ channel: z.string(), was_open: z.boolean() }),
     rest: 'POST /direct-messages',
     async run({ call }, { users }) {

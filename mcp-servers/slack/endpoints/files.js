@@ -35,7 +35,9 @@ export const files = [
     title: 'Read a file',
     description: `Read the content of a file by its id: texts as text, anything else as base64. At most ${MAX_FILE_BYTES / 1024} KiB.`,
     annotations: READS,
-    input: z.object({ file: z.string().min(1).max(100).describe('Id of the file, such as F0123456789; list_files gives it') }),
+    input: z.object({
+      file: z.string().min(1).max(100).describe('Id of the file, such as F0123456789; list_files gives it'),
+    }),
     output: fileForm.extend({
       text: z.string().optional().describe('The content, where it is a text'),
       data: z.string().optional().describe('The content as base64, where it is none'),

@@ -7,7 +7,9 @@ const text = z
   .string()
   .min(1)
   .max(40_000)
-  .describe('The message in Slack mrkdwn; with blocks, the text for notifications. Slack advises at most 4000 characters');
+  .describe(
+    'The message in Slack mrkdwn; with blocks, the text for notifications. Slack advises at most 4000 characters',
+  );
 const blocks = z
   .array(z.looseObject({ type: z.string() }))
   .min(1)

@@ -10,10 +10,12 @@ const name = z
   .describe('Name of the emoji, such as thumbsup');
 const output = z.object({ channel: z.string(), ts: z.string(), name: z.string() });
 
-const react = (method) => async ({ call }, input) => {
-  await call(method, { channel: input.channel, timestamp: input.ts, name: input.name });
-  return input;
-};
+const react =
+  (method) =>
+  async ({ call }, input) => {
+    await call(method, { channel: input.channel, timestamp: input.ts, name: input.name });
+    return input;
+  };
 
 export const reactions = [
   {

@@ -1,4 +1,4 @@
-import { createClient } from '../api/client.js';
+import { createConnect } from '../api/slack.js';
 import { account, accountOf } from './account.js';
 import { channels } from './channels.js';
 import { files } from './files.js';
@@ -9,7 +9,7 @@ import { users } from './users.js';
 
 /** The service as `serve` of _shared wants it. */
 export function createService(settings) {
-  const connect = createClient(settings);
+  const connect = createConnect(settings);
   return {
     name: 'slack',
     title: 'Slack',

@@ -29,7 +29,9 @@ export const users = [
     output: userForm,
     rest: 'GET /users/:user',
     async run({ call }, { user }) {
-      const answer = user.includes('@') ? await call('users.lookupByEmail', { email: user }) : await call('users.info', { user });
+      const answer = user.includes('@')
+        ? await call('users.lookupByEmail', { email: user })
+        : await call('users.info', { user });
       return part(answer, 'user', userView);
     },
   },

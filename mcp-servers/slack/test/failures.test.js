@@ -42,9 +42,18 @@ test('what Slack says in a body of its own is told apart', async () => {
     [{ ok: true }, { code: 'outside_malformed', message: /without members/ }],
     [{ ok: true, members: [null] }, { code: 'outside_malformed' }],
     ['no object', { code: 'outside_malformed' }],
-    [{ ok: false, error: 'fatal_error' }, { code: 'outside_failed', status: 502 }],
-    [{ ok: false, error: 'ratelimited' }, { code: 'rate_limited', status: 429 }],
-    [{ ok: false, error: 'some_new_word' }, { code: 'outside_refused', status: 400, message: /refused: some_new_word/ }],
+    [
+      { ok: false, error: 'fatal_error' },
+      { code: 'outside_failed', status: 502 },
+    ],
+    [
+      { ok: false, error: 'ratelimited' },
+      { code: 'rate_limited', status: 429 },
+    ],
+    [
+      { ok: false, error: 'some_new_word' },
+      { code: 'outside_refused', status: 400, message: /refused: some_new_word/ },
+    ],
     [
       { ok: false, error: 'missing_scope', needed: 'users:read', provided: 'chat:write' },
       { code: 'forbidden', message: /needs the scope users:read; the token has chat:write/ },
@@ -91,7 +100,10 @@ test('what does not exist or fit is named', async () => {
 });
 
 test('a token goes to no host but Slack, and a file that may not be seen is none', async () => {
-  const info = (url) => ({ ok: true, file: { id: 'F1', name: 'x.txt', mimetype: 'text/plain', size: 1, url_private: url } });
+  const info = (url) => ({
+    ok: true,
+    file: { id: 'F1', name: 'x.txt', mimetype: 'text/plain', size: 1, url_private: url },
+  });
   for (const url of ['https://evil.example/x', 'https://evilslack.com/x', 'http://files.slack.com/x', 'nonsense']) {
     await slack.fail({ kind: 'body', body: info(url), path: 'files.info' });
     await assert.rejects(call('read_file', { file: 'F1' }), { code: 'not_in_slack' }, url);

@@ -19,19 +19,26 @@ test('fifty calls at once of two users: no key crosses', async () => {
   await slack.forget();
   const channel = (login) => `C${login.toUpperCase()}1`;
   const loginOf = (n) => (n % 2 ? 'alice' : 'bob');
-  const send = (n) => clients[loginOf(n)].call('send_message', { channel: channel(loginOf(n)), text: `${n} for:${loginOf(n)}` });
+  const send = (n) =>
+    clients[loginOf(n)].call('send_message', { channel: channel(loginOf(n)), text: `${n} for:${loginOf(n)}` });
   await Promise.all(Array.from({ length: 50 }, (_, n) => send(n)));
 
   const calls = await slack.calls();
   assert.equal(calls.length, 50);
   assert.ok(calls.every(({ token, login, status }) => token === TOKENS[login] && status === 200));
-  for (const [login, first] of [['alice', 1], ['bob', 0]]) {
+  for (const [login, first] of [
+    ['alice', 1],
+    ['bob', 0],
+  ]) {
     const { messages } = await clients[login].call('read_channel_history', { channel: channel(login) });
     const expected = Array.from({ length: 25 }, (_, n) => `${2 * n + first} for:${login}`);
     assert.deepEqual(messages.map(({ text }) => text).sort(), expected.sort());
   }
   // The stand-in would have noticed.
-  await assert.rejects(clients.bob.call('send_message', { channel: channel('bob'), text: 'for:alice' }), /answered 418/);
+  await assert.rejects(
+    clients.bob.call('send_message', { channel: channel('bob'), text: 'for:alice' }),
+    /answered 418/,
+  );
 });
 
 test('one user’s broken token is no matter of the other', async () => {

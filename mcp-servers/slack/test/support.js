@@ -15,7 +15,12 @@ export const USER_TOKEN = 'xoxp-alice';
 
 const pairs = [...Object.entries(TOKENS), ['alice', USER_TOKEN]];
 
-export const startSlack = (test) => startStandIn(test, 'slack', pairs.flatMap(([login, token]) => ['--token', `${token}=${login}`]));
+export const startSlack = (test) =>
+  startStandIn(
+    test,
+    'slack',
+    pairs.flatMap(([login, token]) => ['--token', `${token}=${login}`]),
+  );
 
 export const env = (slack) => ({ SLACK_API_URL: `${slack.url}/api` });
 

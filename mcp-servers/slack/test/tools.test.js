@@ -31,7 +31,13 @@ async function all(tool, name, input, by = call) {
 }
 
 test('auth_info says whose token it is', async () => {
-  const mine = { workspace: 'Team alice', workspace_id: 'TALICE', url: 'https://alice.slack.com/', user: 'bot-of-alice', user_id: 'UALICE0' };
+  const mine = {
+    workspace: 'Team alice',
+    workspace_id: 'TALICE',
+    url: 'https://alice.slack.com/',
+    user: 'bot-of-alice',
+    user_id: 'UALICE0',
+  };
   assert.deepEqual(await call('auth_info'), { ...mine, is_bot: true });
   assert.equal((await (await connect(USER_TOKEN)).call('auth_info')).is_bot, false);
 });
@@ -44,7 +50,10 @@ test('channels come in pages, of the kinds that are asked for', async () => {
   assert.deepEqual(await names({ kinds: ['private'] }), ['private-of-alice']);
   assert.ok((await names({ include_archived: true })).includes('old'));
   const channel = await call('get_channel', { channel: GENERAL });
-  assert.deepEqual([channel.name, channel.topic, channel.kind, channel.members], ['general', 'topic of alice', 'public', 3]);
+  assert.deepEqual(
+    [channel.name, channel.topic, channel.kind, channel.members],
+    ['general', 'topic of alice', 'public', 3],
+  );
 });
 
 test('history and threads come in pages, within times', async () => {
@@ -53,7 +62,10 @@ test('history and threads come in pages, within times', async () => {
   const thread = await all('read_thread', 'messages', { channel: GENERAL, ts: items[0].ts, limit: 4 });
   assert.deepEqual([thread.items.length, thread.pages, thread.items[5].text], [6, 2, 'answer 4']);
   const between = await call('read_channel_history', { channel: GENERAL, oldest: items[4].ts, latest: items[1].ts });
-  assert.deepEqual(between.messages.map(({ ts }) => ts), [items[2].ts, items[3].ts]);
+  assert.deepEqual(
+    between.messages.map(({ ts }) => ts),
+    [items[2].ts, items[3].ts],
+  );
 });
 
 test('a message is sent, answered, reacted to, changed and deleted', async () => {
@@ -64,7 +76,10 @@ test('a message is sent, answered, reacted to, changed and deleted', async () =>
   const thread = async () => (await call('read_thread', sent)).messages;
   assert.deepEqual((await thread())[0].reactions, [{ name: 'tada', count: 1, users: ['UALICE0'] }]);
   assert.deepEqual((await thread())[1].blocks, blocks);
-  await assert.rejects(call('add_reaction', { ...sent, name: 'tada' }), { code: 'conflict', message: /already_reacted.*nothing to do/ });
+  await assert.rejects(call('add_reaction', { ...sent, name: 'tada' }), {
+    code: 'conflict',
+    message: /already_reacted.*nothing to do/,
+  });
   await call('remove_reaction', { ...sent, name: 'tada' });
   assert.deepEqual(await call('update_message', { ...sent, text: 'changed' }), sent);
   const [changed] = await thread();
@@ -87,7 +102,10 @@ test('people are listed, found by id and address, and written to', async () => {
   assert.deepEqual(await call('open_direct_message', { users: [found.id] }), { ...first, was_open: true });
   const { ts } = await call('send_message', { channel: first.channel, text: 'psst' });
   const { messages } = await call('read_channel_history', { channel: first.channel });
-  assert.deepEqual(messages.map((message) => message.ts), [ts]);
+  assert.deepEqual(
+    messages.map((message) => message.ts),
+    [ts],
+  );
   assert.equal((await call('get_channel', { channel: first.channel })).user, found.id);
 });
 
@@ -96,14 +114,18 @@ test('messages are searched with a user token alone, page by page', async () => 
   const { items, pages } = await all('search_messages', 'matches', { query: 'message alice', limit: 5 }, user.call);
   assert.deepEqual([items.length, pages, items[0].channel_name], [12, 3, 'general']);
   await assert.rejects(user.call('search_messages', { query: 'x', cursor: 'page:x' }), /cursor: must be/);
-  await assert.rejects(call('search_messages', { query: 'x' }), { code: 'forbidden', message: /not_allowed_token_type.*user token/ });
+  await assert.rejects(call('search_messages', { query: 'x' }), {
+    code: 'forbidden',
+    message: /not_allowed_token_type.*user token/,
+  });
 });
 
 test('files are listed and read: texts, pictures, not too large ones', async () => {
   const { items, pages } = await all('list_files', 'files', { limit: 3 });
   assert.deepEqual([items.length, pages], [7, 3]);
   assert.equal((await call('list_files', { channel: 'CALICE1' })).total, 0);
-  const read = (name) => client.callTool({ name: 'read_file', arguments: { file: items.find((file) => file.name === name).id } });
+  const read = (name) =>
+    client.callTool({ name: 'read_file', arguments: { file: items.find((file) => file.name === name).id } });
   const notes = await read('notes.txt');
   assert.equal(notes.structuredContent.text, 'notes of alice\nwith umlauts: äöü\n');
   assert.deepEqual(notes.content, [{ type: 'text', text: notes.structuredContent.text }]);

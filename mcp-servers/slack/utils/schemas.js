@@ -46,7 +46,10 @@ export const messageForm = z.object({
   is_edited: z.boolean().optional(),
   reactions: z.array(z.object({ name: z.string(), count: z.int(), users: z.array(z.string()).optional() })).optional(),
   files: z.array(z.object({ id: z.string(), name: z.string() })).optional(),
-  blocks: z.array(z.looseObject({ type: z.string() })).optional().describe('Block Kit blocks'),
+  blocks: z
+    .array(z.looseObject({ type: z.string() }))
+    .optional()
+    .describe('Block Kit blocks'),
 });
 
 export const sentForm = z.object({ channel: z.string(), ts });

@@ -14,13 +14,20 @@ export class Mailbox {
     this.drafts = new Map();
     this.labels = SYSTEM_LABELS.map((id) => ({ id, name: id, type: 'system' }));
     this.labels.push({ id: 'Label_1', name: `Of ${account}`, type: 'user' });
-    for (const { raw, labels, thread } of seedMails(account)) this.add(raw, labels, thread && this.messages.at(-1).threadId);
+    for (const { raw, labels, thread } of seedMails(account))
+      this.add(raw, labels, thread && this.messages.at(-1).threadId);
   }
 
   /** Takes a mail in; the newest are first in `messages`' reverse order. */
   add(raw, labelIds, threadId) {
     const id = this.#id('m');
-    const message = { id, threadId: threadId ?? this.#id('t'), labelIds: [...labelIds], internalDate: String(1_750_000_000_000 + this.#count * 1000), ...contentOf(raw) };
+    const message = {
+      id,
+      threadId: threadId ?? this.#id('t'),
+      labelIds: [...labelIds],
+      internalDate: String(1_750_000_000_000 + this.#count * 1000),
+      ...contentOf(raw),
+    };
     this.messages.push(message);
     return message;
   }
@@ -65,7 +72,8 @@ export class Mailbox {
   /** Messages that fit, newest first; those in the bin only when asked for. */
   find({ q = '', labelIds = [], includeSpamTrash = false }) {
     const terms = q.match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
-    const hidden = includeSpamTrash || /in:(trash|anywhere)/.test(q) || labelIds.includes('TRASH') ? [] : ['TRASH', 'SPAM'];
+    const hidden =
+      includeSpamTrash || /in:(trash|anywhere)/.test(q) || labelIds.includes('TRASH') ? [] : ['TRASH', 'SPAM'];
     return this.messages
       .filter((message) => !hidden.some((label) => message.labelIds.includes(label)))
       .filter((message) => labelIds.every((label) => message.labelIds.includes(label)))
@@ -81,7 +89,10 @@ export class Mailbox {
 
 function contentOf(raw) {
   const mail = parseMail(raw);
-  const text = leaves(mail).find(({ mimeType }) => mimeType === 'text/plain')?.body.toString() ?? '';
+  const text =
+    leaves(mail)
+      .find(({ mimeType }) => mimeType === 'text/plain')
+      ?.body.toString() ?? '';
   return { raw, mail, sizeEstimate: raw.length, snippet: text.replaceAll(/\s+/g, ' ').trim().slice(0, 100) };
 }
 

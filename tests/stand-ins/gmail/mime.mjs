@@ -46,7 +46,10 @@ function decode(node, content, type) {
 }
 
 const unquote = (text) =>
-  Buffer.from(text.replaceAll(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1');
+  Buffer.from(
+    text.replaceAll(/=([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))),
+    'latin1',
+  );
 
 /** Words of RFC 2047: `=?utf-8?B?…?=`. */
 function words(value) {

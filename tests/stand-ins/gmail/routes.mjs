@@ -4,7 +4,11 @@ import { attachmentOf, messageView } from './views.mjs';
 
 /** An error of Google's: `{error: {code, message, errors: [{reason}], status}}`. */
 export function googleError(code, status, reason, message, headers = {}) {
-  return { status: code, headers, body: { error: { code, message, errors: [{ message, domain: 'global', reason }], status } } };
+  return {
+    status: code,
+    headers,
+    body: { error: { code, message, errors: [{ message, domain: 'global', reason }], status } },
+  };
 }
 
 class Refusal extends Error {
@@ -21,20 +25,43 @@ const invalid = (message) => {
 };
 
 const ROUTES = {
-  'GET profile': (box) => ({ emailAddress: box.address, messagesTotal: box.messages.length, threadsTotal: threads(box, {}).length, historyId: '1' }),
+  'GET profile': (box) => ({
+    emailAddress: box.address,
+    messagesTotal: box.messages.length,
+    threadsTotal: threads(box, {}).length,
+    historyId: '1',
+  }),
 
-  'GET messages': (box, { query }) => list(box.find(filter(query)).map(({ id, threadId }) => ({ id, threadId })), 'messages', query),
-  'POST messages/send': (box, { body }) => messageView(box.send(rawOf(body, { needsRecipient: true }), threadOf(box, body)), 'minimal'),
-  'GET messages/:id': (box, { query }, [id]) => messageView(box.message(id) ?? notFound(), query.get('format') ?? 'full', query.getAll('metadataHeaders')),
-  'POST messages/:id/modify': (box, { body }, [id]) => messageView(modify(box, box.message(id) ?? notFound(), body), 'minimal'),
-  'POST messages/:id/trash': (box, _, [id]) => messageView(modify(box, box.message(id) ?? notFound(), { addLabelIds: ['TRASH'], removeLabelIds: ['INBOX'] }), 'minimal'),
-  'POST messages/:id/untrash': (box, _, [id]) => messageView(modify(box, box.message(id) ?? notFound(), { removeLabelIds: ['TRASH'] }), 'minimal'),
+  'GET messages': (box, { query }) =>
+    list(
+      box.find(filter(query)).map(({ id, threadId }) => ({ id, threadId })),
+      'messages',
+      query,
+    ),
+  'POST messages/send': (box, { body }) =>
+    messageView(box.send(rawOf(body, { needsRecipient: true }), threadOf(box, body)), 'minimal'),
+  'GET messages/:id': (box, { query }, [id]) =>
+    messageView(box.message(id) ?? notFound(), query.get('format') ?? 'full', query.getAll('metadataHeaders')),
+  'POST messages/:id/modify': (box, { body }, [id]) =>
+    messageView(modify(box, box.message(id) ?? notFound(), body), 'minimal'),
+  'POST messages/:id/trash': (box, _, [id]) =>
+    messageView(
+      modify(box, box.message(id) ?? notFound(), { addLabelIds: ['TRASH'], removeLabelIds: ['INBOX'] }),
+      'minimal',
+    ),
+  'POST messages/:id/untrash': (box, _, [id]) =>
+    messageView(modify(box, box.message(id) ?? notFound(), { removeLabelIds: ['TRASH'] }), 'minimal'),
   'GET messages/:id/attachments/:id': (box, _, [id, attachment]) => {
     const part = attachmentOf((box.message(id) ?? notFound()).mail, attachment) ?? invalid('Invalid attachment token');
     return { size: part.body.length, data: part.body.toString('base64url') };
   },
 
-  'GET drafts': (box, { query }) => list([...box.drafts.keys()].map((id) => draftView(box, id)), 'drafts', query),
+  'GET drafts': (box, { query }) =>
+    list(
+      [...box.drafts.keys()].map((id) => draftView(box, id)),
+      'drafts',
+      query,
+    ),
   'POST drafts': (box, { body }) => draftView(box, box.addDraft(rawOf(body.message), threadOf(box, body.message))),
   'GET drafts/:id': (box, { query }, [id]) => draftView(box, draftOf(box, id), query.get('format') ?? 'full'),
   'PUT drafts/:id': (box, { body }, [id]) => {
@@ -52,7 +79,8 @@ const ROUTES = {
   'GET labels': (box) => ({ labels: box.labels }),
   'POST labels': (box, { body }) => {
     if (!body.name) invalid('Invalid label name');
-    if (box.labels.some(({ name }) => name === body.name)) throw new Refusal(409, 'ALREADY_EXISTS', 'aborted', 'Label name exists or conflicts');
+    const isThere = box.labels.some(({ name }) => name === body.name);
+    if (isThere) throw new Refusal(409, 'ALREADY_EXISTS', 'aborted', 'Label name exists or conflicts');
     return box.addLabel(body);
   },
 
@@ -60,26 +88,44 @@ const ROUTES = {
   'GET threads/:id': (box, { query }, [id]) => {
     const messages = box.messages.filter(({ threadId }) => threadId === id);
     if (messages.length === 0) notFound();
-    return { id, historyId: '1', messages: messages.map((message) => messageView(message, query.get('format') ?? 'full', query.getAll('metadataHeaders'))) };
+    return {
+      id,
+      historyId: '1',
+      messages: messages.map((message) =>
+        messageView(message, query.get('format') ?? 'full', query.getAll('metadataHeaders')),
+      ),
+    };
   },
 };
 
-const filter = (query) => ({ q: query.get('q') ?? '', labelIds: query.getAll('labelIds'), includeSpamTrash: query.get('includeSpamTrash') === 'true' });
+const filter = (query) => ({
+  q: query.get('q') ?? '',
+  labelIds: query.getAll('labelIds'),
+  includeSpamTrash: query.get('includeSpamTrash') === 'true',
+});
 
 function list(items, name, query) {
   const offset = fromCursor(query.get('pageToken')) ?? invalid('Invalid pageToken');
   const { page, next } = pageOf(items, offset, Number(query.get('maxResults') ?? 100));
-  return { ...(page.length > 0 && { [name]: page }), ...(next && { nextPageToken: toCursor(next) }), resultSizeEstimate: items.length };
+  return {
+    ...(page.length > 0 && { [name]: page }),
+    ...(next && { nextPageToken: toCursor(next) }),
+    resultSizeEstimate: items.length,
+  };
 }
 
 function threads(box, wanted) {
   const found = new Map();
-  for (const { threadId, snippet } of box.find(wanted)) if (!found.has(threadId)) found.set(threadId, { id: threadId, snippet, historyId: '1' });
+  for (const { threadId, snippet } of box.find(wanted)) {
+    if (!found.has(threadId)) found.set(threadId, { id: threadId, snippet, historyId: '1' });
+  }
   return [...found.values()];
 }
 
 function rawOf(message, { needsRecipient = false } = {}) {
-  const raw = Buffer.from(message?.raw ?? invalid("'raw' RFC822 payload message string or uploading message via /upload/* URL required"), 'base64url');
+  const text =
+    message?.raw ?? invalid("'raw' RFC822 payload message string or uploading message via /upload/* URL required");
+  const raw = Buffer.from(text, 'base64url');
   const head = raw.toString('latin1').split(/\r?\n\r?\n/)[0];
   if (needsRecipient && !/^(to|cc|bcc):\s*\S/im.test(head)) invalid('Recipient address required');
   return raw;
@@ -94,16 +140,27 @@ const draftOf = (box, id) => (box.drafts.has(id) ? id : notFound());
 
 function draftView(box, id, format) {
   const message = box.message(box.drafts.get(id));
-  return { id, message: format ? messageView(message, format) : { id: message.id, threadId: message.threadId, labelIds: message.labelIds } };
+  return {
+    id,
+    message: format
+      ? messageView(message, format)
+      : { id: message.id, threadId: message.threadId, labelIds: message.labelIds },
+  };
 }
 
 function modify(box, message, { addLabelIds = [], removeLabelIds = [] }) {
-  for (const label of [...addLabelIds, ...removeLabelIds]) if (!box.labels.some(({ id }) => id === label)) invalid(`Invalid label: ${label}`);
-  message.labelIds = [...new Set([...message.labelIds, ...addLabelIds])].filter((label) => !removeLabelIds.includes(label));
+  const unknown = [...addLabelIds, ...removeLabelIds].find((label) => !box.labels.some(({ id }) => id === label));
+  if (unknown) invalid(`Invalid label: ${unknown}`);
+  message.labelIds = [...new Set([...message.labelIds, ...addLabelIds])].filter(
+    (label) => !removeLabelIds.includes(label),
+  );
   return message;
 }
 
-const PATTERNS = Object.entries(ROUTES).map(([route, work]) => ({ pattern: new RegExp(`^${route.replaceAll(':id', '([^/ ]+)')}$`), work }));
+const PATTERNS = Object.entries(ROUTES).map(([route, work]) => ({
+  pattern: new RegExp(`^${route.replaceAll(':id', '([^/ ]+)')}$`),
+  work,
+}));
 
 /** The answer to `path` below `/gmail/v1/users/me/`. */
 export function callGmail(box, path, request) {

@@ -1,6 +1,9 @@
 /** The mails that an account begins with: `{ raw, labels, thread }`, oldest first; `thread`: of the one before. */
 export function seedMails(account) {
-  const mails = Array.from({ length: 12 }, (_, n) => ({ raw: letter(account, n), labels: n % 2 ? ['INBOX'] : ['INBOX', 'UNREAD'] }));
+  const mails = Array.from({ length: 12 }, (_, n) => ({
+    raw: letter(account, n),
+    labels: n % 2 ? ['INBOX'] : ['INBOX', 'UNREAD'],
+  }));
   mails.push({ raw: withAttachment(account), labels: ['INBOX', 'IMPORTANT'] });
   mails.push({ raw: conversation(account, 1), labels: ['INBOX'] });
   mails.push({ raw: conversation(account, 2), labels: ['SENT'], thread: true });
@@ -61,7 +64,18 @@ function withAttachment(account) {
 }
 
 function conversation(account, n) {
-  const before = n > 1 ? [`In-Reply-To: <talk-${n - 1}@${account}.example>`, `References: ${Array.from({ length: n - 1 }, (_, i) => `<talk-${i + 1}@${account}.example>`).join(' ')}`] : [];
+  const before =
+    n > 1
+      ? [
+          `In-Reply-To: <talk-${n - 1}@${account}.example>`,
+          `References: ${Array.from({ length: n - 1 }, (_, i) => `<talk-${i + 1}@${account}.example>`).join(' ')}`,
+        ]
+      : [];
   const subject = n > 1 ? `Re: Talk of ${account}` : `Talk of ${account}`;
-  return mail([...head(account, subject, `talk-${n}`, before), 'Content-Type: text/plain; charset=utf-8', '', `talk ${n} of ${account}`]);
+  return mail([
+    ...head(account, subject, `talk-${n}`, before),
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    `talk ${n} of ${account}`,
+  ]);
 }

@@ -18,7 +18,8 @@ function partView(node, partId) {
   if (isAttachment) body.attachmentId = `ATT${partId || '0'}`;
   else if (node.body.length > 0) body.data = node.body.toString('base64url');
   const view = { partId, mimeType: node.mimeType, filename: node.filename, headers: node.headers, body };
-  if (node.parts.length > 0) view.parts = node.parts.map((part, n) => partView(part, partId ? `${partId}.${n}` : `${n}`));
+  if (node.parts.length > 0)
+    view.parts = node.parts.map((part, n) => partView(part, partId ? `${partId}.${n}` : `${n}`));
   return view;
 }
 

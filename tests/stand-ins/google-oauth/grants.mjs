@@ -53,7 +53,8 @@ export class Grants {
       grant.isRevoked = true;
       this.#refreshTokens.delete(refreshToken);
       this.#consented.delete(`${grant.client_id} ${grant.account}`);
-      for (const accessToken of grant.accessTokens) await this.tell(accessToken, { login: grant.account, state: 'revoked' });
+      for (const accessToken of grant.accessTokens)
+        await this.tell(accessToken, { login: grant.account, state: 'revoked' });
       return true;
     }
     return false;

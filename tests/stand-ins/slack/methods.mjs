@@ -21,10 +21,12 @@ const messageOf = (workspace, { channel, ts, timestamp }) => {
   channelOf(workspace, { channel });
   return workspace.message(channel, ts ?? timestamp) ?? refuse('message_not_found');
 };
-const within = ({ oldest, latest, inclusive }) => ({ ts }) => {
-  const [at, from, to] = [Number(ts), Number(oldest ?? 0), Number(latest ?? Infinity)];
-  return isTrue(inclusive) ? at >= from && at <= to : at > from && at < to;
-};
+const within =
+  ({ oldest, latest, inclusive }) =>
+  ({ ts }) => {
+    const [at, from, to] = [Number(ts), Number(oldest ?? 0), Number(latest ?? Infinity)];
+    return isTrue(inclusive) ? at >= from && at <= to : at > from && at < to;
+  };
 
 const METHODS = {
   'auth.test': (w, _, { token }) => ({
@@ -39,7 +41,8 @@ const METHODS = {
   'conversations.list': (w, input) => {
     const types = (input.types ?? 'public_channel').split(',');
     const typeOf = ({ is_im, is_private }) => (is_im ? 'im' : is_private ? 'private_channel' : 'public_channel');
-    const wanted = (channel) => types.includes(typeOf(channel)) && !(isTrue(input.exclude_archived) && channel.is_archived);
+    const wanted = (channel) =>
+      types.includes(typeOf(channel)) && !(isTrue(input.exclude_archived) && channel.is_archived);
     return paged(w.channels.filter(wanted), 'channels', input, 1000);
   },
   'conversations.info': (w, input) => ({ channel: channelOf(w, input) }),
@@ -100,10 +103,15 @@ const METHODS = {
     if (!token.startsWith('xoxp-')) refuse('not_allowed_token_type');
     const found = w.search(query ?? refuse('no_query'));
     const paging = pagingOf(found, page, count);
-    return { query, messages: { total: found.length, paging, matches: pageOf(found, (page - 1) * count, Number(count)).page } };
+    return {
+      query,
+      messages: { total: found.length, paging, matches: pageOf(found, (page - 1) * count, Number(count)).page },
+    };
   },
   'files.list': (w, { channel, user, page = 1, count = 100 }, { origin }) => {
-    const found = w.files.filter(({ info }) => (!channel || info.channels.includes(channel)) && (!user || info.user === user));
+    const found = w.files.filter(
+      ({ info }) => (!channel || info.channels.includes(channel)) && (!user || info.user === user),
+    );
     const { page: files } = pageOf(found, (page - 1) * count, Number(count));
     return { files: files.map((file) => infoOf(w, file, origin)), paging: pagingOf(found, page, count) };
   },

@@ -1,6 +1,8 @@
 // The workspace of one account: its people, channels, messages and files. Every name tells whose it is.
 
 const START = 1_750_000_000;
+/** One for all workspaces. */
+const HUGE = Buffer.alloc(6 * 1024 * 1024, 7);
 
 export class Workspace {
   #clock = START;
@@ -9,7 +11,9 @@ export class Workspace {
   constructor(account) {
     this.account = account;
     this.team = { id: idOf('T', account), name: `Team ${account}`, domain: account };
-    this.users = ['bot', 'owner', ...Array.from({ length: 10 }, (_, n) => `member${n}`)].map((role, n) => user(account, role, n));
+    this.users = ['bot', 'owner', ...Array.from({ length: 10 }, (_, n) => `member${n}`)].map((role, n) =>
+      user(account, role, n),
+    );
     this.me = this.users[0];
     this.channels = [];
     this.messages = new Map();
@@ -30,7 +34,16 @@ export class Workspace {
       ? { user, is_im, is_open: true }
       : { name, is_channel: !is_private, is_group: is_private, is_member: true, num_members: 3 };
     const about = (text) => ({ value: text, creator: this.me.id, last_set: START });
-    const channel = { id, is_private, is_archived, created: START, creator: this.me.id, ...of, topic: about(`topic of ${this.account}`), purpose: about('') };
+    const channel = {
+      id,
+      is_private,
+      is_archived,
+      created: START,
+      creator: this.me.id,
+      ...of,
+      topic: about(`topic of ${this.account}`),
+      purpose: about(''),
+    };
     this.channels.push(channel);
     this.messages.set(id, []);
     return channel;
@@ -48,13 +61,22 @@ export class Workspace {
     const open = this.channels.find((channel) => channel.is_im && channel.user === user);
     if (open) return { channel: open, already_open: true };
     this.#directMessages += 1;
-    return { channel: this.addChannel({ id: `D${this.account.toUpperCase()}${this.#directMessages}`, is_im: true, user }) };
+    return {
+      channel: this.addChannel({ id: `D${this.account.toUpperCase()}${this.#directMessages}`, is_im: true, user }),
+    };
   }
 
   post({ channel, text = '', blocks, thread_ts }) {
     this.#clock += 1;
     const ts = `${this.#clock}.000100`;
-    const message = { type: 'message', user: this.me.id, bot_id: idOf('B', this.account), team: this.team.id, text, ts };
+    const message = {
+      type: 'message',
+      user: this.me.id,
+      bot_id: idOf('B', this.account),
+      team: this.team.id,
+      text,
+      ts,
+    };
     if (blocks) message.blocks = blocks;
     if (thread_ts) message.thread_ts = thread_ts;
     this.messages.get(channel).push(message);
@@ -83,7 +105,12 @@ export class Workspace {
       this.messages
         .get(channel.id)
         .filter(({ text }) => words.every((word) => text.toLowerCase().includes(word)))
-        .map((message) => ({ ...message, username: this.me.name, channel: { id: channel.id, name: channel.name }, permalink: `https://${this.account}.slack.com/archives/${channel.id}/p${message.ts.replace('.', '')}` })),
+        .map((message) => ({
+          ...message,
+          username: this.me.name,
+          channel: { id: channel.id, name: channel.name },
+          permalink: `https://${this.account}.slack.com/archives/${channel.id}/p${message.ts.replace('.', '')}`,
+        })),
     );
   }
 }
@@ -101,7 +128,13 @@ function user(account, role, n) {
     is_bot: role === 'bot',
     is_admin: role === 'owner',
     tz: 'Europe/Berlin',
-    profile: { real_name: `${role} ${account}`, display_name: name, email: `${role}@${account}.example`, title: '', status_text: '' },
+    profile: {
+      real_name: `${role} ${account}`,
+      display_name: name,
+      email: `${role}@${account}.example`,
+      title: '',
+      status_text: '',
+    },
   };
 }
 
@@ -109,11 +142,26 @@ function files(account) {
   const contents = [
     ['notes.txt', 'text/plain', 'text', Buffer.from(`notes of ${account}\nwith umlauts: äöü\n`)],
     ['pixel.png', 'image/png', 'png', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 255])],
-    ['huge.bin', 'application/octet-stream', 'binary', Buffer.alloc(6 * 1024 * 1024, 7)],
-    ...Array.from({ length: 4 }, (_, n) => [`report-${n}.csv`, 'text/csv', 'csv', Buffer.from(`a,b\n${n},${account}\n`)]),
+    ['huge.bin', 'application/octet-stream', 'binary', HUGE],
+    ...Array.from({ length: 4 }, (_, n) => [
+      `report-${n}.csv`,
+      'text/csv',
+      'csv',
+      Buffer.from(`a,b\n${n},${account}\n`),
+    ]),
   ];
   return contents.map(([name, mimetype, filetype, content], n) => ({
     content,
-    info: { id: `F${account.toUpperCase()}${n}`, name, title: name, mimetype, filetype, size: content.length, created: START + n, user: `U${account.toUpperCase()}1`, channels: [`C${account.toUpperCase()}0`] },
+    info: {
+      id: `F${account.toUpperCase()}${n}`,
+      name,
+      title: name,
+      mimetype,
+      filetype,
+      size: content.length,
+      created: START + n,
+      user: `U${account.toUpperCase()}1`,
+      channels: [`C${account.toUpperCase()}0`],
+    },
   }));
 }

@@ -3,7 +3,7 @@
 import { WebClient } from '@slack/web-api';
 
 import { createFetch } from '../../_shared/outside.js';
-import { toProblem } from '../middleware/refusals.js';
+import { toProblem } from '../middleware/errors.js';
 import { createDownload } from './download.js';
 
 /** Methods that only read: these may be sent twice. Slack takes all of them as POST. */
@@ -25,12 +25,12 @@ const SILENT = {
  * `(context) => ({ call, download })`. `call(method, input)` is a method of the Web API, `download(url)` the
  * bytes of a private file. Both throw Problems.
  */
-export function createClient({ apiUrl, outside }) {
+export function createConnect({ apiUrl, outside }) {
   const isSafe = (method, url) => method === 'GET' || READING.test(url);
   const fetchOutside = createFetch({ service: 'Slack', settings: outside, isSafe });
   const download = createDownload(fetchOutside, apiUrl);
 
-  return function clientOf(context) {
+  return function connect(context) {
     const { signal, token } = context;
     const client = new WebClient(token, {
       slackApiUrl: apiUrl,

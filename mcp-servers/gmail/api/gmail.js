@@ -3,7 +3,7 @@
 // environment and at the metadata server. What is used of the API fits on this page.
 import { createFetch } from '../../_shared/outside.js';
 import { isRateLimited } from '../../_shared/ratelimit.js';
-import { LIMIT_REASONS, malformed, parse, toProblem } from '../middleware/refusals.js';
+import { LIMIT_REASONS, malformed, parse, toProblem } from '../middleware/errors.js';
 
 /** Calls that change nothing more when they are made again. */
 const REPEATABLE = /\/(trash|untrash|modify)$/;
@@ -15,10 +15,10 @@ const limited = (response, text) => isRateLimited(response) || (response.status 
  * `(context) => ({ get(path, query), post(path, body), put(path, body), delete(path) })`: paths below the
  * mailbox of the credential's owner; the answer's JSON. All throw Problems.
  */
-export function createClient({ apiUrl, outside }) {
+export function createConnect({ apiUrl, outside }) {
   const fetchOutside = createFetch({ service: 'Gmail', settings: outside, isSafe, limited });
 
-  return function clientOf({ token, signal }) {
+  return function connect({ token, signal }) {
     async function call(method, path, { query, body } = {}) {
       const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
       if (body !== undefined) headers['content-type'] = 'application/json';
@@ -39,7 +39,7 @@ export function createClient({ apiUrl, outside }) {
 
 function objectOf(text) {
   const value = parse(text);
-  if (value === null || typeof value !== 'object') throw malformed('an object');
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw malformed('an object');
   return value;
 }
 

@@ -30,4 +30,6 @@ export function parse(text) {
 }
 
 export const malformed = (what) =>
-  new Problem(502, `Gmail answered without ${what}, or in another form. Try again later.`, { code: 'outside_malformed' });
+  new Problem(502, `Gmail answered without ${what}, or in another form. Try again later.`, {
+    code: 'outside_malformed',
+  });

@@ -55,7 +55,10 @@ function refusal({ error: said, needed, provided, response_metadata }) {
   const [code = pattern ?? 'outside_refused', hint] = KNOWN[said] ?? [];
   const scopes = needed && ` (needs the scope ${needed}; the token has ${provided || 'none'})`;
   const details = response_metadata?.messages?.join('; ');
-  return new OutsideProblem('Slack', 200, `${said}${scopes ?? ''}${details ? ` (${details})` : ''}`, { code, ...(hint && { hint }) });
+  return new OutsideProblem('Slack', 200, `${said}${scopes ?? ''}${details ? ` (${details})` : ''}`, {
+    code,
+    ...(hint && { hint }),
+  });
 }
 
 const malformed = () =>
