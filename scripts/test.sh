@@ -190,6 +190,7 @@ for manifest in mcp-servers/*/package.json; do
     package=$(dirname "$manifest")
     step "Node tests of $package" node_tests "$package"
 done
+step "Stand-ins of outside APIs" node --test tests/stand-ins/*.test.mjs
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
 step "What /openapi.json says" env BERTH_BIN="$ROOT/target/debug/berth" tests/openapi/run.sh
 step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh

@@ -1,0 +1,14 @@
+// The Gmail service: every user's mailbox through one process, each call with its own instance's access token.
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { ProtocolError, Server, createMcpHandler } from '@modelcontextprotocol/server';
+
+import { serve } from '../_shared/serve.js';
+import { baseUrl, readSettings } from '../_shared/settings.js';
+import { createService } from './endpoints/service.js';
+
+const settings = {
+  ...readSettings(process.env),
+  apiUrl: baseUrl(process.env, 'GMAIL_API_URL', 'https://gmail.googleapis.com'),
+};
+
+serve(createService(settings), settings, { ProtocolError, Server, createMcpHandler, toNodeHandler });
