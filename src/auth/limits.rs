@@ -7,7 +7,14 @@
 mod ledger;
 mod rate;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 
@@ -26,6 +33,8 @@ pub struct Account {
     rate: Option<Rate>,
     tally: Arc<Tally>,
     ledger: Arc<Ledger>,
+    /// The last day whose calls were used up, as somebody was told.
+    told_of: AtomicI64,
     /// Grows by one at the first call of a service, and is replaced then.
     lanes: ArcSwap<Vec<Arc<Lane>>>,
 }
@@ -49,6 +58,7 @@ impl Account {
             rate: entitlement.calls_per_second.and_then(|calls| Rate::new(Policy::Account, calls)),
             tally: ledger.tally(user),
             ledger: Arc::clone(ledger),
+            told_of: AtomicI64::new(i64::MIN),
             lanes: ArcSwap::default(),
             entitlement,
         })
@@ -79,6 +89,11 @@ impl Account {
     #[must_use]
     pub fn calls_today(&self, now: Timestamp) -> u64 {
         self.tally.count(Day::of(now))
+    }
+
+    /// Whether nobody was told yet that the calls of this day are used up; from now on somebody is.
+    pub fn is_news(&self, day: Day) -> bool {
+        self.told_of.swap(day.0, Ordering::Relaxed) != day.0
     }
 
     fn count_call(&self, now: Timestamp) -> Result<(), Limited> {

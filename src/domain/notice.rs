@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     ids::{GrantId, InstanceId},
+    metering::Day,
     names::Email,
     time::Timestamp,
 };
@@ -148,6 +149,18 @@ impl Notice {
             subject: format!("instance:{instance}"),
             title: format!("{owner} shares an instance with you"),
             detail: json!({ "instance": instance, "owner": owner }),
+        }
+    }
+
+    /// All calls that an account may make on a day.
+    #[must_use]
+    pub fn calls_used_up(day: Day, quota: u64) -> Self {
+        let end = day.end();
+        Self {
+            kind: NoticeKind::LimitHit,
+            subject: format!("calls:{day}"),
+            title: format!("The {quota} calls that you may make on a day are used up until midnight, UTC"),
+            detail: json!({ "quota": "calls_per_day", "allowed": quota, "resets_at": end }),
         }
     }
 

@@ -17,10 +17,10 @@ use super::seating::client_of;
 use crate::{
     auth::{
         AuthError, Principal, Via,
-        limits::Lane,
+        limits::{Lane, Limited, Policy},
         policy::{Action, Shared, allows},
     },
-    domain::{ids::InstanceId, names::ServiceName, time::Timestamp, tools::ToolLimit},
+    domain::{ids::InstanceId, metering::Day, names::ServiceName, notice::Notice, time::Timestamp, tools::ToolLimit},
     mcp::{
         front::{Body, Standing, Verb},
         session::Holder,
@@ -145,9 +145,7 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         return Err(ApiError::service_not_allowed(&route.service));
     }
     let counts = counts(request);
-    principal.take_call(&lane, at, counts).inspect_err(|_| {
-        state.metrics.rate_limited.fetch_add(1, Relaxed);
-    })?;
+    principal.take_call(&lane, at, counts).inspect_err(|limited| note_limited(state, &principal, limited, at))?;
     let permit = match request.method().as_str() {
         "GET" => None,
         _ => Some(route.permit().ok_or_else(|| overloaded(state))?),
@@ -155,6 +153,15 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
     let debugged = route.trace.is_on();
     let lane = counts.then_some(lane);
     Ok(Admitted { route, principal, permit, share, limit, lane, debugged, at, began })
+}
+
+/// Counts the refusal. That the day's calls are used up is told once a day: programs that call do not read.
+fn note_limited(state: &AppState, principal: &Principal, limited: &Limited, at: Timestamp) {
+    state.metrics.rate_limited.fetch_add(1, Relaxed);
+    let day = Day::of(at);
+    if limited.policy == Policy::Day && principal.account.is_news(day) {
+        state.notices.tell(principal.user, Notice::calls_used_up(day, limited.quota));
+    }
 }
 
 /// Whether the request is a call, of which there may be so many a day: all are, but the opening and the end of

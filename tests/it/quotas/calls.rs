@@ -4,7 +4,7 @@ use berth::domain::{metering::Day, time::Timestamp};
 use serde_json::json;
 
 use super::{account, echo, path, running};
-use crate::support::{TestApp, text};
+use crate::support::{TestApp, text, wait_for};
 
 #[test]
 fn a_day_has_so_many_calls() {
@@ -23,6 +23,11 @@ fn a_day_has_so_many_calls() {
         assert!((wait - left).abs() <= 60, "{wait} until midnight, which is in {left}");
         assert_eq!(refused.header("ratelimit-policy"), Some("\"day\";q=2;w=86400"));
         assert_eq!(refused.header("ratelimit"), Some(format!("\"day\";r=0;t={wait}").as_str()));
+        let told = wait_for("a notice", || {
+            let told = ann.get("/api/v1/notifications").expect(200);
+            told["items"].as_array().unwrap().iter().find(|item| item["kind"] == "limit_hit").cloned()
+        });
+        assert_eq!((&told["detail"]["quota"], &told["detail"]["allowed"]), (&json!("calls_per_day"), &json!(2)));
         // What is no call is still answered: the API, and whether the instance is well.
         ann.get(&path(&view)).expect(200);
         ann.get(&format!("/fake/{}/health", text(&view, "id"))).expect(200);
