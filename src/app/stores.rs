@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 
+use super::rekey::finish_interrupted;
 use crate::{
     catalog::Catalog,
     config::Config,
@@ -43,6 +44,10 @@ pub fn open_stores(config: &Config) -> Result<Stores> {
     }
     let (vault, _) =
         Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
+    let vault = match &stored {
+        Some(check) if config.storage.master_key.is_none() => finish_interrupted(&key_file, vault, check)?,
+        _ => vault,
+    };
     let fresh = vault.check_value()?;
     let check = db.write_blocking(|conn| settings::put_if_absent(conn, VAULT_CHECK, &fresh))?;
     vault

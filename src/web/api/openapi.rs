@@ -37,7 +37,7 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (
         HttpMethod::Post,
         "/api/v1/mcps",
-        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, \
+        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value, validate?}|{id}, \
          expires_in_minutes?, idle_seconds?}",
         "201",
     ),
@@ -66,10 +66,32 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs/stream", "New lines as server-sent events", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses and used, and how its limits are enforced", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200"),
-    (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values", "200"),
-    (HttpMethod::Post, "/api/v1/credentials", "Store a credential: {service, label?, value}", "201"),
-    (HttpMethod::Delete, "/api/v1/credentials/{id}", "Delete a credential", "204"),
-    (HttpMethod::Post, "/api/v1/credentials/{id}/rotate", "A new value: {value}", "200"),
+    (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values; ?user= (administrators)", "200"),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials",
+        "Store a credential: {service, label?, value, validate?}; it is tried at the service first, where that says how",
+        "201",
+    ),
+    (
+        HttpMethod::Delete,
+        "/api/v1/credentials/{id}",
+        "Delete a credential for good; refused while instances use it, unless ?force=true, which stops them",
+        "204",
+    ),
+    (HttpMethod::Post, "/api/v1/credentials/{id}/test", "Try a credential at its service now", "200"),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials/{id}/rotate",
+        "A new value: {value, grace_minutes?, validate?}; the one before is kept for the grace period",
+        "200",
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials/{id}/rollback",
+        "The value before the last rotation again, while it is kept",
+        "200",
+    ),
     (HttpMethod::Get, "/api/v1/tokens", "API tokens, without their text", "200"),
     (
         HttpMethod::Post,
@@ -264,6 +286,13 @@ const REFUSALS: &[(&str, &str)] = &[
     ("503", "not available now; `Retry-After` says when to come back"),
 ];
 
+/// What routes may answer besides that ask an outside service whether it takes a credential.
+const OF_CREDENTIALS: &[(&str, &str)] =
+    &[("422", "the service refuses the credential"), ("502", "the service could not be asked")];
+
+/// Those routes.
+const CHECKING: &[&str] = &["/api/v1/credentials", "/api/v1/credentials/{id}/rotate", "/api/v1/mcps"];
+
 /// What routes of instances may answer besides.
 const OF_INSTANCES: &[(&str, &str)] = &[
     ("406", "the client does not accept what would be answered"),
@@ -296,7 +325,11 @@ fn operation(path: &str, summary: &str, success: &str) -> Operation {
     for status in success.split(',') {
         operation = operation.response(status, ResponseBuilder::new().description(summary).build());
     }
-    let further = if path.starts_with("/{service}") { OF_INSTANCES } else { &[] };
+    let further = match path {
+        path if path.starts_with("/{service}") => OF_INSTANCES,
+        path if CHECKING.contains(&path) => OF_CREDENTIALS,
+        _ => &[],
+    };
     for (status, when) in REFUSALS.iter().chain(further).filter(|(status, _)| !success.contains(status)) {
         operation = operation.response(*status, refusal(when));
     }
