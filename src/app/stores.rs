@@ -99,8 +99,12 @@ fn migrated(config: &Config) -> Result<(Db, Vec<String>)> {
 /// # Errors
 /// When the database cannot be read.
 pub fn load_catalog(config: &Config, db: &Db) -> Result<(Catalog, Vec<String>)> {
-    let (catalog, problems) = Catalog::load(&config.storage.services_dir, config.runtime.shared_ports);
+    let overrides = config.storage.service_env.clone();
+    let (catalog, problems) =
+        Catalog::load_with(&config.storage.services_dir, config.runtime.shared_ports, overrides.clone());
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let unknown = overrides.keys().filter(|name| catalog.get(name).is_none());
+    problems.extend(unknown.map(|name| format!("the setting `service_env` names {name}, which cannot be used")));
     for added in db.read_blocking(services::list)? {
         let name = added.manifest.name.clone();
         if let Err(problem) = catalog.add_runtime(added.manifest, added.owner_id) {

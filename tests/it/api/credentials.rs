@@ -1,5 +1,9 @@
 //! Stored credentials: sealed, never shown again, and handed to the child by the manifest's name.
 
+mod checking;
+mod deletion;
+mod rotation;
+
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
@@ -65,7 +69,8 @@ fn rotation_restarts_what_uses_it() {
     crate::support::wait_for("the child to have the new key", || {
         (key_of_child(&ann, &view) == "sk-the-new-one-9999").then_some(())
     });
-    ann.delete(&path).expect(204);
+    ann.delete(&path).refused(409, "conflict");
+    ann.delete(&format!("{path}?force=true")).expect(204);
     assert_eq!(ann.get("/api/v1/credentials").expect(200)["items"], json!([]));
     ann.post(&format!("/api/v1/mcps/{}/restart", text(&view, "id")), &json!({})).expect(200);
     let failed = ann.wait_for(&text(&view, "id"), "failed");
