@@ -122,7 +122,8 @@ impl Catalog {
     #[must_use]
     pub fn load_with(services_dir: &Path, shared_ports: PortRange, overrides: Overrides) -> (Self, Vec<CatalogError>) {
         let services_dir = std::path::absolute(services_dir).unwrap_or_else(|_| services_dir.to_owned());
-        let inner = Inner { services_dir, shared_ports, overrides, snapshot: ArcSwap::default(), writing: Mutex::new(()) };
+        let inner =
+            Inner { services_dir, shared_ports, overrides, snapshot: ArcSwap::default(), writing: Mutex::new(()) };
         let catalog = Self { inner: Arc::new(inner) };
         let errors = catalog.reload_bundled();
         (catalog, errors)

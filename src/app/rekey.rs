@@ -63,7 +63,9 @@ pub fn rotate_master_key(config: &Config, given: Option<&Secret>) -> Result<Reke
             "the master key is a setting: give the new one (`head -c 32 /dev/urandom | base64`) on standard input with \
              --key-stdin, and set `master_key` to it afterwards"
         ),
-        (None, Some(_)) => bail!("the master key is in {}: the new one is made there, leave --key-stdin out", file.display()),
+        (None, Some(_)) => {
+            bail!("the master key is in {}: the new one is made there, leave --key-stdin out", file.display())
+        }
         (None, None) => in_file(&db, &check, &file),
     }
 }
@@ -98,7 +100,11 @@ fn take_over(file: &Path, old: &Vault) -> Result<PathBuf> {
     }
     let new = successor(file);
     fs::rename(&new, file).with_context(|| {
-        format!("everything is sealed with the new key, but it cannot be moved from {} to {}", new.display(), file.display())
+        format!(
+            "everything is sealed with the new key, but it cannot be moved from {} to {}",
+            new.display(),
+            file.display()
+        )
     })?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()?;
@@ -131,7 +137,8 @@ fn rekey(db: &Db, check: &str, old: &Vault, new: &Vault) -> Result<Rekeyed> {
     if new.verify_check(check).is_ok() {
         return Ok(done(0));
     }
-    old.verify_check(check).context("this is not the master key that the database was sealed with; nothing was changed")?;
+    old.verify_check(check)
+        .context("this is not the master key that the database was sealed with; nothing was changed")?;
     let fresh = new.check_value()?;
     let mut failed = None;
     let written = db.write_blocking(|conn| {

@@ -6,8 +6,8 @@ use actix_web::web::Data;
 
 use crate::{
     db::{
-        audit, creations, credentials, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, shares, usage_days,
-        usage_hours,
+        audit, creations, credentials, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants,
+        shares, usage_days, usage_hours,
     },
     domain::{metering::Day, time::Timestamp},
     web::{api::removal, state::AppState},

@@ -27,7 +27,9 @@ pub(super) fn run(context: &Context, command: &Vault) -> Result<()> {
     context.output.show(&answer, || {
         let next = done.old_key_file.as_ref().map_or_else(
             || "set `master_key` (BERTH_MASTER_KEY) to the new key before Berth starts".to_owned(),
-            |file| format!("the old key is {}: backups from before need it; delete it when there are none", file.display()),
+            |file| {
+                format!("the old key is {}: backups from before need it; delete it when there are none", file.display())
+            },
         );
         format!("{} secrets are sealed with key {} now, not with {}\n{next}", done.resealed, done.new_key, done.old_key)
     })

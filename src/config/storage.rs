@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn variables_of_services_are_named_with_them() {
         let read = service_env("a.X=1, b-2.Y=http://h:1/p?q=1,a.Z=").unwrap();
-        let of = |service: &str| read[&service.parse().unwrap()].iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
+        let of =
+            |service: &str| read[&service.parse().unwrap()].iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
         assert_eq!(of("a"), ["X=1", "Z="]);
         assert_eq!(of("b-2"), ["Y=http://h:1/p?q=1"]);
         assert!(service_env("").unwrap().is_empty());

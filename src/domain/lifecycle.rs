@@ -105,7 +105,9 @@ impl State {
                 Some(S::Restarting)
             }
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::EndedForGood) => Some(S::Failed),
-            (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::RefreshRequested) => Some(S::Pending),
+            (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::RefreshRequested) => {
+                Some(S::Pending)
+            }
             // Before it has a process: what woke it could not be given one.
             (S::Pending | S::Running | S::Unhealthy, E::SleepRequested) => Some(S::Idle),
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::ConnectionLost) => {

@@ -230,9 +230,7 @@ impl CredentialKind {
         match self {
             Self::Basic => Secret::new(format!("Basic {}", STANDARD.encode(text))),
             // `token …`, `Bearer …`: its owner has said which.
-            _ if text.split_once(' ').is_some_and(|(scheme, _)| is_scheme(scheme)) => {
-                credential.clone()
-            }
+            _ if text.split_once(' ').is_some_and(|(scheme, _)| is_scheme(scheme)) => credential.clone(),
             _ => Secret::new(format!("Bearer {text}")),
         }
     }

@@ -94,10 +94,14 @@ impl CredentialCheck {
     /// # Errors
     /// When that is no http or https URL with a host.
     pub fn url_with(&self, env: &BTreeMap<String, String>) -> Result<Url, ManifestError> {
-        let text =
-            template::expand(&self.url, |key| key.strip_prefix("env.").and_then(|name| env.get(name)).map(String::as_str));
+        let text = template::expand(&self.url, |key| {
+            key.strip_prefix("env.").and_then(|name| env.get(name)).map(String::as_str)
+        });
         let wrong = || {
-            let reason = format!("{:?} must be an http or https URL with a host; `{{env.NAME}}` may name a variable of `env`", self.url);
+            let reason = format!(
+                "{:?} must be an http or https URL with a host; `{{env.NAME}}` may name a variable of `env`",
+                self.url
+            );
             ManifestError::new("credential.check.url", reason)
         };
         let url: Url = text.parse().map_err(|_| wrong())?;

@@ -181,7 +181,11 @@ pub(super) async fn fresh(
 }
 
 /// Writes into the audit log that a credential was stored.
-pub(super) fn note_created(conn: &mut Connection, by: Option<UserId>, row: &credentials::Credential) -> QueryResult<()> {
+pub(super) fn note_created(
+    conn: &mut Connection,
+    by: Option<UserId>,
+    row: &credentials::Credential,
+) -> QueryResult<()> {
     let detail = json!({ "service": row.service, "checked": row.last_test.is_some() });
     audit(conn, by, "credential.create", format!("credential:{}", row.id), detail)
 }

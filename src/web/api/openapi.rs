@@ -66,7 +66,12 @@ const ROUTES: &[(HttpMethod, &str, &str, &str)] = &[
     (HttpMethod::Get, "/api/v1/mcps/{id}/logs/stream", "New lines as server-sent events", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/stats", "What it uses and used, and how its limits are enforced", "200"),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200"),
-    (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values; ?user= (administrators)", "200"),
+    (
+        HttpMethod::Get,
+        "/api/v1/credentials",
+        "Stored credentials, without their values; ?user= (administrators)",
+        "200",
+    ),
     (
         HttpMethod::Post,
         "/api/v1/credentials",

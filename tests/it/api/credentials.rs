@@ -1,6 +1,7 @@
 //! Stored credentials: sealed, never shown again, and handed to the child by the manifest's name.
 
 mod checking;
+mod commands;
 mod deletion;
 mod rotation;
 
@@ -10,15 +11,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Builder, Client, TestApp, services::Service, text};
 
-const VALUE: &str = "sk-0123456789abcdef";
+pub(super) const VALUE: &str = "sk-0123456789abcdef";
 
-fn app() -> Builder {
+pub(super) fn app() -> Builder {
     let credential = json!({ "kind": "api_key", "env": "THE_KEY", "help": "ask the admin" });
     TestApp::builder().service(Service::stdio("vaulted", &[]).with("credential", credential))
 }
 
 /// What the child has in its environment.
-fn key_of_child(client: &Client, view: &Value) -> Value {
+pub(super) fn key_of_child(client: &Client, view: &Value) -> Value {
     client.wait_for(&text(view, "id"), "running");
     let answer = client.call(view, "whoami", &json!({})).expect(200);
     let whoami: Value = serde_json::from_str(answer["content"][0]["text"].as_str().unwrap()).unwrap();

@@ -82,7 +82,12 @@ fn credentials_rotate_with_a_grace_period() {
         test.write(|c| credentials::rotate(c, first.id, &new));
         let rotated = test.read(|c| credentials::by_id(c, first.id));
         assert_eq!((rotated.sealed.as_str(), rotated.hint.as_str()), ("v1.k1.two", "wxyz"));
-        let before = Previous { sealed: "v1.k1.one".to_owned(), hint: "abcd".to_owned(), rotated_at: None, until: Timestamp(20) };
+        let before = Previous {
+            sealed: "v1.k1.one".to_owned(),
+            hint: "abcd".to_owned(),
+            rotated_at: None,
+            until: Timestamp(20),
+        };
         assert_eq!((rotated.rotated_at, rotated.previous), (Some(Timestamp(10)), Some(before)));
         test.write(|c| credentials::replace_sealed(c, first.id, "v1.k2.two", Some("v1.k2.one"), "k2"));
         assert_eq!(test.read(|c| credentials::by_id(c, first.id)).key_id, "k2");
@@ -128,7 +133,10 @@ fn credentials_roll_back_and_remember_their_last_test() {
         test.write(|c| credentials::rotate(c, id, &new(30, Some(Timestamp(99)))));
         test.write(|c| credentials::rotate(c, id, &new(40, Some(Timestamp(99)))));
         let previous = now(&test).previous.unwrap();
-        assert_eq!((previous.sealed.as_str(), previous.hint.as_str(), previous.rotated_at), ("v1.k1.30", "30", Some(Timestamp(30))));
+        assert_eq!(
+            (previous.sealed.as_str(), previous.hint.as_str(), previous.rotated_at),
+            ("v1.k1.30", "30", Some(Timestamp(30)))
+        );
         // Without a grace period nothing is kept.
         test.write(|c| credentials::rotate(c, id, &new(50, None)));
         assert_eq!(now(&test).previous, None);

@@ -122,9 +122,7 @@ fn request(check: &CredentialCheck, manifest: &Manifest, value: &Secret) -> Resu
     let CredentialSpec { kind, header: carried_by, .. } = &manifest.credential;
     let name = check.header.as_deref().or(carried_by.as_deref()).unwrap_or("authorization");
     let text = match &check.scheme {
-        Some(scheme) => {
-            Secret::new(template::expand(scheme, |key| (key == "credential").then(|| value.expose())))
-        }
+        Some(scheme) => Secret::new(template::expand(scheme, |key| (key == "credential").then(|| value.expose()))),
         None => kind.in_header(name, value),
     };
     let name: HeaderName = name.parse().map_err(|_| unknown(format!("{name:?} is no header")))?;
@@ -199,11 +197,17 @@ mod tests {
             (&plain, 401, r#"{"message": "Bad credentials"}"#, Verdict::Refused, "Bad credentials (401 Unauthorized)"),
             (&plain, 403, r#"{"error": {"message": "no"}}"#, Verdict::Refused, "no (403 Forbidden)"),
             (&plain, 401, "<html>", Verdict::Refused, "it answered 401 Unauthorized"),
-            (&plain, 401, r#"{"message": "key s3cret-value\nis\u0000 bad"}"#, Verdict::Refused, "key *** is  bad (401 Unauthorized)"),
+            (
+                &plain,
+                401,
+                r#"{"message": "key s3cret-value\nis\u0000 bad"}"#,
+                Verdict::Refused,
+                "key *** is  bad (401 Unauthorized)",
+            ),
             (&plain, 302, "", Verdict::Unknown, "it answered 302 Found"),
             (&plain, 500, "", Verdict::Unknown, "it answered 500 Internal Server Error"),
             (&plain, 429, r#"{"message": "slow down"}"#, Verdict::Unknown, "slow down (429 Too Many Requests)"),
-            (&exact, 200, "", Verdict::Unknown, "it answered 200 OK"),
+            (&exact, 200, "", Verdict::Refused, "it answered 200 OK"),
             (&exact, 204, "", Verdict::Valid, ""),
             (&slack, 200, r#"{"ok": true}"#, Verdict::Valid, ""),
             (&slack, 200, r#"{"ok": false, "error": "invalid_auth"}"#, Verdict::Refused, "invalid_auth (200 OK)"),
@@ -234,8 +238,16 @@ mod tests {
             (manifest("api_key", Value::Null, json!(url)), "authorization", "Bearer user:pass word"),
             (manifest("api_key", json!("X-Key"), json!(url)), "x-key", "user:pass word"),
             (manifest("basic", Value::Null, json!(url)), "authorization", "Basic dXNlcjpwYXNzIHdvcmQ="),
-            (manifest("basic", json!("X-Key"), json!({ "url": url, "header": "Authorization" })), "authorization", "Basic dXNlcjpwYXNzIHdvcmQ="),
-            (manifest("api_key", Value::Null, json!({ "url": "{env.API}/me", "scheme": "token {credential}" })), "authorization", "token user:pass word"),
+            (
+                manifest("basic", json!("X-Key"), json!({ "url": url, "header": "Authorization" })),
+                "authorization",
+                "Basic dXNlcjpwYXNzIHdvcmQ=",
+            ),
+            (
+                manifest("api_key", Value::Null, json!({ "url": "{env.API}/me", "scheme": "token {credential}" })),
+                "authorization",
+                "token user:pass word",
+            ),
         ];
         for (manifest, name, expected) in cases {
             let check = manifest.credential.check.as_ref().unwrap();

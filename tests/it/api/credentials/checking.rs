@@ -49,9 +49,9 @@ fn a_wrong_credential_is_refused_with_the_reason_of_its_service() {
 fn a_stored_credential_is_tried_again_and_the_result_kept() {
     let api = OutsideApi::start(&[GOOD]);
     let make = || {
-        reach().service(service("hub", &api, "api_key", &json!("{env.API}/me"))).service(
-            Service::stdio("plain", &[]).with("credential", json!({ "kind": "api_key", "env": "K" })),
-        )
+        reach()
+            .service(service("hub", &api, "api_key", &json!("{env.API}/me")))
+            .service(Service::stdio("plain", &[]).with("credential", json!({ "kind": "api_key", "env": "K" })))
     };
     Builder::each(make, |app| {
         let (ann, bob) = (app.client_of("ann@example.org"), app.client_of("bob@example.org"));
@@ -76,7 +76,8 @@ fn a_stored_credential_is_tried_again_and_the_result_kept() {
         ann.post("/api/v1/credentials", &body).refused(400, "validation_failed");
         let root = app.admin_client("root@example.org");
         let entries = root.get("/api/v1/audit?action=credential.test&limit=10").expect(200);
-        let verdicts: Vec<_> = entries["items"].as_array().unwrap().iter().map(|e| text(&e["detail"], "verdict")).collect();
+        let verdicts: Vec<_> =
+            entries["items"].as_array().unwrap().iter().map(|e| text(&e["detail"], "verdict")).collect();
         assert_eq!(verdicts, ["valid", "refused"]);
     });
 }
@@ -107,14 +108,16 @@ fn manifests_say_how_to_ask_and_what_a_good_answer_is() {
         .service(service("mirror", &api, "api_key", &json!("{env.API}/mirror")))
         .start();
     let ann = app.client_of("ann@example.org");
-    let post = |service: &str, value: &str| {
-        ann.post("/api/v1/credentials", &json!({ "service": service, "value": value }))
-    };
+    let post =
+        |service: &str, value: &str| ann.post("/api/v1/credentials", &json!({ "service": service, "value": value }));
     let told = post("slacky", BAD).refused(422, "credential_refused");
     assert!(told.contains("invalid_auth"), "{told}");
     post("slacky", GOOD).expect(201);
     let asked = api.asked().pop().unwrap();
-    assert_eq!((asked.line.as_str(), asked.headers["authorization"].as_str()), ("POST /auth.test HTTP/1.1", format!("token {GOOD}").as_str()));
+    assert_eq!(
+        (asked.line.as_str(), asked.headers["authorization"].as_str()),
+        ("POST /auth.test HTTP/1.1", format!("token {GOOD}").as_str())
+    );
     post("basic", user).expect(201);
     assert_eq!(api.asked().pop().unwrap().headers["authorization"], format!("Basic {encoded}"));
     post("basic", "no-colon-in-it").refused(400, "validation_failed");

@@ -37,14 +37,18 @@ fn the_value_before_is_kept_for_its_time_and_can_be_brought_back() {
         // What is answered is true: the next call has the new one.
         assert_eq!(used(&ann, &view), NEW);
         let back = ann.post(&format!("{path}/rollback"), &json!({})).expect(200);
-        assert_eq!((&back["hint"], &back["previous"], &back["rotated_at"]), (&json!("cdef"), &Value::Null, &Value::Null));
+        assert_eq!(
+            (&back["hint"], &back["previous"], &back["rotated_at"]),
+            (&json!("cdef"), &Value::Null, &Value::Null)
+        );
         assert_eq!(used(&ann, &view), VALUE);
         ann.post(&format!("{path}/rollback"), &json!({})).refused(409, "conflict");
         // Without a grace period nothing is kept.
         let rotated = ann.post(&format!("{path}/rotate"), &json!({ "value": NEW, "grace_minutes": 0 })).expect(200);
         assert_eq!(rotated["previous"], Value::Null);
         ann.post(&format!("{path}/rollback"), &json!({})).refused(409, "conflict");
-        for body in [json!({ "value": NEW, "grace_minutes": 100_000 }), json!({ "value": "" }), json!({ "value": NEW, "x": 1 })]
+        for body in
+            [json!({ "value": NEW, "grace_minutes": 100_000 }), json!({ "value": "" }), json!({ "value": NEW, "x": 1 })]
         {
             ann.post(&format!("{path}/rotate"), &body).refused(400, "validation_failed");
         }
@@ -81,7 +85,9 @@ fn the_value_before_is_purged_when_its_time_is_over() {
         ann.post(&format!("{path}/rollback"), &json!({})).refused(409, "conflict");
         wait_for("the purge", || sealed(&app).is_none().then_some(()));
         if app.postgres_url().is_none() {
-            wait_for("the database's files to be without it", || (!super::deletion::in_files(&app, &kept)).then_some(()));
+            wait_for("the database's files to be without it", || {
+                (!super::deletion::in_files(&app, &kept)).then_some(())
+            });
         }
     }
 }
@@ -156,7 +162,7 @@ fn what_is_under_way_is_finished_by_the_old_process_and_two_rotations_wait_for_i
             (Instant::now(), answer)
         });
         wait_for("the call to be under way", || {
-            let health = app.client().get("/health/sessions").expect(200);
+            let health = app.client().with_token(app.control_token()).get("/health/sessions").expect(200);
             (health["in_flight"].as_u64() >= Some(1)).then_some(())
         });
         ann.post(&format!("{path}/rotate"), &json!({ "value": "sk-one-in-between-1" })).expect(200);
@@ -179,7 +185,7 @@ fn what_waits_for_calls_stops_at_once_when_it_is_stopped() {
     thread::scope(|scope| {
         let long = scope.spawn(|| ann.call(&view, "sleep", &json!({ "ms": 120_000 })));
         wait_for("the call to be under way", || {
-            let health = app.client().get("/health/sessions").expect(200);
+            let health = app.client().with_token(app.control_token()).get("/health/sessions").expect(200);
             (health["in_flight"].as_u64() >= Some(1)).then_some(())
         });
         ann.post(&format!("{path}/rotate"), &json!({ "value": NEW })).expect(200);
