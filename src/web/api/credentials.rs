@@ -1,6 +1,11 @@
 //! Stored credentials: sealed on the way in, never shown again but for their last four characters.
 //!
 //! `trying` asks the service about one, `rotation` replaces one.
+//!
+//! Deletion is for good: the row is overwritten and the database's log emptied (see [`crate::db::Db::scrub`]), processes
+//! that were given the value end, and what Berth itself had of it is overwritten when it is freed. What it cannot reach:
+//! backups, which stay readable for whoever has them and the master key of their time; deleted rows of PostgreSQL until
+//! its vacuum, and its own logs; what the service has sent on.
 
 pub mod rotation;
 pub mod trying;
@@ -244,6 +249,10 @@ fn in_use(using: &[Instance]) -> ApiError {
         names.join(", ")
     );
     ApiError::new(ErrorCode::Conflict, detail)
+}
+
+fn gone(service: &ServiceName) -> ApiError {
+    ApiError::new(ErrorCode::Conflict, format!("the service {service} is not in the catalog any more"))
 }
 
 /// Has what was deleted leave the database's files, too.

@@ -12,7 +12,7 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{CredentialView, check, own, trying::require_valid};
+use super::{CredentialView, check, gone, own, trying::require_valid};
 use crate::{
     auth::policy::Action,
     db::{
@@ -67,6 +67,7 @@ pub async fn rotate(
     check(owned.kind, &value)?;
     let last_test = match state.catalog.get(&owned.service) {
         Some(service) => require_valid(&state, &service.manifest, &value, validate).await?,
+        None if validate == Some(true) => return Err(gone(&owned.service)),
         None => None,
     };
     let now = Timestamp::now();

@@ -9,10 +9,11 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{CredentialView, own};
+use super::{CredentialView, gone, own};
 use crate::{
     auth::policy::Action,
     db::credentials,
@@ -45,9 +46,7 @@ const USUAL_REASONS: [&str; 4] = ["/error_description", "/error/message", "/mess
 pub async fn test(caller: Caller, state: Data<AppState>, path: Path<CredentialId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
     let row = own(&caller, &state, path.into_inner()).await?;
-    let service = state.catalog.get(&row.service).ok_or_else(|| {
-        ApiError::new(ErrorCode::Conflict, format!("the service {} is not in the catalog any more", row.service))
-    })?;
+    let service = state.catalog.get(&row.service).ok_or_else(|| gone(&row.service))?;
     let value = state.vault.open_sealed(&credential_owner(row.user_id, row.id), &row.sealed)?;
     let tried = attempt(&state.fetcher, &service.manifest, &value).await.ok_or_else(|| no_way(&service.manifest))?;
     let (id, by, sealed, last) = (row.id, actor(&caller.0), row.sealed, LastTest { at: Timestamp::now(), tried });
@@ -173,7 +172,8 @@ fn find<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
 
 /// Words of somebody else: short, on one line, without the credential.
 fn plain(words: &str, value: &Secret) -> String {
-    let words = words.replace(value.expose(), "***");
+    // Basic credentials travel in base64.
+    let words = words.replace(value.expose(), "***").replace(&STANDARD.encode(value.expose()), "***");
     let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON).collect();
     words.trim().to_owned()
 }

@@ -178,3 +178,17 @@ fn the_operator_gives_a_service_another_base_url() {
     let log = app.log();
     assert!(log.contains("has no variable NOTHING") && log.contains("`service_env` names nobody"), "{log}");
 }
+
+#[test]
+fn without_its_service_a_credential_can_be_rotated_unchecked_alone() {
+    let api = OutsideApi::start(&[GOOD]);
+    let app = reach().service(service("hub", &api, "api_key", &json!("{env.API}/me"))).start();
+    let ann = app.client_of("ann@example.org");
+    let stored = ann.post("/api/v1/credentials", &json!({ "service": "hub", "value": GOOD })).expect(201);
+    let path = format!("/api/v1/credentials/{}", text(&stored, "id"));
+    std::fs::remove_dir_all(app.root().join("services/hub")).unwrap();
+    app.client().with_token(app.control_token()).post("/api/v1/admin/refresh", &json!({})).expect(200);
+    ann.post(&format!("{path}/test"), &json!({})).refused(409, "conflict");
+    ann.post(&format!("{path}/rotate"), &json!({ "value": BAD, "validate": true })).refused(409, "conflict");
+    ann.post(&format!("{path}/rotate"), &json!({ "value": BAD })).expect(200);
+}

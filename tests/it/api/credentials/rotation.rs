@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{VALUE, app, key_of_child};
-use crate::support::{Builder, Client, services::Service, text, wait_for};
+use crate::support::{Builder, Client, McpClient, http::Http, services::Service, text, wait_for};
 
 const NEW: &str = "sk-the-new-one-9999";
 
@@ -207,5 +207,68 @@ fn sleeping_and_stopped_instances_stay_so() {
     ann.post(&format!("{path}/rotate"), &json!({ "value": NEW })).expect(200);
     assert_eq!(ann.get(&format!("/api/v1/mcps/{id}")).expect(200)["status"], "stopped");
     ann.post(&format!("/api/v1/mcps/{id}/toggle"), &json!({})).expect(200);
+    assert_eq!(key_of_child(&ann, &view), NEW);
+}
+
+#[test]
+fn every_connection_of_an_instance_takes_the_new_value() {
+    let app = crate::support::TestApp::builder()
+        .service(keyed(Service::stdio("vaulted", &[])).with("modes", json!(["session"])))
+        .start();
+    let ann = app.client_of("ann@example.org");
+    let view = ann.create(&json!({ "service": "vaulted", "credential": { "value": VALUE } }));
+    assert_eq!(key_of_child(&ann, &view), VALUE);
+    let http = Http::new(&app.url, Some(ann.token()));
+    let session = McpClient::open(&http, &text(&view, "url"));
+    assert_eq!(session.whoami()["env"]["THE_KEY"], VALUE);
+    let (path, _) = only(&ann);
+    ann.post(&format!("{path}/rotate"), &json!({ "value": NEW })).expect(200);
+    wait_for("one connection to have it", || (used(&ann, &view) == NEW).then_some(()));
+    wait_for("the other to have it", || (session.whoami()["env"]["THE_KEY"] == NEW).then_some(()));
+}
+
+#[test]
+fn a_session_goes_on_with_the_new_value() {
+    let app = app().start();
+    let ann = app.client_of("ann@example.org");
+    let view = ann.create(&json!({ "service": "vaulted", "credential": { "value": VALUE } }));
+    ann.wait_for(&text(&view, "id"), "running");
+    let session = McpClient::open(&Http::new(&app.url, Some(ann.token())), &text(&view, "url"));
+    assert_eq!(session.whoami()["env"]["THE_KEY"], VALUE);
+    let (path, _) = only(&ann);
+    ann.post(&format!("{path}/rotate"), &json!({ "value": NEW })).expect(200);
+    assert_eq!(session.whoami()["env"]["THE_KEY"], NEW);
+}
+
+#[test]
+fn a_token_for_one_instance_reaches_no_credential() {
+    let app = app().start();
+    let ann = app.client_of("ann@example.org");
+    let view = ann.create(&json!({ "service": "vaulted", "credential": { "value": VALUE } }));
+    let made = ann.post("/api/v1/tokens", &json!({ "instances": [view["id"]] })).expect(201);
+    let scoped = app.client().with_token(&text(&made, "token"));
+    let (path, _) = only(&ann);
+    let value = json!({ "value": NEW });
+    scoped.post("/api/v1/credentials", &json!({ "service": "vaulted", "value": NEW })).refused(403, "forbidden");
+    scoped.post(&format!("{path}/rotate"), &value).refused(403, "forbidden");
+    for action in ["test", "rollback"] {
+        scoped.post(&format!("{path}/{action}"), &json!({})).refused(403, "forbidden");
+    }
+    scoped.delete(&format!("{path}?force=true")).refused(403, "forbidden");
+    assert_eq!(key_of_child(&ann, &view), VALUE);
+}
+
+#[test]
+fn a_failed_instance_is_tried_again_with_the_new_value() {
+    let script = "[ \"$THE_KEY\" = sk-the-new-one-9999 ] || exit 3; exec \"$0\"";
+    let launch =
+        json!({ "kind": "command", "command": "/bin/sh", "args": ["-c", script, env!("CARGO_BIN_EXE_fake-mcp")] });
+    let picky = keyed(Service::command("vaulted", "/bin/sh").with("launch", launch)).with("sandbox", json!("off"));
+    let app = crate::support::TestApp::builder().service(picky).start();
+    let ann = app.client_of("ann@example.org");
+    let view = ann.create(&json!({ "service": "vaulted", "credential": { "value": VALUE } }));
+    ann.wait_for(&text(&view, "id"), "failed");
+    let (path, _) = only(&ann);
+    ann.post(&format!("{path}/rotate"), &json!({ "value": NEW })).expect(200);
     assert_eq!(key_of_child(&ann, &view), NEW);
 }
