@@ -18,12 +18,16 @@ use crate::{
     actors::messages::InstanceCommand,
     domain::lifecycle::{Event, State},
     mcp::upstream::Upstream,
+    routing::Route,
 };
 
 /// Between two looks at the calls that the old process has.
 const LOOK: Duration = Duration::from_millis(20);
 /// For how long it must have none: a request that found the old process just before may not have reached it yet.
 const SETTLE: Duration = Duration::from_millis(200);
+/// The same while somebody holds a place among the calls: who waits for the new process cannot be told from who is on
+/// the way to the old one.
+const SETTLE_IN_USE: Duration = Duration::from_secs(1);
 
 impl InstanceActor {
     pub(super) fn refresh(&mut self, context: &mut Context<Self>) {
@@ -59,10 +63,11 @@ impl InstanceActor {
         self.draining = Some(cut.clone());
         let (grace, patience) = (self.runtime.config.stop_grace, self.runtime.config.call_timeout);
         let (ended, previous) = (running.ended.clone(), self.stopping.take());
+        let route = self.route.clone();
         self.stopping = Some(child::ending(async move {
             if let Some(upstream) = upstream {
                 tokio::select! {
-                    () = quiet(&upstream, patience) => {}
+                    () = quiet(&upstream, &route, patience) => {}
                     () = gone(ended) => {}
                     // Whoever stops it now does not wait for its calls.
                     () = cut.cancelled() => {}
@@ -74,10 +79,11 @@ impl InstanceActor {
 }
 
 /// Returns when the child has had no call for a moment, or for longer than any call may take.
-async fn quiet(upstream: &Upstream, patience: Duration) {
+async fn quiet(upstream: &Upstream, route: &Route, patience: Duration) {
     let began = Instant::now();
     let mut busy = began;
-    while began.elapsed() < patience && busy.elapsed() < SETTLE {
+    let settle = || if route.held() > 0 { SETTLE_IN_USE } else { SETTLE };
+    while began.elapsed() < patience && busy.elapsed() < settle() {
         if upstream.pulse.in_flight() > 0 {
             busy = Instant::now();
         }
