@@ -8,6 +8,7 @@
 mod compose;
 mod control;
 mod lock;
+mod rekey;
 mod signals;
 mod stores;
 mod upkeep;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result};
 use self::{compose::compose, lock::DataLock, signals::Signals, stores::make_private, upkeep::upkeep};
 pub use self::{
     control::Control,
+    rekey::{Rekeyed, rotate_master_key},
     stores::{HOST_ID, Stores, VAULT_CHECK, load_catalog, migrate, open_database, open_migrated_database, open_stores},
 };
 use crate::{

@@ -89,6 +89,9 @@ impl Service {
     }
 }
 
+/// Other values for variables of bundled services' manifests, as the operator has set them.
+pub type Overrides = BTreeMap<ServiceName, BTreeMap<String, String>>;
+
 type Snapshot = BTreeMap<ServiceName, Arc<Service>>;
 
 /// All services, bundled and added. Cheap to clone; every clone sees the same set.
@@ -101,6 +104,7 @@ pub struct Catalog {
 struct Inner {
     services_dir: PathBuf,
     shared_ports: PortRange,
+    overrides: Overrides,
     snapshot: ArcSwap<Snapshot>,
     /// Held while a new snapshot is made, so that no change is lost.
     writing: Mutex<()>,
@@ -111,8 +115,15 @@ impl Catalog {
     /// out; it never keeps the rest from loading. Reads files: call it from a blocking thread.
     #[must_use]
     pub fn load(services_dir: &Path, shared_ports: PortRange) -> (Self, Vec<CatalogError>) {
+        Self::load_with(services_dir, shared_ports, Overrides::new())
+    }
+
+    /// The same, with other values for variables of some manifests.
+    #[must_use]
+    pub fn load_with(services_dir: &Path, shared_ports: PortRange, overrides: Overrides) -> (Self, Vec<CatalogError>) {
         let services_dir = std::path::absolute(services_dir).unwrap_or_else(|_| services_dir.to_owned());
-        let inner = Inner { services_dir, shared_ports, snapshot: ArcSwap::default(), writing: Mutex::new(()) };
+        let inner =
+            Inner { services_dir, shared_ports, overrides, snapshot: ArcSwap::default(), writing: Mutex::new(()) };
         let catalog = Self { inner: Arc::new(inner) };
         let errors = catalog.reload_bundled();
         (catalog, errors)
@@ -187,8 +198,10 @@ impl Catalog {
         let mut errors = Vec::new();
         for found in load::scan(&self.inner.services_dir) {
             let earlier = found.name().and_then(|name| before.get(&name)).filter(|service| service.is_bundled());
-            let admitted =
-                found.service.and_then(|service| admit(&mut next, Arc::new(service), self.inner.shared_ports));
+            let admitted = found.service.and_then(|service| {
+                let service = override_env(service, &self.inner.overrides)?;
+                admit(&mut next, Arc::new(service), self.inner.shared_ports)
+            });
             if let Err(error) = admitted {
                 errors.push(error.in_file(&found.file));
                 if let Some(earlier) = earlier {
@@ -200,6 +213,23 @@ impl Catalog {
         self.inner.snapshot.store(Arc::new(next));
         errors
     }
+}
+
+/// The service with the operator's values in its `env`. Only variables that are there have another value: what nobody
+/// reads would be a typing error that nobody sees.
+fn override_env(mut service: Service, overrides: &Overrides) -> Result<Service, CatalogError> {
+    let Some(own) = overrides.get(&service.manifest.name) else { return Ok(service) };
+    for (name, value) in own {
+        match service.manifest.env.get_mut(name) {
+            Some(known) => known.clone_from(value),
+            None => {
+                let reason = format!("has no variable {name}, which the setting `service_env` gives another value");
+                return Err(CatalogError::invalid("env", reason));
+            }
+        }
+    }
+    service.manifest.validate()?;
+    Ok(service)
 }
 
 /// Adds `service` unless its name or its shared port is another's, or the port is out of range.

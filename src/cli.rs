@@ -9,6 +9,7 @@
 mod audit;
 mod client;
 mod context;
+mod credential;
 mod diagnose;
 mod doctor;
 mod group;
@@ -23,6 +24,7 @@ mod status;
 mod token;
 mod usage;
 mod user;
+mod vault;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -86,6 +88,12 @@ enum Command {
     /// What is hosted
     #[command(subcommand)]
     Instance(instance::Instance),
+    /// Keys and passwords of outside services
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// The master key
+    #[command(subcommand)]
+    Vault(vault::Vault),
     /// What runs
     Status,
     /// The last log lines of one instance, or of all
@@ -131,6 +139,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Client(command) => client::run(&context, command),
         Command::Service(command) => return service::run(&context, command),
         Command::Instance(command) => instance::run(&context, command),
+        Command::Credential(command) => credential::run(&context, command),
+        Command::Vault(command) => vault::run(&context, command),
         Command::Status => status::run(&context),
         Command::Logs(command) => logs::run(&context, command),
         Command::Monit(command) => status::monit(&context, command),
@@ -188,6 +198,14 @@ mod tests {
             "instance debug mem_ann_abcdefgh --minutes 5",
             "instance debug mem_ann_abcdefgh --off",
             "instance diagnose mem_ann_abcdefgh --json",
+            "credential list --user a@b.c",
+            "credential add github --user a@b.c --label work --unchecked",
+            &format!("credential test {id}"),
+            &format!("credential rotate {id} --grace-minutes 0 --unchecked"),
+            &format!("credential rollback {id}"),
+            &format!("credential delete {id} --force"),
+            "vault rotate-key",
+            "vault rotate-key --key-stdin",
             "status --json",
             "logs",
             "monit --once",

@@ -118,6 +118,7 @@ pub const SETTINGS: &[&str] = &[
     "log_format",
     "data_dir",
     "services_dir",
+    "service_env",
     "database_url",
     "master_key",
     "ports",

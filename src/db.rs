@@ -183,6 +183,31 @@ impl Db {
         (self.0.read.busy(), self.0.write.busy())
     }
 
+    /// Has what was deleted leave the files, too: SQLite overwrites deleted rows with zeros (`secure_delete`), and
+    /// here its log of old pages is emptied as well. `false` when a reader was in the way for so long that a part of
+    /// the log stays until the next time. PostgreSQL keeps deleted rows until its vacuum, and its log as long as it is
+    /// told to: there is nothing to be done from here.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`], or the statement fails.
+    pub async fn scrub(&self) -> Result<bool, DbError> {
+        let lane = self.lane(Access::Write).clone();
+        let permit = self.permit(&lane).await?;
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            pool::empty_log(&mut lane.checkout()?.connection)
+        });
+        task.await.map_err(|_| DbError::unavailable("shutting down"))?
+    }
+
+    /// [`Db::scrub`] on the calling thread, for commands.
+    ///
+    /// # Errors
+    /// As [`Db::scrub`].
+    pub fn scrub_blocking(&self) -> Result<bool, DbError> {
+        pool::empty_log(&mut self.lane(Access::Write).checkout()?.connection)
+    }
+
     fn lane(&self, access: Access) -> &Lane {
         match access {
             Access::Read => &self.0.read,

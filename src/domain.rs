@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod crash;
+pub mod credential;
 pub mod diagnosis;
 pub mod ids;
 pub mod instance;

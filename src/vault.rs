@@ -17,6 +17,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -207,6 +208,24 @@ impl Vault {
             return self.open_sealed(owner, sealed).map(|_| sealed.to_owned());
         }
         self.seal(owner, &old.open_sealed(owner, sealed)?)
+    }
+
+    /// A digest of `text` that only this key makes (HMAC-SHA256 under a key of its own, derived from the master key):
+    /// it tells whether two texts are the same, and nobody without the key can try texts against it.
+    #[must_use]
+    pub fn digest(&self, text: &str) -> String {
+        let mac = |key: &[u8], data: &[u8]| {
+            // HMAC takes keys of any length.
+            let mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).ok()?;
+            Some(mac.chain_update(data).finalize().into_bytes())
+        };
+        let key = mac(self.key.as_slice(), b"berth digest key");
+        let digest = key.and_then(|mut key| {
+            let digest = mac(&key, text.as_bytes());
+            key.as_mut_slice().zeroize();
+            digest
+        });
+        digest.unwrap_or_default().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn new(key: Box<Zeroizing<[u8; KEY_BYTES]>>) -> Self {

@@ -21,7 +21,7 @@ use self::{
         notifications, oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions,
         shares, system, tokens, usage, users, webhooks,
     },
-    framework::{at, delete, get, head, open, patch, post, put},
+    framework::{at, delete, get, head, open, patch, post, put, secret},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
     oauth_clients::{device, device_page, manage, register},
     sign_in::{code, home, link, password, providers, reset, setup},
@@ -61,8 +61,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/me/totp/confirm", [post(second_factor::confirm)]))
         .service(at("/api/v1/services", [get(services::list), post(services::create)]))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
-        .service(at("/api/v1/mcps", [get(instances::list), post(instances::create)]))
-        .service(at("/api/v1/mcps/{id}", [get(instances::show), patch(operations::change), delete(instances::delete)]))
+        .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
+        .service(secret(
+            "/api/v1/mcps/{id}",
+            [get(instances::show), patch(operations::change), delete(instances::delete)],
+        ))
         .service(at("/api/v1/mcps/{id}/toggle", [post(operations::toggle)]))
         .service(at("/api/v1/mcps/{id}/restart", [post(operations::restart)]))
         .service(at("/api/v1/mcps/{id}/renew", [post(operations::renew)]))
@@ -74,9 +77,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/mcps/{id}/logs/stream", [get(logs::follow)]))
         .service(at("/api/v1/mcps/{id}/stats", [get(operations::stats)]))
         .service(at("/api/v1/mcps/{id}/events", [get(operations::events)]))
-        .service(at("/api/v1/credentials", [get(credentials::list), post(credentials::create)]))
+        .service(secret("/api/v1/credentials", [get(credentials::list), post(credentials::create)]))
         .service(at("/api/v1/credentials/{id}", [delete(credentials::delete)]))
-        .service(at("/api/v1/credentials/{id}/rotate", [post(credentials::rotate)]))
+        .service(at("/api/v1/credentials/{id}/test", [post(credentials::trying::test)]))
+        .service(secret("/api/v1/credentials/{id}/rotate", [post(credentials::rotation::rotate)]))
+        .service(at("/api/v1/credentials/{id}/rollback", [post(credentials::rotation::roll_back)]))
         .service(at("/api/v1/tokens", [get(tokens::list), post(tokens::create)]))
         .service(at("/api/v1/tokens/{id}", [patch(tokens::rename), delete(tokens::revoke)]))
         .service(at("/api/v1/grants", [get(grants::list)]))
@@ -103,7 +108,7 @@ pub fn configure(config: &mut ServiceConfig) {
         ))
         .service(at("/api/v1/notifications", [get(notifications::list), patch(notifications::mark)]))
         .service(at("/api/v1/notifications/stream", [get(notifications::follow)]))
-        .service(at("/api/v1/webhooks", [get(webhooks::list), post(webhooks::create)]))
+        .service(secret("/api/v1/webhooks", [get(webhooks::list), post(webhooks::create)]))
         .service(at("/api/v1/webhooks/{id}", [delete(webhooks::delete)]))
         .service(at("/api/v1/webhooks/{id}/test", [post(webhooks::test)]))
         .service(at("/api/v1/users/{id}/usage", [get(usage::of)]))

@@ -14,6 +14,7 @@ use crate::{
         time::Timestamp,
     },
     process::{InstanceDirs, Mask},
+    vault::Vault,
 };
 
 /// Everything that templates may name, for one start of one instance.
@@ -128,7 +129,7 @@ impl Values {
         }
         let CredentialSpec { header: Some(name), .. } = &service.manifest.credential else { return headers };
         if let Some(credential) = &self.credential {
-            headers.push((name.clone(), header_value(name, credential)));
+            headers.push((name.clone(), service.manifest.credential.kind.in_header(name, credential)));
         }
         headers
     }
@@ -139,34 +140,23 @@ fn is_secret_name(name: &str) -> bool {
     ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH"].iter().any(|part| name.contains(part))
 }
 
-/// `Authorization` wants a scheme; other headers take the credential as it is.
-fn header_value(name: &str, credential: &Secret) -> Secret {
-    let bare = name.eq_ignore_ascii_case("authorization") && !credential.expose().contains(' ');
-    if bare { Secret::new(format!("Bearer {}", credential.expose())) } else { credential.clone() }
-}
-
-/// What a start depends on, by name, without any value: to say later what changed.
+/// What a start depends on, by name, without any value: to say later what changed. The digests are the vault's, so
+/// that whoever reads them cannot find a short secret by trying.
 pub(super) fn fingerprint(
+    vault: &Vault,
     instance: &Instance,
     service: &Service,
     own: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let digest = |value: &dyn Fn(&mut DefaultHasher)| {
-        let mut hasher = DefaultHasher::new();
-        value(&mut hasher);
-        format!("{:016x}", hasher.finish())
-    };
     let manifest = serde_json::to_string(&service.manifest).unwrap_or_default();
     let mut parts = BTreeMap::from([
-        ("service".to_owned(), digest(&|hasher| manifest.hash(hasher))),
+        ("service".to_owned(), vault.digest(&manifest)),
         ("mode".to_owned(), instance.mode.to_string()),
         ("credential".to_owned(), instance.credential_id.map(|id| id.to_string()).unwrap_or_default()),
     ]);
-    parts.extend(
-        instance.config.iter().map(|(name, value)| (format!("config.{name}"), digest(&|hasher| value.hash(hasher)))),
-    );
-    parts.extend(own.iter().map(|(name, value)| (format!("env.{name}"), digest(&|hasher| value.hash(hasher)))));
+    let named = |prefix: &str, (name, value): (&String, &String)| (format!("{prefix}.{name}"), vault.digest(value));
+    parts.extend(instance.config.iter().map(|field| named("config", field)));
+    parts.extend(own.iter().map(|variable| named("env", variable)));
     parts
 }
 

@@ -127,6 +127,15 @@ impl SupervisorHandle {
         self.tell(id, InstanceCommand::Restart).await
     }
 
+    /// Has what runs take the credential in force: calls under way are finished with the one before, requests that
+    /// come meanwhile wait for the new process. What does not run has it at its next start.
+    ///
+    /// # Errors
+    /// When it is unknown.
+    pub async fn refresh_credential(&self, id: InstanceId) -> Result<(), SupervisorError> {
+        self.tell(id, InstanceCommand::Refresh).await
+    }
+
     /// Sets when an instance expires; an expired one comes back if it was desired.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod home;
 mod housekeeping;
 mod idle;
 mod network;
+mod refresh;
 mod start;
 mod watching;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Recipient, SpawnHandle};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::{
     child::{Ending, Running, ending},
@@ -62,6 +64,8 @@ pub(super) struct InstanceActor {
     starting: Option<Starting>,
     /// The end of the last process; a new start waits for it.
     stopping: Option<Ending>,
+    /// Cuts short the wait for the calls of a process that is being replaced.
+    draining: Option<CancellationToken>,
     health: HealthRecord,
     housekeeping: Housekeeping,
     idle: IdleClock,
@@ -128,6 +132,7 @@ impl InstanceActor {
             fingerprint: None,
             starting: None,
             stopping: previous,
+            draining: None,
             expiry: None,
             pending_restart: None,
             runtime,
@@ -188,6 +193,9 @@ impl InstanceActor {
         self.generation = self.generation.next();
         self.write_usage();
         self.route.set_link(Link::Down);
+        if let Some(cut) = self.draining.take() {
+            cut.cancel();
+        }
         if let Some(timer) = self.pending_restart.take() {
             context.cancel_future(timer);
         }

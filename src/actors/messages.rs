@@ -86,6 +86,8 @@ pub(super) enum InstanceCommand {
     Stop,
     /// Down and up again.
     Restart,
+    /// Replace the process by one that has the credential in force; calls under way are finished first.
+    Refresh,
     /// Expire at another time.
     Renew { until: Option<Timestamp> },
     /// Be debugged until then, or no longer.

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 
+use super::rekey::finish_interrupted;
 use crate::{
     catalog::Catalog,
     config::Config,
@@ -43,6 +44,10 @@ pub fn open_stores(config: &Config) -> Result<Stores> {
     }
     let (vault, _) =
         Vault::open(config.storage.master_key.as_ref(), &key_file).context("the master key cannot be used")?;
+    let vault = match &stored {
+        Some(check) if config.storage.master_key.is_none() => finish_interrupted(&key_file, vault, check)?,
+        _ => vault,
+    };
     let fresh = vault.check_value()?;
     let check = db.write_blocking(|conn| settings::put_if_absent(conn, VAULT_CHECK, &fresh))?;
     vault
@@ -94,8 +99,12 @@ fn migrated(config: &Config) -> Result<(Db, Vec<String>)> {
 /// # Errors
 /// When the database cannot be read.
 pub fn load_catalog(config: &Config, db: &Db) -> Result<(Catalog, Vec<String>)> {
-    let (catalog, problems) = Catalog::load(&config.storage.services_dir, config.runtime.shared_ports);
+    let overrides = config.storage.service_env.clone();
+    let (catalog, problems) =
+        Catalog::load_with(&config.storage.services_dir, config.runtime.shared_ports, overrides.clone());
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let unknown = overrides.keys().filter(|name| catalog.get(name).is_none());
+    problems.extend(unknown.map(|name| format!("the setting `service_env` names {name}, which cannot be used")));
     for added in db.read_blocking(services::list)? {
         let name = added.manifest.name.clone();
         if let Err(problem) = catalog.add_runtime(added.manifest, added.owner_id) {

@@ -6,8 +6,8 @@ use actix_web::web::Data;
 
 use crate::{
     db::{
-        audit, creations, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants, shares, usage_days,
-        usage_hours,
+        audit, creations, credentials, links, logins, notifications, oauth_clients, oauth_devices, oauth_grants,
+        shares, usage_days, usage_hours,
     },
     domain::{metering::Day, time::Timestamp},
     web::{api::removal, state::AppState},
@@ -107,8 +107,22 @@ async fn each_minute(state: &AppState) {
     if let Err(error) = removal::erase_due(state, now).await {
         log::warn!("removed accounts are erased later: {error}");
     }
+    purge_secrets(state, now).await;
     if let Err(error) = state.notices.tell_of_expiry(now).await {
         log::warn!("who has instances that expire is told later: {error}");
+    }
+}
+
+/// Forgets values of credentials that were kept in case the new ones are no good, and has them leave the database's
+/// files.
+async fn purge_secrets(state: &AppState, now: Timestamp) {
+    let purged = match state.db.write(move |conn| credentials::purge_previous(conn, now)).await {
+        Ok(0) => return,
+        Ok(_) => state.db.scrub().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = purged {
+        log::warn!("values of credentials whose grace period is over are forgotten later: {error}");
     }
 }
 

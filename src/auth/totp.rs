@@ -137,7 +137,8 @@ fn unusable(error: impl std::fmt::Debug) -> TotpError {
 }
 
 /// The name of the row that the secret is sealed for.
-fn owner(user: UserId) -> String {
+#[must_use]
+pub fn owner(user: UserId) -> String {
     format!("totp:{user}")
 }
 

@@ -157,7 +157,7 @@ fn list(context: &Context, remote: &Remote, user: Option<&Email>) -> Result<()> 
 }
 
 /// A value of a query.
-fn encode(value: &str) -> String {
+pub(super) fn encode(value: &str) -> String {
     url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 

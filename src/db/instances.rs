@@ -114,6 +114,30 @@ pub fn list_for_user(conn: &mut Connection, user: UserId) -> QueryResult<Vec<Ins
     rows.into_iter().map(InstanceRow::read).collect()
 }
 
+/// The instances that use a credential, oldest first.
+///
+/// # Errors
+/// When the query fails.
+pub fn using_credential(conn: &mut Connection, id: CredentialId) -> QueryResult<Vec<Instance>> {
+    let rows: Vec<(InstanceRow, i64)> = instances::table
+        .inner_join(users::table)
+        .filter(instances::credential_id.eq(id.to_string()))
+        .order((instances::created_at, instances::id))
+        .select((InstanceRow::as_select(), users::number))
+        .load(conn)?;
+    rows.into_iter().map(InstanceRow::read).collect()
+}
+
+/// The same environment sealed with another master key, and no digests of the last good start: they were made with
+/// the old key.
+///
+/// # Errors
+/// Not found, or the query fails.
+pub fn replace_sealed(conn: &mut Connection, id: InstanceId, env_sealed: Option<&str>) -> QueryResult<()> {
+    let changeset = Changeset { env_sealed: Some(env_sealed), last_good: Some(None), ..Changeset::default() };
+    apply(conn, id, &changeset)
+}
+
 /// How many instances a user has.
 ///
 /// # Errors

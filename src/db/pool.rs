@@ -75,6 +75,23 @@ pub(super) fn lanes(target: &Target, options: DbOptions) -> Result<(Lane, Lane),
     }
 }
 
+/// What a checkpoint says of itself.
+#[derive(diesel::QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    busy: i32,
+}
+
+/// Moves what is in SQLite's write-ahead log into the database and empties the log; `false` when somebody was reading
+/// from it all the time that a lock is waited for.
+pub(super) fn empty_log(connection: &mut Connection) -> Result<bool, DbError> {
+    use diesel::RunQueryDsl as _;
+
+    let Connection::Sqlite(sqlite) = connection else { return Ok(true) };
+    let found: Vec<Checkpoint> = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").load(sqlite)?;
+    Ok(found.iter().all(|checkpoint| checkpoint.busy == 0))
+}
+
 /// Makes the file readable by its owner alone; SQLite gives its `-wal` and `-shm` the same mode.
 fn create_private(path: &Path) -> Result<(), DbError> {
     let open = || -> io::Result<()> {

@@ -64,6 +64,10 @@ diesel::table! {
         rotated_at -> Nullable<BigInt>,
         previous_sealed -> Nullable<Text>,
         previous_until -> Nullable<BigInt>,
+        previous_hint -> Nullable<Text>,
+        previous_rotated_at -> Nullable<BigInt>,
+        tested_at -> Nullable<BigInt>,
+        test_result -> Nullable<Text>,
     }
 }
 

@@ -55,6 +55,23 @@ pub fn of_user(conn: &mut Connection, user: UserId) -> QueryResult<Totp> {
     totp::table.find(user.to_string()).select(TotpRow::as_select()).first(conn)?.read()
 }
 
+/// Every second factor, for the rotation of the master key.
+///
+/// # Errors
+/// When the query fails.
+pub fn all(conn: &mut Connection) -> QueryResult<Vec<Totp>> {
+    let rows: Vec<TotpRow> = totp::table.order(totp::user_id).select(TotpRow::as_select()).load(conn)?;
+    rows.into_iter().map(TotpRow::read).collect()
+}
+
+/// The same secret sealed with another master key.
+///
+/// # Errors
+/// Not found, or the query fails.
+pub fn replace_sealed(conn: &mut Connection, user: UserId, sealed: &str) -> QueryResult<()> {
+    require_row(diesel::update(totp::table.find(user.to_string())).set(totp::sealed.eq(sealed)).execute(conn)?)
+}
+
 /// Whether a second factor of the user is in force.
 ///
 /// # Errors

@@ -112,6 +112,23 @@ pub fn list_for_user(conn: &mut Connection, user: UserId) -> QueryResult<Vec<Web
     rows.into_iter().map(Row::read).collect()
 }
 
+/// Every webhook, for the rotation of the master key.
+///
+/// # Errors
+/// When the query fails.
+pub fn all(conn: &mut Connection) -> QueryResult<Vec<Webhook>> {
+    let rows: Vec<Row> = webhooks::table.order(webhooks::id).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The same URL and secret sealed with another master key.
+///
+/// # Errors
+/// Not found, or the query fails.
+pub fn replace_sealed(conn: &mut Connection, id: WebhookId, sealed: &str) -> QueryResult<()> {
+    require_row(diesel::update(webhooks::table.find(id.to_string())).set(webhooks::sealed.eq(sealed)).execute(conn)?)
+}
+
 /// Deletes a webhook with what is on its way there.
 ///
 /// # Errors

@@ -53,6 +53,8 @@ pub enum Event {
     EndedWillRestart,
     /// It ended and the policy says stop trying.
     EndedForGood,
+    /// Another process is to take its place: what it was started with has changed.
+    RefreshRequested,
     /// Its owner turned it off.
     StopRequested,
     /// Nobody used it for a while.
@@ -103,6 +105,9 @@ impl State {
                 Some(S::Restarting)
             }
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::EndedForGood) => Some(S::Failed),
+            (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::RefreshRequested) => {
+                Some(S::Pending)
+            }
             // Before it has a process: what woke it could not be given one.
             (S::Pending | S::Running | S::Unhealthy, E::SleepRequested) => Some(S::Idle),
             (S::Pending | S::Starting | S::Running | S::Unhealthy | S::Restarting, E::ConnectionLost) => {
@@ -177,7 +182,7 @@ pub enum Health {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 13] = [
         Event::StartRequested,
         Event::Spawned,
         Event::Ready,
@@ -190,21 +195,22 @@ mod tests {
         Event::ExpiryReached,
         Event::ConnectionLost,
         Event::DeleteRequested,
+        Event::RefreshRequested,
     ];
 
     /// The whole table: one letter per event of `EVENTS`, naming the next state, `.` for refused.
     const TABLE: [(State, &str); 11] = [
-        (State::Pending, ".s...rfSieDx"),
-        (State::Starting, "..R..rfS.eDx"),
-        (State::Running, "...U.rfSieDx"),
-        (State::Unhealthy, "....RrfSieDx"),
-        (State::Restarting, "ps...rfS.eDx"),
-        (State::Failed, "p......S.e.x"),
-        (State::Stopped, "p........e.x"),
-        (State::Idle, "p......S.e.x"),
-        (State::Expired, "p..........x"),
-        (State::Disconnected, "p......S.e.x"),
-        (State::Deleted, "............"),
+        (State::Pending, ".s...rfSieDxp"),
+        (State::Starting, "..R..rfS.eDxp"),
+        (State::Running, "...U.rfSieDxp"),
+        (State::Unhealthy, "....RrfSieDxp"),
+        (State::Restarting, "ps...rfS.eDxp"),
+        (State::Failed, "p......S.e.x."),
+        (State::Stopped, "p........e.x."),
+        (State::Idle, "p......S.e.x."),
+        (State::Expired, "p..........x."),
+        (State::Disconnected, "p......S.e.x."),
+        (State::Deleted, "............."),
     ];
 
     fn letter(state: Option<State>) -> char {

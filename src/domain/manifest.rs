@@ -3,16 +3,22 @@
 //! Reading is serde's, so an error names the field; [`Manifest::validate`] adds what types cannot
 //! say. Whether a port or a name is unique is the catalog's to know.
 
+mod check;
 mod debug;
 mod validate;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use self::{debug::DebugSpec, validate::ManifestError};
-use super::{instance::Mode, limits::Limits, names::ServiceName, time::TimeOfDay, walls::Level};
+pub use self::{
+    check::{CheckMethod, CredentialCheck, Expectation},
+    debug::DebugSpec,
+    validate::ManifestError,
+};
+use super::{instance::Mode, limits::Limits, names::ServiceName, secret::Secret, time::TimeOfDay, walls::Level};
 
 /// How to run one kind of MCP server, and what it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +218,29 @@ pub enum CredentialKind {
     Oauth2,
 }
 
+impl CredentialKind {
+    /// What the request header `name` holds to carry `credential`. `Authorization` wants a scheme: `Basic` for
+    /// `user:password` (RFC 7617), else `Bearer` where none is given; other headers take it as it is.
+    #[must_use]
+    pub fn in_header(self, name: &str, credential: &Secret) -> Secret {
+        let text = credential.expose();
+        if !name.eq_ignore_ascii_case("authorization") {
+            return credential.clone();
+        }
+        match self {
+            Self::Basic => Secret::new(format!("Basic {}", STANDARD.encode(text))),
+            // `token …`, `Bearer …`: its owner has said which.
+            _ if text.split_once(' ').is_some_and(|(scheme, _)| is_scheme(scheme)) => credential.clone(),
+            _ => Secret::new(format!("Bearer {text}")),
+        }
+    }
+}
+
+/// `token`, `Bearer`, `AWS4-HMAC-SHA256`.
+fn is_scheme(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 /// The credential that a service needs and how its process gets it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -230,9 +259,9 @@ pub struct CredentialSpec {
     /// Where to get one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// URL that answers 2xx when the credential is good; used before it is stored.
+    /// How it is tried before it is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub check: Option<Url>,
+    pub check: Option<CredentialCheck>,
 }
 
 /// One field that an instance's owner fills.

@@ -123,7 +123,7 @@ impl Notices {
 
 /// `None` while it is young.
 fn aging(row: &Credential, now: Timestamp) -> Option<Notice> {
-    let since = row.rotated_at.unwrap_or(row.created_at);
+    let since = row.since();
     let days = (now.0 - since.0) / DAY_MS;
     let round = (days >= AGING_DAYS.0).then(|| (days - AGING_DAYS.0) / AGING_DAYS.1)?;
     let label = if row.label.is_empty() { String::new() } else { format!(" ({})", row.label) };
@@ -155,6 +155,38 @@ fn expiry_near(instance: &Instance, at: Timestamp) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_credential_is_spoken_of_at_90_days_and_every_30_after() {
+        let row = |rotated_at| Credential {
+            id: crate::domain::ids::CredentialId::generate(),
+            user_id: UserId::generate(),
+            service: "hub".parse().unwrap(),
+            label: String::new(),
+            kind: crate::domain::manifest::CredentialKind::ApiKey,
+            hint: String::new(),
+            sealed: String::new(),
+            key_id: String::new(),
+            created_at: Timestamp(0),
+            rotated_at,
+            previous: None,
+            last_test: None,
+        };
+        let old = row(None);
+        let subject = |row: &Credential, day: i64| aging(row, Timestamp(day * DAY_MS)).map(|notice| notice.subject);
+        assert_eq!(subject(&old, 89), None);
+        let first = subject(&old, 90);
+        assert!(first.is_some());
+        // The same subject is told once.
+        assert_eq!(subject(&old, 119), first);
+        let second = subject(&old, 120);
+        assert!(second.is_some() && second != first);
+        assert_eq!(subject(&old, 149), second);
+        assert_ne!(subject(&old, 150), second);
+        // A rotation makes it young.
+        let rotated = row(Some(Timestamp(100 * DAY_MS)));
+        assert_eq!((subject(&rotated, 189), subject(&rotated, 190).is_some()), (None, true));
+    }
 
     #[test]
     fn the_end_is_near_in_the_second_half_of_a_life() {

@@ -171,8 +171,7 @@ impl Route {
         let busy = |upstream: &Upstream| {
             upstream.held.parked() > 0 || upstream.held.listens() > 0 || upstream.pulse.in_flight() > 0
         };
-        let held = self.in_flight.available_permits() < self.places;
-        held || self.sessions.in_use() || matches!(link, Link::Up(upstream) if busy(upstream))
+        self.held() > 0 || self.sessions.in_use() || matches!(link, Link::Up(upstream) if busy(upstream))
     }
 
     /// The child, if there is one now.
@@ -226,6 +225,12 @@ impl Route {
     #[must_use]
     pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.in_flight).try_acquire_owned().ok()
+    }
+
+    /// How many have such a place: calls that the child has, that are on their way to it, or that wait for one.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.places.saturating_sub(self.in_flight.available_permits())
     }
 
     /// Notes that the instance is used: before the child is looked for, see [`Route::retire`].

@@ -97,6 +97,15 @@ fn resealing_moves_to_the_new_key_and_may_be_repeated() {
 }
 
 #[test]
+fn digests_are_of_the_text_and_of_the_key() {
+    let digest = vault(1).digest("hunter2");
+    assert_eq!(digest.len(), 32);
+    assert_eq!(vault(1).digest("hunter2"), digest);
+    assert_ne!(vault(1).digest("hunter3"), digest);
+    assert_ne!(vault(2).digest("hunter2"), digest);
+}
+
+#[test]
 fn the_key_file_is_made_once_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");

@@ -74,6 +74,10 @@ pub enum ErrorCode {
     QuotaReached,
     /// The service is not on the owner's allow-list.
     ServiceNotAllowed,
+    /// The outside service does not take the credential.
+    CredentialRefused,
+    /// The outside service could not be asked whether it takes the credential.
+    CheckUnavailable,
     /// Too many failed sign-ins.
     Throttled,
     /// Too many requests.
@@ -116,8 +120,8 @@ impl ErrorCode {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::QuotaReached => StatusCode::CONFLICT,
             Self::Throttled | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
+            Self::UpstreamRefused | Self::CredentialRefused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UpstreamFailed | Self::CheckUnavailable => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Overloaded | Self::InstanceUnavailable | Self::DatabaseUnavailable | Self::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -281,8 +285,11 @@ impl ApiError {
             code @ (ErrorCode::MalformedRequest | ErrorCode::ValidationFailed) => {
                 log::debug!("request {request_id} refused ({code:?})");
             }
-            // The words of an instance's server may repeat what it was sent.
-            code @ (ErrorCode::UpstreamRefused | ErrorCode::UpstreamFailed) => {
+            // The words of somebody else's server may repeat what it was sent.
+            code @ (ErrorCode::UpstreamRefused
+            | ErrorCode::UpstreamFailed
+            | ErrorCode::CredentialRefused
+            | ErrorCode::CheckUnavailable) => {
                 log::debug!("request {request_id} refused ({code:?})");
             }
             code => log::debug!("request {request_id} refused ({code:?}): {}{causes}", self.detail),

@@ -6,8 +6,8 @@ use actix_web::{
     dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
     error::JsonPayloadError,
     http::{
-        Method,
-        header::{self, HeaderName, HeaderValue},
+        ConnectionType, Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::{Next, from_fn},
     web::{self, FormConfig, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
@@ -86,6 +86,15 @@ pub(super) fn at<const N: usize>(
     resource(path, methods).wrap(from_fn(add_headers))
 }
 
+/// The same for paths whose bodies may hold a secret of an outside service: as soon as they are answered, nothing of
+/// them is left in memory that is not sealed.
+pub(super) fn secret<const N: usize>(
+    path: &str,
+    methods: [(Method, Route); N],
+) -> impl HttpServiceFactory + 'static + use<N> {
+    resource(path, methods).wrap(from_fn(add_headers)).wrap(from_fn(let_go))
+}
+
 /// The same for paths that pages of any origin may ask: those where no cookie counts, and that clients in
 /// browsers need (Fetch, section 3.3). What is answered there is for whoever asks, or for who knows a secret.
 pub(super) fn open<const N: usize>(
@@ -155,6 +164,29 @@ async fn add_headers(
     {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
+    Ok(response)
+}
+
+/// The buffer that a connection reads into, which has the body, goes with the last that refers to it: the connection,
+/// and the headers of the request, which the framework keeps until it needs their place. So the headers are copied, and
+/// the connection is closed. What is freed is overwritten (see `main.rs`).
+async fn let_go(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE) {
+        return next.call(request).await;
+    }
+    let mut copied = HeaderMap::with_capacity(request.headers().len());
+    for (name, value) in request.headers() {
+        // A value that was read is one that can be.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            copied.append(name.clone(), value);
+        }
+    }
+    *request.headers_mut() = copied;
+    let mut response = next.call(request).await?;
+    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     Ok(response)
 }
 

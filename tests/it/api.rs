@@ -18,3 +18,4 @@ mod sign_in;
 mod slow;
 mod system;
 mod tokens;
+mod vault;

@@ -1,6 +1,7 @@
 //! A real Berth per test: its own data directory, services, ports and users, and proof at the end
 //! that it leaves nothing behind.
 
+pub(crate) mod api;
 pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod https;

@@ -27,6 +27,7 @@ impl Handler<InstanceCommand> for HouseActor {
                 self.go_down(context, Event::StopRequested);
                 self.start(context);
             }
+            InstanceCommand::Refresh => self.refresh(context),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Debug { until } => self.debug(until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
@@ -54,6 +55,16 @@ impl HouseActor {
     fn start(&mut self, context: &mut Context<Self>) {
         self.rouse_all(context);
         self.come_up(context);
+    }
+
+    /// Every process is replaced; connections and their sessions stay.
+    fn refresh(&mut self, context: &mut Context<Self>) {
+        if self.state() == State::Failed {
+            return self.start(context);
+        }
+        for tenant in self.tenants.values().filter(|tenant| tenant.is_awake()) {
+            tenant.actor.do_send(InstanceCommand::Refresh);
+        }
     }
 
     fn renew(&mut self, context: &mut Context<Self>, until: Option<Timestamp>) {

@@ -25,6 +25,7 @@ impl InstanceActor {
             }
             InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
             InstanceCommand::Restart => self.restart(context),
+            InstanceCommand::Refresh => self.refresh(context),
             InstanceCommand::Debug { until } => self.debug(context, until),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),

@@ -92,7 +92,7 @@ impl StartJob {
         let place = self.place(&service).await?;
         let program = self.install(&service).await?;
         let inputs = self.inputs(&service).await?;
-        let fingerprint = environment::fingerprint(&self.instance, &service, &inputs.own_env);
+        let fingerprint = environment::fingerprint(&self.runtime.vault, &self.instance, &service, &inputs.own_env);
         let upstream = match program {
             None => self.connect_remote(&service, inputs, fingerprint).await?,
             Some(program) => self.spawn(&service, &program, (inputs, place), fingerprint).await?,

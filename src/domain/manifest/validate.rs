@@ -32,7 +32,7 @@ pub struct ManifestError {
 }
 
 impl ManifestError {
-    fn new(field: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn new(field: &str, reason: impl Into<String>) -> Self {
         Self { field: field.to_owned(), reason: reason.into() }
     }
 }
@@ -149,7 +149,10 @@ impl Manifest {
                 "needs `env` or `header`: the process must get the credential somehow",
             ));
         }
-        Ok(())
+        if credential.check.is_some() && credential.kind == CredentialKind::None {
+            return Err(ManifestError::new("credential.check", "needs a `kind` of credential to check"));
+        }
+        credential.check.as_ref().map_or(Ok(()), |check| check.validate(&self.env))
     }
 
     fn templates_use_credential(&self) -> bool {

@@ -1,23 +1,37 @@
 //! Stored credentials: sealed on the way in, never shown again but for their last four characters.
+//!
+//! `trying` asks the service about one, `rotation` replaces one.
+//!
+//! Deletion is for good: the row is overwritten and the database's log emptied (see [`crate::db::Db::scrub`]), processes
+//! that were given the value end, and what Berth itself had of it is overwritten when it is freed. What it cannot reach:
+//! backups, which stay readable for whoever has them and the master key of their time; deleted rows of PostgreSQL until
+//! its vacuum, and its own logs; what the service has sent on.
 
-use std::time::Duration;
+pub mod rotation;
+pub mod trying;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Json, Path, Query},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{List, actor, audit, instances::service_of};
+use self::trying::require_valid;
+use super::{
+    List, actor, audit,
+    instances::{owner_of, service_of},
+    to_the_end,
+};
 use crate::{
     auth::policy::Action,
-    db::{credentials, instances},
+    db::{Connection, OptionalExtension, QueryResult, credentials, instances, users},
     domain::{
-        ids::CredentialId,
-        instance::{Desired, credential_owner},
+        credential::Verdict,
+        ids::{CredentialId, UserId},
+        instance::{Desired, Instance, credential_owner},
         manifest::CredentialKind,
-        names::ServiceName,
+        names::{Email, ServiceName},
         secret::Secret,
         time::Timestamp,
     },
@@ -28,8 +42,6 @@ use crate::{
     },
 };
 
-/// How long the value before a rotation is kept.
-const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// Longest value, in bytes.
 const MAX_VALUE: usize = 64 * 1024;
 
@@ -43,10 +55,24 @@ pub struct CredentialView {
     hint: String,
     created_at: Timestamp,
     rotated_at: Option<Timestamp>,
+    previous: Option<PreviousView>,
+    last_tested_at: Option<Timestamp>,
+    last_result: Option<Verdict>,
+    last_detail: Option<String>,
+}
+
+/// What is shown of the value before the last rotation.
+#[derive(Serialize)]
+struct PreviousView {
+    hint: String,
+    until: Timestamp,
 }
 
 impl From<credentials::Credential> for CredentialView {
     fn from(row: credentials::Credential) -> Self {
+        let now = Timestamp::now();
+        let previous = row.previous.filter(|previous| previous.until > now);
+        let (last_tested_at, tried) = row.last_test.map(|test| (test.at, test.tried)).unzip();
         Self {
             id: row.id,
             service: row.service,
@@ -55,6 +81,10 @@ impl From<credentials::Credential> for CredentialView {
             hint: row.hint,
             created_at: row.created_at,
             rotated_at: row.rotated_at,
+            previous: previous.map(|previous| PreviousView { hint: previous.hint, until: previous.until }),
+            last_tested_at,
+            last_result: tried.as_ref().map(|tried| tried.verdict),
+            last_detail: tried.map(|tried| tried.detail),
         }
     }
 }
@@ -67,142 +97,187 @@ pub struct CreateCredential {
     #[serde(default)]
     label: String,
     value: Secret,
-    /// Whether to ask the service first. Not offered by this version: true is refused.
-    #[serde(default)]
-    validate: bool,
+    /// Whether to ask the service first. Default: where its manifest says how.
+    validate: Option<bool>,
+    /// For whom; administrators only, and the operator must say.
+    user: Option<Email>,
 }
 
-/// A new value.
+/// `?user=EMAIL`, for administrators.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rotation {
-    value: Secret,
+pub struct Whose {
+    user: Option<Email>,
+}
+
+/// `?force=true`: also while instances use it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deletion {
+    #[serde(default)]
+    force: bool,
 }
 
 /// The caller's credentials.
-pub async fn list(caller: Caller, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn list(caller: Caller, state: Data<AppState>, query: Query<Whose>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let user = caller.0.user;
+    let user = match query.into_inner().user {
+        None => caller.0.user,
+        email => owner_of(&caller, &state, email).await?.id,
+    };
     let rows = state.db.read(move |conn| credentials::list_for_user(conn, user)).await?;
     Ok(HttpResponse::Ok().json(List::whole(rows.into_iter().map(CredentialView::from).collect())))
 }
 
-/// Stores a credential.
+/// Stores a credential, when its service takes it.
 pub async fn create(
     caller: Caller,
     state: Data<AppState>,
     body: Json<CreateCredential>,
 ) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let CreateCredential { service, label, value, validate } = body.into_inner();
-    let Some(user) = actor(&caller.0) else {
-        return Err(ApiError::new(ErrorCode::Forbidden, "the operator has no account to store credentials for"));
-    };
-    let service = service_of(&state, &service, user)?;
+    let CreateCredential { service, label, value, validate, user } = body.into_inner();
+    let owner = owner_of(&caller, &state, user).await?;
+    let service = service_of(&state, &service, owner.id)?;
+    let manifest = &service.manifest;
     super::validate::label(&label)?;
-    check(&value)?;
-    if service.manifest.credential.kind == CredentialKind::None {
-        return Err(ApiError::invalid(format!("`service`: {} needs no credential", service.manifest.name)));
+    if manifest.credential.kind == CredentialKind::None {
+        return Err(ApiError::invalid(format!("`service`: {} needs no credential", manifest.name)));
     }
-    if validate {
-        return Err(ApiError::invalid("`validate`: credentials are not checked against the service by this version"));
-    }
-    let id = CredentialId::generate();
-    let row = credentials::Credential {
-        id,
-        user_id: user,
-        service: service.manifest.name.clone(),
-        label,
-        kind: service.manifest.credential.kind,
-        hint: value.hint(),
-        sealed: state.vault.seal(&credential_owner(user, id), &value)?,
-        key_id: state.vault.key_id().to_owned(),
-        created_at: Timestamp::now(),
-        rotated_at: None,
-        previous_sealed: None,
-        previous_until: None,
-    };
-    let view = CredentialView::from(row.clone());
+    let row = fresh(&state, &owner, manifest, &value, validate).await?;
+    let row = credentials::Credential { label, ..row };
+    let (by, view) = (actor(&caller.0), CredentialView::from(row.clone()));
     state
         .db
         .write(move |conn| {
             credentials::insert(conn, &row)?;
-            audit(conn, Some(user), "credential.create", format!("credential:{id}"), json!({ "service": row.service }))
+            note_created(conn, by, &row)
         })
         .await?;
     Ok(HttpResponse::Created().json(view))
 }
 
-/// Puts a new value in place and restarts the instances that use it.
-pub async fn rotate(
+/// A credential to be stored, without a label: its value checked, tried where that is wanted, and sealed.
+pub(super) async fn fresh(
+    state: &AppState,
+    owner: &users::User,
+    manifest: &crate::domain::manifest::Manifest,
+    value: &Secret,
+    validate: Option<bool>,
+) -> Result<credentials::Credential, ApiError> {
+    let kind = manifest.credential.kind;
+    check(kind, value)?;
+    let last_test = require_valid(state, manifest, value, validate).await?;
+    let id = CredentialId::generate();
+    Ok(credentials::Credential {
+        id,
+        user_id: owner.id,
+        service: manifest.name.clone(),
+        label: String::new(),
+        kind,
+        hint: value.hint(),
+        sealed: state.vault.seal(&credential_owner(owner.id, id), value)?,
+        key_id: state.vault.key_id().to_owned(),
+        created_at: Timestamp::now(),
+        rotated_at: None,
+        previous: None,
+        last_test,
+    })
+}
+
+/// Writes into the audit log that a credential was stored.
+pub(super) fn note_created(
+    conn: &mut Connection,
+    by: Option<UserId>,
+    row: &credentials::Credential,
+) -> QueryResult<()> {
+    let detail = json!({ "service": row.service, "checked": row.last_test.is_some() });
+    audit(conn, by, "credential.create", format!("credential:{}", row.id), detail)
+}
+
+/// Deletes a credential for good. While instances use it that is refused, unless they are to stop.
+pub async fn delete(
     caller: Caller,
     state: Data<AppState>,
     path: Path<CredentialId>,
-    body: Json<Rotation>,
+    query: Query<Deletion>,
 ) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let (id, value) = (path.into_inner(), body.into_inner().value);
-    check(&value)?;
-    let owned = own(&caller, &state, id).await?;
-    let now = Timestamp::now();
-    let secret = credentials::NewSecret {
-        sealed: state.vault.seal(&credential_owner(owned.user_id, id), &value)?,
-        key_id: state.vault.key_id().to_owned(),
-        hint: value.hint(),
-        at: now,
-        previous_until: now.after(GRACE),
-    };
-    let by = actor(&caller.0);
-    let (row, users) = state
-        .db
-        .write(move |conn| {
-            credentials::rotate(conn, id, &secret)?;
-            audit(conn, by, "credential.rotate", format!("credential:{id}"), json!({}))?;
-            let all = instances::list_for_user(conn, owned.user_id)?;
-            let using = all
-                .into_iter()
-                .filter(|instance| instance.credential_id == Some(id) && instance.desired == Desired::Running);
-            Ok((credentials::by_id(conn, id)?, using.map(|instance| instance.id).collect::<Vec<_>>()))
-        })
-        .await?;
-    for instance in users {
-        // One that has expired meanwhile takes the new value when it is renewed.
-        if let Err(error) = state.supervisor.restart_instance(instance).await {
-            log::info!("instance {instance} keeps the old credential until its next start: {error}");
+    let id = own(&caller, &state, path.into_inner()).await?.id;
+    let (by, force) = (actor(&caller.0), query.force);
+    to_the_end(async move {
+        let using = state.db.write(move |conn| erase(conn, id, by, force)).await?.map_err(|using| in_use(&using))?;
+        for instance in using {
+            // What is being deleted has nothing left to be stopped.
+            if let Err(error) = state.supervisor.stop_instance(instance.id).await {
+                log::info!("instance {} was not stopped: {error}", instance.id);
+            }
+            let _ = state.supervisor.reconfigure(instance.id).await;
         }
-    }
-    Ok(HttpResponse::Ok().json(CredentialView::from(row)))
-}
-
-/// Deletes a credential. Instances that use it run on until their next start, which then says what it lacks.
-pub async fn delete(caller: Caller, state: Data<AppState>, path: Path<CredentialId>) -> Result<HttpResponse, ApiError> {
-    caller.may(Action::UseAccount)?;
-    let id = path.into_inner();
-    own(&caller, &state, id).await?;
-    let by = actor(&caller.0);
-    state
-        .db
-        .write(move |conn| {
-            credentials::delete(conn, id)?;
-            audit(conn, by, "credential.delete", format!("credential:{id}"), json!({}))
-        })
-        .await?;
+        scrub(&state).await;
+        Ok(())
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn own(caller: &Caller, state: &AppState, id: CredentialId) -> Result<credentials::Credential, ApiError> {
-    let row = state.db.read(move |conn| credentials::by_id(conn, id)).await?;
-    if row.user_id == caller.0.user {
-        return Ok(row);
+/// Deletes the row; the instances that used it, or those that stand against it.
+fn erase(
+    conn: &mut Connection,
+    id: CredentialId,
+    by: Option<UserId>,
+    force: bool,
+) -> QueryResult<Result<Vec<Instance>, Vec<Instance>>> {
+    let using = instances::using_credential(conn, id)?;
+    if !force && !using.is_empty() {
+        return Ok(Err(using));
     }
-    Err(ApiError::new(ErrorCode::NotFound, "there is no such thing, or it is not yours"))
+    for instance in &using {
+        instances::set_desired(conn, instance.id, Desired::Stopped)?;
+    }
+    credentials::delete(conn, id)?;
+    let ids: Vec<_> = using.iter().map(|instance| instance.id).collect();
+    audit(conn, by, "credential.delete", format!("credential:{id}"), json!({ "stopped": ids }))?;
+    Ok(Ok(using))
+}
+
+fn in_use(using: &[Instance]) -> ApiError {
+    let names: Vec<String> =
+        using.iter().map(|instance| format!("{} {} ({})", instance.service, instance.number, instance.id)).collect();
+    let detail = format!(
+        "it is in use by {}; give them another one or delete them, or stop them with `?force=true`",
+        names.join(", ")
+    );
+    ApiError::new(ErrorCode::Conflict, detail)
+}
+
+fn gone(service: &ServiceName) -> ApiError {
+    ApiError::new(ErrorCode::Conflict, format!("the service {service} is not in the catalog any more"))
+}
+
+/// Has what was deleted leave the database's files, too.
+async fn scrub(state: &AppState) {
+    if let Err(error) = state.db.scrub().await {
+        log::warn!("deleted secrets stay in the database's log until it is next tidied up, sealed: {error}");
+    }
+}
+
+/// The credential `id`, if it is the caller's. The operator may, too: who can read the database and the key file has
+/// all of them anyway.
+async fn own(caller: &Caller, state: &AppState, id: CredentialId) -> Result<credentials::Credential, ApiError> {
+    let row = state.db.read(move |conn| credentials::by_id(conn, id).optional()).await?;
+    let is_theirs = |row: &credentials::Credential| row.user_id == caller.0.user || actor(&caller.0).is_none();
+    row.filter(is_theirs).ok_or_else(|| ApiError::not_found("credential"))
 }
 
 /// Checks what a credential may be.
-pub(super) fn check(value: &Secret) -> Result<(), ApiError> {
+fn check(kind: CredentialKind, value: &Secret) -> Result<(), ApiError> {
     let text = value.expose();
     if text.is_empty() || text.len() > MAX_VALUE || text.contains('\0') {
         return Err(ApiError::invalid("`value` must have 1 to 65536 bytes without NUL"));
+    }
+    if kind == CredentialKind::Basic && !text.contains(':') {
+        return Err(ApiError::invalid("`value` must be a user name and a password with a colon between them"));
     }
     Ok(())
 }

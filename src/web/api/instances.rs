@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     List, actor, audit,
-    credentials::check,
+    credentials::{fresh, note_created},
     entitled::{allowed_service, may_start},
     instance_view::InstanceView,
     services::may_use,
@@ -28,7 +28,7 @@ use crate::{
     },
     domain::{
         ids::{CredentialId, InstanceId, UserId},
-        instance::{Desired, Instance, Mode, credential_owner, env_owner},
+        instance::{Desired, Instance, Mode, env_owner},
         limits::Limits,
         manifest::CredentialKind,
         names::{Email, ServiceName},
@@ -85,6 +85,8 @@ pub enum CredentialChoice {
         /// The secret.
         #[schema(value_type = String, format = Password)]
         value: Secret,
+        /// Whether to ask the service first. Default: where its manifest says how.
+        validate: Option<bool>,
     },
 }
 
@@ -168,7 +170,7 @@ pub async fn create(
     let now = Timestamp::now();
     let parts = Parts {
         mode: validate::mode(&service.manifest, body.mode)?,
-        credential: credential(&state, &owner, &service, body.credential, now)?,
+        credential: credential(&state, &owner, &service, body.credential).await?,
         expires_at: expiry(body.expires_in_minutes, now)?,
         label: body.label,
         config: body.config,
@@ -209,7 +211,8 @@ pub(super) struct Parts {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Result<users::User, ApiError> {
+/// For whom something is made: the caller, or whom an administrator names.
+pub(super) async fn owner_of(caller: &Caller, state: &AppState, user: Option<Email>) -> Result<users::User, ApiError> {
     let id = caller.0.user;
     match (user, actor(&caller.0)) {
         (None, None) => Err(ApiError::invalid("`user`: say for whom")),
@@ -301,8 +304,7 @@ fn write_all(
     match (&created, credential) {
         (Ok(instance), _) => {
             if let Some(Choice::New(row)) = credential {
-                let detail = json!({ "service": row.service });
-                audit(conn, by, "credential.create", format!("credential:{}", row.id), detail)?;
+                note_created(conn, by, row)?;
             }
             let detail = json!({ "service": instance.service, "number": instance.number, "owner": new.user_id, "credential": instance.credential_id });
             audit(conn, by, "instance.create", format!("instance:{}", instance.id), detail)?;
@@ -329,43 +331,23 @@ impl Choice {
     }
 }
 
-fn credential(
+async fn credential(
     state: &AppState,
     owner: &users::User,
     service: &Service,
     choice: Option<CredentialChoice>,
-    now: Timestamp,
 ) -> Result<Option<Choice>, ApiError> {
-    let spec = &service.manifest.credential;
+    let (name, spec) = (&service.manifest.name, &service.manifest.credential);
     match (choice, spec.kind) {
         (None, CredentialKind::None) => Ok(None),
         (None, _) => Err(ApiError::invalid(format!(
-            "`credential`: {} needs one: {}",
-            service.manifest.name,
+            "`credential`: {name} needs one: {}",
             spec.help.as_deref().unwrap_or("{value} or {id}")
         ))),
-        (Some(_), CredentialKind::None) => {
-            Err(ApiError::invalid(format!("`credential`: {} needs none", service.manifest.name)))
-        }
+        (Some(_), CredentialKind::None) => Err(ApiError::invalid(format!("`credential`: {name} needs none"))),
         (Some(CredentialChoice::Id { id }), _) => Ok(Some(Choice::Stored(id))),
-        (Some(CredentialChoice::Value { value }), kind) => {
-            check(&value)?;
-            let id = CredentialId::generate();
-            let sealed = state.vault.seal(&credential_owner(owner.id, id), &value)?;
-            let row = credentials::Credential {
-                id,
-                user_id: owner.id,
-                service: service.manifest.name.clone(),
-                label: String::new(),
-                kind,
-                hint: value.hint(),
-                sealed,
-                key_id: state.vault.key_id().to_owned(),
-                created_at: now,
-                rotated_at: None,
-                previous_sealed: None,
-                previous_until: None,
-            };
+        (Some(CredentialChoice::Value { value, validate }), _) => {
+            let row = fresh(state, owner, &service.manifest, &value, validate).await?;
             Ok(Some(Choice::New(Box::new(row))))
         }
     }

@@ -152,6 +152,10 @@ async fn erase(state: &AppState, user: &User) -> Result<(), ApiError> {
         let _ = state.catalog.remove_runtime(name);
     }
     state.authenticator.forget_user(id);
+    // What was sealed for them leaves the files, too.
+    if let Err(error) = state.db.scrub().await {
+        log::warn!("what a removed user had stays in the database's log until it is next tidied up, sealed: {error}");
+    }
     Ok(())
 }
 

@@ -1,20 +1,25 @@
 //! Stored credentials: sealed, never shown again, and handed to the child by the manifest's name.
 
+mod checking;
+mod commands;
+mod deletion;
+mod rotation;
+
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
 use crate::support::{Builder, Client, TestApp, services::Service, text};
 
-const VALUE: &str = "sk-0123456789abcdef";
+pub(super) const VALUE: &str = "sk-0123456789abcdef";
 
-fn app() -> Builder {
+pub(super) fn app() -> Builder {
     let credential = json!({ "kind": "api_key", "env": "THE_KEY", "help": "ask the admin" });
     TestApp::builder().service(Service::stdio("vaulted", &[]).with("credential", credential))
 }
 
 /// What the child has in its environment.
-fn key_of_child(client: &Client, view: &Value) -> Value {
+pub(super) fn key_of_child(client: &Client, view: &Value) -> Value {
     client.wait_for(&text(view, "id"), "running");
     let answer = client.call(view, "whoami", &json!({})).expect(200);
     let whoami: Value = serde_json::from_str(answer["content"][0]["text"].as_str().unwrap()).unwrap();
@@ -65,7 +70,8 @@ fn rotation_restarts_what_uses_it() {
     crate::support::wait_for("the child to have the new key", || {
         (key_of_child(&ann, &view) == "sk-the-new-one-9999").then_some(())
     });
-    ann.delete(&path).expect(204);
+    ann.delete(&path).refused(409, "conflict");
+    ann.delete(&format!("{path}?force=true")).expect(204);
     assert_eq!(ann.get("/api/v1/credentials").expect(200)["items"], json!([]));
     ann.post(&format!("/api/v1/mcps/{}/restart", text(&view, "id")), &json!({})).expect(200);
     let failed = ann.wait_for(&text(&view, "id"), "failed");

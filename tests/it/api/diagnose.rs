@@ -100,7 +100,7 @@ fn what_is_missing_is_named() {
     assert_eq!((&report["credential"]["present"], &report["credential"]["hint"]), (&json!(true), &json!("wxyz")));
     assert!(!report.to_string().contains("ghp_"), "{report}");
     let stored = ann.get("/api/v1/credentials").expect(200);
-    ann.delete(&format!("/api/v1/credentials/{}", text(&stored["items"][0], "id"))).expect(204);
+    ann.delete(&format!("/api/v1/credentials/{}?force=true", text(&stored["items"][0], "id"))).expect(204);
     ann.post(&format!("/api/v1/mcps/{}/restart", text(&view, "id")), &json!({})).expect(200);
     ann.wait_for(&text(&view, "id"), "failed");
     assert_eq!(cause(&diagnose(&ann, &view)), "credential_missing");

@@ -4,12 +4,13 @@ use berth::{
     db::{
         DbError,
         client_sessions::{self, ClientSession},
-        credentials::{self, Credential, NewSecret},
+        credentials::{self, Credential, NewSecret, Previous},
         events, instances,
         services::{self, Service},
         settings, users,
     },
     domain::{
+        credential::{LastTest, Tried, Verdict},
         ids::{CredentialId, UserId},
         manifest::{CredentialKind, Manifest},
         time::Timestamp,
@@ -56,8 +57,8 @@ pub(super) fn credential(user: UserId, service: &str) -> Credential {
         key_id: "k1".to_owned(),
         created_at: Timestamp(1),
         rotated_at: None,
-        previous_sealed: None,
-        previous_until: None,
+        previous: None,
+        last_test: None,
     }
 }
 
@@ -75,19 +76,25 @@ fn credentials_rotate_with_a_grace_period() {
             key_id: "k1".to_owned(),
             hint: "wxyz".to_owned(),
             at: Timestamp(10),
-            previous_until: Timestamp(20),
+            previous_until: Some(Timestamp(20)),
+            last_test: None,
         };
         test.write(|c| credentials::rotate(c, first.id, &new));
         let rotated = test.read(|c| credentials::by_id(c, first.id));
         assert_eq!((rotated.sealed.as_str(), rotated.hint.as_str()), ("v1.k1.two", "wxyz"));
-        assert_eq!(rotated.previous_sealed.as_deref(), Some("v1.k1.one"));
-        assert_eq!((rotated.rotated_at, rotated.previous_until), (Some(Timestamp(10)), Some(Timestamp(20))));
+        let before = Previous {
+            sealed: "v1.k1.one".to_owned(),
+            hint: "abcd".to_owned(),
+            rotated_at: None,
+            until: Timestamp(20),
+        };
+        assert_eq!((rotated.rotated_at, rotated.previous), (Some(Timestamp(10)), Some(before)));
         test.write(|c| credentials::replace_sealed(c, first.id, "v1.k2.two", Some("v1.k2.one"), "k2"));
         assert_eq!(test.read(|c| credentials::by_id(c, first.id)).key_id, "k2");
         assert_eq!(test.write(|c| credentials::purge_previous(c, Timestamp(19))), 0);
         assert_eq!(test.write(|c| credentials::purge_previous(c, Timestamp(20))), 1);
         let purged = test.read(|c| credentials::by_id(c, first.id));
-        assert_eq!((purged.previous_sealed, purged.previous_until), (None, None));
+        assert_eq!(purged.previous, None);
         test.write(|c| credentials::delete(c, first.id));
         for error in [
             test.write_error(|c| credentials::delete(c, first.id)),
@@ -96,6 +103,48 @@ fn credentials_rotate_with_a_grace_period() {
         ] {
             assert!(matches!(error, DbError::NotFound), "{error:?}");
         }
+    }
+}
+
+#[test]
+fn credentials_roll_back_and_remember_their_last_test() {
+    for test in TestDb::each() {
+        let first = credential(test.user("a@b.c").id, "gmail");
+        let id = first.id;
+        test.write(|c| credentials::insert(c, &first));
+        let tried = |verdict, at| LastTest { at: Timestamp(at), tried: Tried { verdict, detail: "so".to_owned() } };
+        let new = |at: i64, until| NewSecret {
+            sealed: format!("v1.k1.{at}"),
+            key_id: "k1".to_owned(),
+            hint: at.to_string(),
+            at: Timestamp(at),
+            previous_until: until,
+            last_test: Some(tried(Verdict::Valid, at)),
+        };
+        let now = |test: &TestDb| test.read(|c| credentials::by_id(c, id));
+        assert!(!test.write(|c| credentials::roll_back(c, id, Timestamp(0))));
+        test.write(|c| credentials::rotate(c, id, &new(10, Some(Timestamp(20)))));
+        assert_eq!(now(&test).last_test, Some(tried(Verdict::Valid, 10)));
+        // Its time is over.
+        assert!(!test.write(|c| credentials::roll_back(c, id, Timestamp(20))));
+        assert!(test.write(|c| credentials::roll_back(c, id, Timestamp(19))));
+        assert_eq!(now(&test), first);
+        // The second rotation keeps what was in force before it, and nothing older.
+        test.write(|c| credentials::rotate(c, id, &new(30, Some(Timestamp(99)))));
+        test.write(|c| credentials::rotate(c, id, &new(40, Some(Timestamp(99)))));
+        let previous = now(&test).previous.unwrap();
+        assert_eq!(
+            (previous.sealed.as_str(), previous.hint.as_str(), previous.rotated_at),
+            ("v1.k1.30", "30", Some(Timestamp(30)))
+        );
+        // Without a grace period nothing is kept.
+        test.write(|c| credentials::rotate(c, id, &new(50, None)));
+        assert_eq!(now(&test).previous, None);
+        // A verdict is for the value that was tried.
+        test.write(|c| credentials::tested(c, id, "v1.k1.40", &tried(Verdict::Refused, 60)));
+        assert_eq!(now(&test).last_test, Some(tried(Verdict::Valid, 50)));
+        test.write(|c| credentials::tested(c, id, "v1.k1.50", &tried(Verdict::Unknown, 60)));
+        assert_eq!(now(&test).last_test, Some(tried(Verdict::Unknown, 60)));
     }
 }
 

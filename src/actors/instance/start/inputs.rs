@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{StartJob, failed};
 use crate::{
     catalog::Service,
-    db::credentials,
+    db::{OptionalExtension, credentials},
     domain::{
         crash::ExitReason,
         instance::{Instance, credential_owner},
@@ -28,19 +28,26 @@ impl StartJob {
         let credential = match self.instance.credential_id {
             None => None,
             Some(id) => {
-                let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id)).await;
-                let row = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))?;
-                let owner = credential_owner(row.user_id, row.id);
-                let opened = self.runtime.vault.open_sealed(&owner, &row.sealed);
-                let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
-                self.runtime.recorder.credential_use(id, self.instance.id);
-                Some(opened)
+                let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id).optional()).await;
+                match row.map_err(|error| failed(format!("its credential cannot be read: {error}")))? {
+                    // It was deleted.
+                    None => None,
+                    Some(row) => Some(self.hand_over(&row)?),
+                }
             }
         };
         if credential.is_none() && service.manifest.credential.kind != CredentialKind::None {
             return Err(failed("it has no credential any more; give it one".to_owned()));
         }
         Ok(Inputs { own_env, credential })
+    }
+
+    /// Opens a credential for the process that is about to be started, and notes that it was given it.
+    fn hand_over(&self, row: &credentials::Credential) -> Result<Secret, ExitReason> {
+        let opened = self.runtime.vault.open_sealed(&credential_owner(row.user_id, row.id), &row.sealed);
+        let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
+        self.runtime.recorder.credential_use(row.id, self.instance.id);
+        Ok(opened)
     }
 }
 
