@@ -16,6 +16,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use self::trying::require_valid;
 use super::{
@@ -90,29 +91,34 @@ impl From<credentials::Credential> for CredentialView {
 }
 
 /// A new credential.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateCredential {
     service: String,
     #[serde(default)]
     label: String,
+    #[schema(value_type = String, format = Password)]
     value: Secret,
     /// Whether to ask the service first. Default: where its manifest says how.
     validate: Option<bool>,
     /// For whom; administrators only, and the operator must say.
+    #[schema(value_type = Option<String>, format = Email)]
     user: Option<Email>,
 }
 
 /// `?user=EMAIL`, for administrators.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Whose {
+    #[param(value_type = Option<String>, format = Email)]
     user: Option<Email>,
 }
 
 /// `?force=true`: also while instances use it.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Deletion {
     #[serde(default)]
     force: bool,

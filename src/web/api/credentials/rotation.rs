@@ -11,6 +11,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{CredentialView, check, gone, own, trying::require_valid};
 use crate::{
@@ -40,9 +41,10 @@ const GRACE_MINUTES: u64 = 24 * 60;
 const MAX_GRACE_MINUTES: u64 = 30 * 24 * 60;
 
 /// A new value.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
+    #[schema(value_type = String, format = Password)]
     value: Secret,
     /// How long the one before can be brought back; 0: not at all.
     grace_minutes: Option<u64>,

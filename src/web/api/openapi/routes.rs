@@ -7,8 +7,8 @@ use utoipa::{
 
 use super::takes::Takes;
 use crate::web::api::{
-    Page, audit_log, auth, debug, groups, instances, logs, me, notifications, oauth_clients, operations, removal,
-    second_factor, services, shares, tokens, usage, users, webhooks,
+    Page, audit_log, auth, credentials, debug, groups, instances, logs, me, notifications, oauth_clients, operations,
+    removal, second_factor, services, shares, tokens, usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;
@@ -93,7 +93,7 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
     (
         HttpMethod::Post,
         "/api/v1/mcps",
-        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value}|{id}, \
+        "Make an instance: {service, label?, mode?, config?, env?, credential?: {value, validate?}|{id}, \
          expires_in_minutes?, idle_seconds?}",
         "201",
         json::<instances::CreateInstance>(),
@@ -149,10 +149,42 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         NOTHING,
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200", query::<Page>()),
-    (HttpMethod::Get, "/api/v1/credentials", "Stored credentials, without their values", "200", NOTHING),
-    (HttpMethod::Post, "/api/v1/credentials", "Store a credential: {service, label?, value}", "201", NOTHING),
-    (HttpMethod::Delete, "/api/v1/credentials/{id}", "Delete a credential", "204", NOTHING),
-    (HttpMethod::Post, "/api/v1/credentials/{id}/rotate", "A new value: {value}", "200", NOTHING),
+    (
+        HttpMethod::Get,
+        "/api/v1/credentials",
+        "Stored credentials, without their values; ?user= (administrators)",
+        "200",
+        query::<credentials::Whose>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials",
+        "Store a credential: {service, label?, value, validate?}; it is tried at the service first, where that says how",
+        "201",
+        json::<credentials::CreateCredential>(),
+    ),
+    (
+        HttpMethod::Delete,
+        "/api/v1/credentials/{id}",
+        "Delete a credential for good; refused while instances use it, unless ?force=true, which stops them",
+        "204",
+        query::<credentials::Deletion>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials/{id}/rotate",
+        "A new value: {value, grace_minutes?, validate?}; the one before is kept for the grace period",
+        "200",
+        json::<credentials::rotation::Rotation>(),
+    ),
+    (HttpMethod::Post, "/api/v1/credentials/{id}/test", "Try a credential at its service now", "200", NOTHING),
+    (
+        HttpMethod::Post,
+        "/api/v1/credentials/{id}/rollback",
+        "The value before the last rotation again, while it is kept",
+        "200",
+        NOTHING,
+    ),
     (HttpMethod::Get, "/api/v1/tokens", "API tokens, without their text", "200", NOTHING),
     (
         HttpMethod::Post,
