@@ -29,7 +29,13 @@ impl Handler<InstanceCommand> for HouseActor {
             }
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Debug { until } => self.debug(until),
-            InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
+            InstanceCommand::Reconfigure { instance, .. } => self.reconfigure(*instance),
+            // Each connection for itself; who waits is told now.
+            InstanceCommand::Refresh { done: _ } => {
+                for tenant in self.tenants.values().filter(|tenant| tenant.is_awake()) {
+                    tenant.actor.do_send(InstanceCommand::Refresh { done: None });
+                }
+            }
             // Nobody may wait for it any more.
             InstanceCommand::Heard { reply } => drop(reply.send(())),
             InstanceCommand::LastWords { reply } => self.ask_last_words(reply),
@@ -88,7 +94,7 @@ impl HouseActor {
     fn reconfigure(&mut self, instance: Instance) {
         self.instance = instance;
         for tenant in self.tenants.values() {
-            tenant.actor.do_send(InstanceCommand::Reconfigure { instance: Box::new(self.lease()) });
+            tenant.actor.do_send(InstanceCommand::Reconfigure { instance: Box::new(self.lease()), done: None });
         }
     }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::{StartJob, failed};
 use crate::{
     catalog::Service,
-    db::credentials,
+    db::{DbError, credentials},
     domain::{
         crash::ExitReason,
+        ids::CredentialId,
         instance::{Instance, credential_owner},
         manifest::CredentialKind,
         secret::Secret,
@@ -25,22 +26,29 @@ impl StartJob {
     /// Opens what is sealed. The clear text lives until the launch stage has it.
     pub(super) async fn inputs(&self, service: &Service) -> Result<Inputs, ExitReason> {
         let own_env = open_environment(&self.runtime.vault, &self.instance)?;
+        // A shared service says itself what it cannot do without.
+        let is_shared = service.manifest.shared.is_some();
         let credential = match self.instance.credential_id {
             None => None,
-            Some(id) => {
-                let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id)).await;
-                let row = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))?;
-                let owner = credential_owner(row.user_id, row.id);
-                let opened = self.runtime.vault.open_sealed(&owner, &row.sealed);
-                let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
-                self.runtime.recorder.credential_use(id, self.instance.id);
-                Some(opened)
-            }
+            Some(id) => self.credential(id, is_shared).await?,
         };
-        if credential.is_none() && service.manifest.credential.kind != CredentialKind::None {
+        if credential.is_none() && service.manifest.credential.kind != CredentialKind::None && !is_shared {
             return Err(failed("it has no credential any more; give it one".to_owned()));
         }
         Ok(Inputs { own_env, credential })
+    }
+
+    /// `None` when it has been deleted since the instance's record was read, and may have been.
+    async fn credential(&self, id: CredentialId, may_be_gone: bool) -> Result<Option<Secret>, ExitReason> {
+        let row = match self.runtime.db.read(move |conn| credentials::by_id(conn, id)).await {
+            Err(DbError::NotFound) if may_be_gone => return Ok(None),
+            row => row.map_err(|error| failed(format!("its credential cannot be read: {error}")))?,
+        };
+        let owner = credential_owner(row.user_id, row.id);
+        let opened = self.runtime.vault.open_sealed(&owner, &row.sealed);
+        let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
+        self.runtime.recorder.credential_use(id, self.instance.id);
+        Ok(Some(opened))
     }
 }
 
