@@ -42,6 +42,7 @@ function contest(group, yardstick, heading) {
 
 contest('calls', 'minimal', 'Calls over a stdio child');
 contest('http', 'nginx', 'Calls over an HTTP child');
+contest('shared', 'direct', 'Calls over a shared service');
 
 function beginnings(group, yardstick, heading) {
     const names = [...new Set(rows.filter((row) => row.group === group).map((row) => row.who))];
@@ -85,6 +86,7 @@ const aims = [
     ['slowest call of a minute ≤ 100 × the median', Number.isNaN(slowest) ? undefined : slowest, (x) => x <= 100],
     ['HTTP child: p50 ≤ 1.3 × nginx', ratio('http', 'berth', 'nginx', 1, 'p50_us'), (x) => x <= 1.3],
     ['HTTP child: rate ≥ 0.8 × nginx', ratio('http', 'berth', 'nginx', 16, 'per_second'), (x) => x >= 0.8],
+    ['shared service: p50 ≤ direct + 300 µs', (more('shared', 'berth', 'direct') ?? NaN) * 1000 || undefined, (x) => x <= 300],
     ['RSS with no instance ≤ 15360 KiB', valueOf('RSS with no instance (KiB)'), (x) => x <= 15360],
     ['RSS per instance ≤ 32 KiB', valueOf('RSS per instance (KiB)'), (x) => x <= 32],
     ['RSS per open session ≤ 16 KiB', valueOf('RSS per open session (KiB)'), (x) => x <= 16],

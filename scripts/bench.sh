@@ -2,12 +2,13 @@
 # Measures Berth beside what it is compared with, in one run on one machine, and prints ratios: the
 # noise of a shared machine is far larger than most differences, so nothing else is worth comparing.
 #
-#   scripts/bench.sh [calls|proof|eras|http|memory|million|catalog|rooms|minute|all]…     default: all
+#   scripts/bench.sh [calls|proof|eras|http|shared|memory|million|catalog|rooms|minute|all]…     default: all
 #
 #   calls    tools/call over a tiny stdio child: minimal handler, bare pipes, Berth, supergateway, mcp-proxy
 #   proof    what a call with a known token pays for saying who asks
 #   eras     the same calls to one session-era child, in a session and without (2026-07-28)
 #   http     the same over an HTTP child: direct, behind nginx, behind Berth
+#   shared   the same over the process of a shared service: direct, and through Berth with whose request it is
 #   memory   Berth with no instance, with 200, with 1000 sessions; start to first answer
 #   million  a million calls by 64 sessions of several users whose request ids collide
 #   catalog  start and listing with 400 services
@@ -60,7 +61,15 @@ prepare() {
 
 services() {
     local directory=$work/services
-    mkdir -p "$directory/fake" "$directory/fake-http"
+    mkdir -p "$directory/fake" "$directory/fake-http" "$directory/fake-shared"
+    cat >"$directory/fake-shared/service.toml" <<TOML
+name = "fake-shared"
+display_name = "Fake, shared"
+transport = "http"
+launch = { kind = "http", command = "$fake", args = ["--http", "--contract"] }
+modes = ["shared"]
+shared = { port = 49160 }
+TOML
     cat >"$directory/fake/service.toml" <<TOML
 name = "fake"
 display_name = "Fake"
@@ -252,6 +261,26 @@ http() {
     done
 }
 
+# --- calls over a shared service ------------------------------------------------------------------
+
+shared() {
+    title "Calls over a shared service"
+    local port direct token url clients round
+    fresh_berth shared
+    token=$(new_user shared@example.com)
+    url=$(wait_running "$token" "$(create_instance "$token" fake-shared)")
+    port=$(free_port)
+    direct=http://127.0.0.1:$port/00000000-0000-7000-8000-000000000000/mcp
+    serve shared-child "$direct" env PORT="$port" "$fake" --http --contract --open
+    for round in $(seq "$rounds"); do
+        say "round $round of $rounds"
+        for clients in 1 16; do
+            measure shared direct "$clients" call --stateless --url "$direct" --clients "$clients" --seconds "$seconds"
+            measure shared berth "$clients" call --stateless --url "$url" --token "$token" --clients "$clients" --seconds "$seconds" --pid "$BERTH_PID"
+        done
+    done
+}
+
 # --- memory and start -----------------------------------------------------------------------------
 
 # kib FIELD: Rss or Pss of Berth itself, without its children.
@@ -387,11 +416,11 @@ proof() {
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(all)
-[ "${groups[*]}" != all ] || groups=(calls proof eras http memory million catalog rooms minute)
+[ "${groups[*]}" != all ] || groups=(calls proof eras http shared memory million catalog rooms minute)
 for group in "${groups[@]}"; do
     case $group in
-    calls | proof | eras | http | memory | million | catalog | rooms | minute) ;;
-    *) die "unknown benchmark $group; there are calls, proof, eras, http, memory, million, catalog, rooms, minute, all" ;;
+    calls | proof | eras | http | shared | memory | million | catalog | rooms | minute) ;;
+    *) die "unknown benchmark $group; there are calls, proof, eras, http, shared, memory, million, catalog, rooms, minute, all" ;;
     esac
 done
 prepare

@@ -12,6 +12,7 @@
 //! at most those that were opened in the moment before it (their clients get 404 and initialize anew,
 //! as the specification has it), and revives at most those that were ended in it.
 
+mod contract;
 mod environment;
 mod eras;
 mod handle;
@@ -20,6 +21,8 @@ mod instance;
 mod messages;
 mod paths;
 mod places;
+mod pool;
+mod pools;
 mod ports;
 mod recorder;
 mod rooms;
@@ -31,6 +34,7 @@ pub use self::{
     handle::{SupervisorError, SupervisorHandle},
     paths::Paths,
     places::{Claim, Places},
+    pools::{PoolView, Pools, WorkerView},
     ports::PortRegistry,
     recorder::Recorder,
     rooms::identity_of,

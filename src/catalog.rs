@@ -22,7 +22,7 @@ mod pypi;
 mod tool;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,7 +39,7 @@ pub use self::{
 };
 use crate::domain::{
     ids::UserId,
-    manifest::{Launch, Manifest},
+    manifest::{Launch, Manifest, SharedSpec},
     names::ServiceName,
     ports::PortRange,
 };
@@ -84,8 +84,9 @@ impl Service {
         matches!(self.origin, Origin::Bundled { .. })
     }
 
-    fn shared_port(&self) -> Option<u16> {
-        self.manifest.shared.as_ref().map(|shared| shared.port)
+    /// The ports of its processes when it is shared; none otherwise.
+    fn shared_ports(&self) -> impl Iterator<Item = u16> {
+        self.manifest.shared.iter().flat_map(SharedSpec::ports)
     }
 }
 
@@ -149,6 +150,13 @@ impl Catalog {
         let words: Vec<&str> = search.split_whitespace().collect();
         let snapshot = self.inner.snapshot.load();
         snapshot.values().filter(|service| words.iter().all(|word| service.searched.contains(word))).cloned().collect()
+    }
+
+    /// Ports that shared services other than `name` have a right to.
+    #[must_use]
+    pub fn claimed_ports(&self, name: &ServiceName) -> BTreeSet<u16> {
+        let snapshot = self.inner.snapshot.load();
+        snapshot.values().filter(|other| other.manifest.name != *name).flat_map(|other| other.shared_ports()).collect()
     }
 
     /// Adds a service while Berth runs; for everybody, or for `owner` alone.
@@ -238,12 +246,12 @@ fn admit(services: &mut Snapshot, service: Arc<Service>, shared_ports: PortRange
     if services.contains_key(name) {
         return Err(CatalogError::taken("name", format!("there is already a service {name:?}", name = name.as_str())));
     }
-    if let Some(port) = service.shared_port() {
+    for port in service.shared_ports() {
         if !shared_ports.contains(port) {
             let reason = format!("{port} is outside the range of shared services, {shared_ports}");
             return Err(CatalogError::invalid("shared.port", reason));
         }
-        if let Some(holder) = services.values().find(|other| other.shared_port() == Some(port)) {
+        if let Some(holder) = services.values().find(|other| other.shared_ports().any(|held| held == port)) {
             let reason = format!("{port} belongs to service {:?}; choose another", holder.manifest.name.as_str());
             return Err(CatalogError::taken("shared.port", reason));
         }

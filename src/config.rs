@@ -123,6 +123,7 @@ pub const SETTINGS: &[&str] = &[
     "master_key",
     "ports",
     "shared_ports",
+    "shared_start",
     "call_timeout_seconds",
     "wake_timeout_seconds",
     "stop_grace_seconds",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::instance::Home;
+use super::{contract, instance::Home};
 use crate::{
     catalog::{Program, Service},
     domain::{
@@ -13,6 +13,7 @@ use crate::{
         template,
         time::Timestamp,
     },
+    mcp::http::Headers,
     process::{InstanceDirs, Mask},
     vault::Vault,
 };
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Values {
     plain: BTreeMap<String, String>,
     credential: Option<Secret>,
+    /// By which the process knows its gateway, where it does.
+    gateway: Option<Secret>,
     /// Whether the manifest's debug part is added.
     debugged: bool,
 }
@@ -57,7 +60,12 @@ impl Values {
                 plain.insert(format!("config.{}", field.name), value);
             }
         }
-        Self { plain, credential, debugged: instance.is_debugged(Timestamp::now()) }
+        Self { plain, credential, gateway: None, debugged: instance.is_debugged(Timestamp::now()) }
+    }
+
+    /// With a secret by which the process knows its gateway.
+    pub(super) fn with_gateway(self, gateway: Option<Secret>) -> Self {
+        Self { gateway, ..self }
     }
 
     /// The program's arguments: flags of its runtime, its own, those of debugging.
@@ -111,6 +119,9 @@ impl Values {
         if let Some(port) = self.plain.get("PORT") {
             environment.push(plain("PORT", port.clone()));
         }
+        if let Some(gateway) = &self.gateway {
+            environment.push((contract::SECRET_VARIABLE.to_owned(), gateway.clone()));
+        }
         environment
     }
 
@@ -118,12 +129,16 @@ impl Values {
     /// the owner's own variables say is secret.
     pub(super) fn mask(&self, own: &BTreeMap<String, String>) -> Mask {
         let own = own.iter().filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.as_str());
-        Mask::new(self.credential.as_ref().map(Secret::expose).into_iter().chain(own))
+        let ours = [&self.credential, &self.gateway].into_iter().flatten().map(Secret::expose);
+        Mask::new(ours.chain(own))
     }
 
     /// Headers of every request to a remote or HTTP server.
-    pub(super) fn headers(&self, service: &Service) -> Vec<(String, Secret)> {
-        let mut headers: Vec<(String, Secret)> = Vec::new();
+    pub(super) fn headers(&self, instance: &Instance, service: &Service) -> Headers {
+        if service.manifest.shared.is_some() {
+            return contract::of_instance(instance.id, self.credential.as_ref(), &self.config());
+        }
+        let mut headers = Headers::new();
         if let Launch::Remote { headers: fixed, .. } = &service.manifest.launch {
             headers.extend(fixed.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
         }
@@ -132,6 +147,17 @@ impl Values {
             headers.push((name.clone(), service.manifest.credential.kind.in_header(name, credential)));
         }
         headers
+    }
+
+    /// Headers of this process alone.
+    pub(super) fn own_headers(&self) -> Headers {
+        self.gateway.as_ref().map(contract::of_gateway).unwrap_or_default()
+    }
+
+    /// The values of the instance's fields, as a JSON object.
+    fn config(&self) -> String {
+        let fields = self.plain.iter().filter_map(|(key, value)| Some((key.strip_prefix("config.")?, value)));
+        serde_json::to_string(&fields.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
 }
 

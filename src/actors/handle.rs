@@ -3,6 +3,8 @@
 //! Owner of no state. What an owner wants is in the database before it is answered, and before the
 //! supervisor is told; a deletion alone is written last, when the process and its files are gone.
 
+mod shared;
+
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, MailboxError};
@@ -127,15 +129,6 @@ impl SupervisorHandle {
         self.tell(id, InstanceCommand::Restart).await
     }
 
-    /// Has what runs take the credential in force: calls under way are finished with the one before, requests that
-    /// come meanwhile wait for the new process. What does not run has it at its next start.
-    ///
-    /// # Errors
-    /// When it is unknown.
-    pub async fn refresh_credential(&self, id: InstanceId) -> Result<(), SupervisorError> {
-        self.tell(id, InstanceCommand::Refresh).await
-    }
-
     /// Sets when an instance expires; an expired one comes back if it was desired.
     ///
     /// # Errors
@@ -168,13 +161,17 @@ impl SupervisorHandle {
     }
 
     /// Reads the instance's record anew after a change of label, configuration or limits; a running
-    /// process keeps what it was started with until its next start.
+    /// process keeps what it was started with until its next start. What requests carry changes at once.
     ///
     /// # Errors
     /// When it is unknown.
     pub async fn reconfigure(&self, id: InstanceId) -> Result<(), SupervisorError> {
         let instance = self.runtime.db.read(move |conn| instances::by_id(conn, id)).await?;
-        self.tell(id, InstanceCommand::Reconfigure { instance: Box::new(instance) }).await
+        let (done, taken) = oneshot::channel();
+        self.tell(id, InstanceCommand::Reconfigure { instance: Box::new(instance), done: Some(done) }).await?;
+        // An error means that there was nothing to wait for.
+        let _ = tokio::time::timeout(ACCEPT_TIMEOUT, taken).await;
+        Ok(())
     }
 
     /// Has an instance be debugged until then, or no longer. Durable before it returns; a process that runs is

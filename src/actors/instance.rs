@@ -14,7 +14,8 @@ mod home;
 mod housekeeping;
 mod idle;
 mod network;
-mod refresh;
+mod refreshing;
+mod replacing;
 mod start;
 mod watching;
 
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::{
     child::{Ending, Running, ending},
-    home::{Chronicle, Home},
+    home::{Chronicle, Home, RunsAs},
     housekeeping::{Housekeeping, archive_logs, open_log, write_lines},
     start::Started,
 };
@@ -218,8 +219,8 @@ impl InstanceActor {
     fn fell(&mut self, context: &mut Context<Self>, reason: ExitReason) {
         let tail = self.running.as_ref().map(|running| running.stderr_tail()).unwrap_or_default();
         let is_refused = matches!(reason, ExitReason::QuotaReached { .. });
-        // Trying again does not change what is refused.
-        let verdict = if is_refused {
+        // Trying again does not change what is refused; and what falls is not its own where it has no process.
+        let verdict = if is_refused || self.home.is_pooled {
             Verdict::GiveUp
         } else {
             self.history.record(&self.runtime.config.restart, Timestamp::now())
@@ -235,8 +236,8 @@ impl InstanceActor {
         let slept = self.idle.take_plan() || failed_wake;
         let event = match verdict {
             Verdict::RestartAfter(_) => Event::EndedWillRestart,
-            // There may be a place when it is asked for again.
-            Verdict::GiveUp if is_refused && slept => Event::SleepRequested,
+            // There may be a place, or a process, when it is asked for again.
+            Verdict::GiveUp if is_refused && slept || self.home.is_pooled => Event::SleepRequested,
             Verdict::GiveUp => Event::EndedForGood,
         };
         self.note_fall(&card, event);

@@ -19,6 +19,7 @@ use crate::{
         lifecycle::Health,
         time::Timestamp,
     },
+    mcp::http::Headers,
     process::{DirectorySize, Samples},
 };
 
@@ -34,6 +35,11 @@ pub(super) struct Boot {
     /// Connections of the last run.
     pub(super) connections: Vec<ConnectionRecord>,
 }
+
+/// Start the processes of shared services that run without being needed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StartWithBerth;
 
 /// Take on a recorded instance and start it.
 #[derive(Message)]
@@ -86,14 +92,15 @@ pub(super) enum InstanceCommand {
     Stop,
     /// Down and up again.
     Restart,
-    /// Replace the process by one that has the credential in force; calls under way are finished first.
-    Refresh,
     /// Expire at another time.
     Renew { until: Option<Timestamp> },
     /// Be debugged until then, or no longer.
     Debug { until: Option<Timestamp> },
-    /// Use this record from the next start on.
-    Reconfigure { instance: Box<Instance> },
+    /// Use the credential as it is now; `done` hears when requests do. A process that was told at its start is replaced
+    /// when it has answered its calls.
+    Refresh { done: Option<oneshot::Sender<()>> },
+    /// Use this record from the next start on; what requests carry, at once: `done` hears when that is so.
+    Reconfigure { instance: Box<Instance>, done: Option<oneshot::Sender<()>> },
     /// Say what the process wrote last on its standard error.
     LastWords { reply: oneshot::Sender<Vec<String>> },
     /// Say that the commands before this one have been taken.
@@ -110,9 +117,21 @@ pub(super) enum InstanceCommand {
     Sample { samples: Arc<Samples> },
 }
 
+// === supervisor → pool ===
+
+/// What the processes of a shared service are told to do.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum PoolCommand {
+    /// A sample of all processes was taken.
+    Sample { samples: Arc<Samples> },
+    /// End, because Berth does.
+    ShutDown { graceful: oneshot::Sender<bool> },
+}
+
 // === instance → supervisor ===
 
-/// An instance's actor is gone: deleted, or failed by a panic.
+/// An instance's actor, or a pool's, is gone: deleted, or failed by a panic.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct InstanceGone {
@@ -141,6 +160,8 @@ pub(super) enum What {
     Ready { started: Box<Started> },
     /// It ended, or never came up.
     Ended { reason: ExitReason },
+    /// What its requests are to carry from now on.
+    Dressed { headers: Result<Headers, ExitReason>, done: Option<oneshot::Sender<()>> },
     /// A health check came to an end.
     Probed { outcome: Result<(), String> },
     /// Disk use was measured.

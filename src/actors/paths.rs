@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    domain::{ids::InstanceId, instance::Instance},
+    domain::{ids::InstanceId, instance::Instance, names::ServiceName},
     mcp::session::SessionId,
     process::InstanceDirs,
 };
@@ -44,6 +44,14 @@ impl Paths {
     pub fn of_connection(&self, instance: &Instance, id: SessionId) -> InstanceDirs {
         let logs = self.logs(instance).join("connections").join(id.to_string());
         InstanceDirs::new(self.connections(instance.id).join(id.to_string()), logs)
+    }
+
+    /// The directories of one process of a shared service: `shared/{service}/{number}` and
+    /// `logs/shared/{service}_{number}`.
+    #[must_use]
+    pub fn of_worker(&self, service: &ServiceName, number: u16) -> InstanceDirs {
+        let logs = self.data.join("logs").join("shared").join(format!("{service}_{number}"));
+        InstanceDirs::new(self.data.join("shared").join(service.as_str()).join(number.to_string()), logs)
     }
 
     /// What holds the directories of an instance's connections.

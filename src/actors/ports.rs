@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::domain::ports::PortRange;
 
-/// The ports of dedicated HTTP children.
+/// Ports of HTTP children: of dedicated ones, or of shared services.
 pub struct PortRegistry {
     range: PortRange,
     leased: Mutex<HashSet<u16>>,
@@ -36,6 +36,16 @@ impl PortRegistry {
         let mut leased = self.leased.lock();
         let port =
             self.range.choose(previous, user_number, number, |port| !leased.contains(&port) && is_unused(port))?;
+        leased.insert(port);
+        Some(PortLease { port, registry: Arc::clone(self) })
+    }
+
+    /// Leases the first of `ports` that is in the range and free.
+    #[must_use]
+    pub fn lease_one_of(self: &Arc<Self>, ports: impl IntoIterator<Item = u16>) -> Option<PortLease> {
+        let mut leased = self.leased.lock();
+        let is_free = |port: &u16| self.range.contains(*port) && !leased.contains(port) && is_unused(*port);
+        let port = ports.into_iter().find(is_free)?;
         leased.insert(port);
         Some(PortLease { port, registry: Arc::clone(self) })
     }
@@ -91,5 +101,7 @@ mod tests {
         drop(one);
         assert_eq!(registry.lease(Some(port), 0, 0).map(|lease| lease.port()), Some(port));
         assert_eq!(registry.leased(), 1);
+        let named = registry.lease_one_of([first, last.saturating_add(1), port, port + 1]);
+        assert_eq!(named.map(|lease| lease.port()), Some(port), "the first is held, the second not in the range");
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     catalog::{Program, Service},
-    domain::{instance::Instance, limits::Limits, uids::UidRange, walls::Level},
+    domain::{limits::Limits, uids::UidRange, walls::Level},
     process::{DEFAULT_TMP_BYTES, Identity, InstanceDirs, Room, View, runs_as_root},
 };
 
-use super::paths::Paths;
+use super::{instance::RunsAs, paths::Paths};
 
 /// Who the instances of the user with the ordinal `number` run as; `None`: as Berth, which is not root.
 ///
@@ -20,12 +20,25 @@ pub fn identity_of(uids: UidRange, number: u32) -> Result<Option<Identity>, Stri
     Ok(Some(Identity { uid, gid: uid }))
 }
 
-/// The room of one start of `instance`.
+/// Whom the processes of a home run as; `None`: as Berth, which is not root.
+fn identity(uids: UidRange, runs_as: RunsAs) -> Result<Option<Identity>, String> {
+    match runs_as {
+        RunsAs::Person(number) => identity_of(uids, number),
+        RunsAs::Service(_) if !runs_as_root() => Ok(None),
+        RunsAs::Service(number) => {
+            let uid = uids.from_end(number);
+            let uid = uid.ok_or_else(|| format!("no user id is left in {uids} for a shared service; widen `uids`"))?;
+            Ok(Some(Identity { uid, gid: uid }))
+        }
+    }
+}
+
+/// The room of one start of processes that run as `runs_as`.
 ///
 /// # Errors
-/// The setting `uids` has no id left for its owner.
+/// The setting `uids` has no id left for them.
 pub(super) fn room_of(
-    instance: &Instance,
+    runs_as: RunsAs,
     service: &Service,
     program: &Program,
     dirs: &InstanceDirs,
@@ -33,7 +46,7 @@ pub(super) fn room_of(
     (paths, uids): (&Paths, UidRange),
 ) -> Result<Room, String> {
     let manifest = &service.manifest;
-    let identity = if manifest.sandbox == Level::Off { None } else { identity_of(uids, instance.user_number)? };
+    let identity = if manifest.sandbox == Level::Off { None } else { identity(uids, runs_as)? };
     Ok(Room {
         level: manifest.sandbox,
         identity,

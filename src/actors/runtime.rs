@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{Eras, Paths, Places, PortRegistry, Recorder};
+use super::{Eras, Paths, Places, Pools, PortRegistry, Recorder};
 use crate::{
     catalog::{Catalog, Installer},
     config::RuntimeConfig,
@@ -34,6 +34,10 @@ pub struct Runtime {
     pub routes: Arc<RouteTable>,
     /// Ports of HTTP children.
     pub ports: Arc<PortRegistry>,
+    /// Ports of shared services.
+    pub shared_ports: Arc<PortRegistry>,
+    /// Shared services that have processes, or had.
+    pub pools: Pools,
     /// Places for processes, as quotas have them.
     pub places: Arc<Places>,
     /// What the installation gives everybody.

@@ -1,11 +1,12 @@
 //! The one supervisor: knows every instance, writes the route table, never awaits an instance.
 //!
 //! Owner of state: the table of instances, each with its actor and the record that a replacement would
-//! start from.
+//! start from; and the table of pools.
 
 mod boot;
 mod left;
 mod mode;
+mod pools;
 mod taking_on;
 
 use std::{
@@ -18,10 +19,13 @@ use actix::{Actor, Arbiter, AsyncContext, Context, Handler, Recipient};
 use tokio::sync::oneshot;
 
 pub use self::boot::BootReport;
-use self::mode::give_way;
+use self::{
+    mode::give_way,
+    pools::{PoolEntry, end_pools},
+};
 use super::{
     Runtime,
-    messages::{InstanceCommand, RemoveInstance, Shutdown, ToInstance},
+    messages::{InstanceCommand, PoolCommand, RemoveInstance, Shutdown, ToInstance},
 };
 use crate::{
     domain::{
@@ -49,19 +53,28 @@ pub(super) struct SupervisorActor {
     arbiters: Vec<Arbiter>,
     next_arbiter: usize,
     instances: HashMap<InstanceId, Entry>,
+    pools: HashMap<InstanceId, PoolEntry>,
     shutting_down: bool,
 }
 
 impl SupervisorActor {
     pub(super) fn new(runtime: Arc<Runtime>, arbiters: usize) -> Self {
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        Self { runtime, arbiters, next_arbiter: 0, instances: HashMap::new(), shutting_down: false }
+        Self {
+            runtime,
+            arbiters,
+            next_arbiter: 0,
+            instances: HashMap::new(),
+            pools: HashMap::new(),
+            shutting_down: false,
+        }
     }
 
     fn sample(&self) {
         let actors: Vec<Recipient<InstanceCommand>> =
             self.instances.values().map(|entry| entry.actor.clone()).collect();
-        if actors.is_empty() {
+        let pools: Vec<Recipient<PoolCommand>> = self.pools.values().map(|entry| entry.actor.clone()).collect();
+        if actors.is_empty() && pools.is_empty() {
             return;
         }
         let cgroups = Arc::clone(&self.runtime.cgroups);
@@ -71,6 +84,9 @@ impl SupervisorActor {
             for actor in actors {
                 actor.do_send(InstanceCommand::Sample { samples: Arc::clone(&samples) });
             }
+            for pool in pools {
+                pool.do_send(PoolCommand::Sample { samples: Arc::clone(&samples) });
+            }
         });
     }
 }
@@ -79,6 +95,7 @@ impl Actor for SupervisorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
+        self.take_orders(context);
         context.run_interval(self.runtime.config.sample_interval, |supervisor, _| supervisor.sample());
         context.run_interval(Duration::from_secs(5), |supervisor, _| {
             let metrics = Arc::clone(&supervisor.runtime.metrics);
@@ -98,7 +115,7 @@ impl Handler<ToInstance> for SupervisorActor {
         let starts = matches!(command, InstanceCommand::Start | InstanceCommand::Restart);
         // What a replacement after a panic would start from.
         match &command {
-            InstanceCommand::Reconfigure { instance } => entry.instance = (**instance).clone(),
+            InstanceCommand::Reconfigure { instance, .. } => entry.instance = (**instance).clone(),
             InstanceCommand::Renew { until } => entry.instance.expires_at = *until,
             InstanceCommand::Debug { until } => entry.instance.debug_until = *until,
             InstanceCommand::Start | InstanceCommand::Restart => {
@@ -148,6 +165,7 @@ impl Handler<Shutdown> for SupervisorActor {
             entry.actor.do_send(InstanceCommand::ShutDown { graceful });
             stopped
         });
-        actix::MessageResult(stopping.collect())
+        let stopping: Vec<_> = stopping.chain(end_pools(&mut self.pools)).collect();
+        actix::MessageResult(stopping)
     }
 }

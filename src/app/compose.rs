@@ -16,7 +16,7 @@ use url::Url;
 
 use super::stores::{Stores, load_catalog};
 use crate::{
-    actors::{Eras, Paths, Places, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
+    actors::{Eras, Paths, Places, Pools, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
     auth::{Authenticator, limits::Ledger, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
@@ -122,6 +122,8 @@ fn runtime(
         cgroups,
         routes: Arc::new(RouteTable::default()),
         ports: PortRegistry::new(config.runtime.ports),
+        shared_ports: PortRegistry::new(config.runtime.shared_ports),
+        pools: Pools::new(config.runtime.wake_timeout),
         places: Arc::new(Places::default()),
         quota: config.auth.quota(),
         recorder,

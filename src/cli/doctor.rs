@@ -2,6 +2,7 @@
 
 mod leftovers;
 mod limits;
+mod shared;
 
 use std::{borrow::Cow, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
 
@@ -52,6 +53,7 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
     findings.push(address(context, &remote));
     let remote = remote.ok().flatten();
     findings.push(services(context));
+    findings.extend(shared::findings(remote.as_ref()));
     findings.extend(tools());
     findings.extend(limits::findings(context, remote.as_ref()));
     if let Some(host) = &host {

@@ -66,7 +66,8 @@ fn look(context: &Context, remote: &Remote) -> Result<(Value, String)> {
         items(&instances).len()
     );
     let head = format!("{head}\n{}", machine(&system));
-    Ok((answer, format!("{head}\n\n{}", table(&instances, &Owners::read(context)?))))
+    let shared = shared(&system).map(|table| format!("\n\n{table}")).unwrap_or_default();
+    Ok((answer, format!("{head}{shared}\n\n{}", table(&instances, &Owners::read(context)?))))
 }
 
 /// What is left of the machine, in a line.
@@ -81,6 +82,25 @@ fn machine(system: &Value) -> String {
         bytes("/host/memory/available_bytes"),
         bytes("/host/disk/free_bytes"),
     )
+}
+
+/// The processes of shared services; `None` when there are none.
+fn shared(system: &Value) -> Option<String> {
+    let pools = system.get("shared").and_then(Value::as_array)?;
+    let number = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let row = |service: &str, worker: &Value| {
+        let memory = worker.get("memory_bytes").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
+        let of = |key: &str| worker.get(key).map_or_else(|| "-".to_owned(), number);
+        let name = format!("{service} {}", of("number"));
+        vec![name, text(worker, "state"), of("pid"), of("port"), of("restarts"), memory, of("instances")]
+    };
+    let workers = |pool: &Value| pool.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rows: Vec<Vec<String>> = pools
+        .iter()
+        .flat_map(|pool| workers(pool).iter().map(|worker| row(&text(pool, "service"), worker)).collect::<Vec<_>>())
+        .collect();
+    let head = ["SHARED", "STATE", "PID", "PORT", "RESTARTS", "MEMORY", "INSTANCES"];
+    (!rows.is_empty()).then(|| output::table(&head, &rows))
 }
 
 fn in_words(duration: Duration) -> String {

@@ -7,7 +7,8 @@ use super::{
     source::{read, read_between},
 };
 use crate::domain::{
-    limits::Limits, network::PrivateTargets, ports::PortRange, restart::RestartPolicy, uids::UidRange, walls::Allowance,
+    limits::Limits, manifest::SharedStart, network::PrivateTargets, ports::PortRange, restart::RestartPolicy,
+    uids::UidRange, walls::Allowance,
 };
 
 /// Settings of instances and their processes.
@@ -17,6 +18,9 @@ pub struct RuntimeConfig {
     pub ports: PortRange,
     /// `shared_ports`: for shared services. Default `49160-49999`.
     pub shared_ports: PortRange,
+    /// `shared_start`: when processes of shared services are started that do not say it themselves: `boot` or
+    /// `first_use`. Default `first_use`.
+    pub shared_start: SharedStart,
     /// `call_timeout_seconds`: longest call. Default 300.
     pub call_timeout: Duration,
     /// `wake_timeout_seconds`: how long a request waits for an instance that is coming up. Default 30.
@@ -107,6 +111,7 @@ impl RuntimeConfig {
         Ok(Self {
             ports: read(source, "ports", PortRange::DEDICATED)?,
             shared_ports: read(source, "shared_ports", PortRange::SHARED)?,
+            shared_start: read(source, "shared_start", SharedStart::default())?,
             call_timeout: seconds("call_timeout_seconds", 300, 86_400)?,
             wake_timeout: seconds("wake_timeout_seconds", 30, 3600)?,
             stop_grace: seconds("stop_grace_seconds", 10, 600)?,

@@ -5,6 +5,7 @@
 
 mod check;
 mod debug;
+mod shared;
 mod validate;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -16,6 +17,7 @@ use url::Url;
 pub use self::{
     check::{CheckMethod, CredentialCheck, Expectation},
     debug::DebugSpec,
+    shared::{SharedSpec, SharedStart},
     validate::ManifestError,
 };
 use super::{instance::Mode, limits::Limits, names::ServiceName, secret::Secret, time::TimeOfDay, walls::Level};
@@ -325,21 +327,6 @@ impl Default for HealthSpec {
     fn default() -> Self {
         Self { endpoint: None, interval_seconds: 30, timeout_seconds: 5, retries: 3, start_seconds: 60 }
     }
-}
-
-/// How a service is shared among instances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SharedSpec {
-    /// Its port, inside the shared range and unique in the catalog.
-    pub port: u16,
-    /// Processes of it. Default 1.
-    #[serde(default = "one")]
-    pub workers: u16,
-}
-
-const fn one() -> u16 {
-    1
 }
 
 /// What a server may reach. The sandbox holds it to that, except for [`Network::Open`].

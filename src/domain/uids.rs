@@ -27,6 +27,15 @@ impl UidRange {
     }
 }
 
+impl UidRange {
+    /// The id of what Berth runs for nobody in particular, counted from the end of the range, which people reach
+    /// last; `None` when the range has no more.
+    #[must_use]
+    pub fn from_end(self, number: u32) -> Option<u32> {
+        self.last.checked_sub(number).filter(|uid| *uid >= self.first)
+    }
+}
+
 impl FromStr for UidRange {
     type Err = UidRangeError;
 
@@ -58,6 +67,8 @@ mod tests {
             [0, 1, 2, 3, u32::MAX].map(|number| range.of(number)),
             [Some(5000), Some(5001), Some(5002), None, None]
         );
+        let from_end = [0, 2, 3, u32::MAX].map(|number| range.from_end(number));
+        assert_eq!(from_end, [Some(5002), Some(5000), None, None]);
         assert_eq!(UidRange::DEFAULT.to_string().parse(), Ok(UidRange::DEFAULT));
         for text in ["", "5000", "0-10", "6000-5000", "5000-4294967295", "5000-4294967294", "a-b"] {
             assert!(text.parse::<UidRange>().is_err(), "{text}");

@@ -10,8 +10,11 @@ mod client;
 mod door;
 mod events;
 mod passthrough;
+mod pool;
+mod repeat;
 mod session_era;
 mod stateless;
+mod target;
 
 use std::{
     sync::{
@@ -22,7 +25,7 @@ use std::{
 };
 
 use awc::{
-    ClientRequest, ClientResponse,
+    ClientResponse,
     http::{Method, header},
 };
 use bytes::{Bytes, BytesMut};
@@ -30,18 +33,20 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use self::events::Messages;
+use self::repeat::Repeat;
 pub use self::{
     client::install_crypto_provider,
     door::{Dial, Via},
     passthrough::{PassRequest, Relay, pass},
+    pool::{Pool, Ring, Worker},
     session_era::SessionHttp,
     stateless::StatelessHttp,
+    target::{Address, Headers, HttpTarget},
 };
 use super::{
     error::UpstreamError,
     jsonrpc::{Kind, Message},
 };
-use crate::domain::secret::Secret;
 
 /// The header that carries a session id (header names are case-insensitive).
 pub const SESSION_HEADER: &str = "mcp-session-id";
@@ -55,42 +60,9 @@ const BOTH_TYPES: &str = "application/json, text/event-stream";
 /// What is wrong with a stream that ends too soon.
 const NO_ANSWER: &str = "its event stream ended without an answer";
 
-/// Where an HTTP child is reached.
-pub struct HttpTarget {
-    /// Scheme, host and port, without a trailing slash.
-    pub origin: String,
-    /// Path (and query) of the MCP endpoint.
-    pub path: String,
-    /// Headers that every request carries, such as the instance's credential.
-    pub headers: Vec<(String, Secret)>,
-    /// How its connections are made, where nobody can dial it. [`HttpTarget::origin`] is then what it
-    /// believes to be.
-    pub via: Option<Via>,
-}
-
-impl HttpTarget {
-    /// What stands for its origin in the requests of this process.
-    fn dialled(&self) -> &str {
-        self.via.as_ref().map_or(&self.origin, Via::origin)
-    }
-
-    /// `request` with the headers that every one carries.
-    fn dress(&self, mut request: ClientRequest) -> ClientRequest {
-        if self.via.is_some() {
-            let host = self.origin.split_once("://").map_or(self.origin.as_str(), |(_, host)| host);
-            request = request.insert_header((header::HOST, host));
-        }
-        for (name, value) in &self.headers {
-            request = request.insert_header((name.as_str(), value.expose()));
-        }
-        request
-    }
-}
-
 /// A child's address and the bounds of talking to it.
 pub struct HttpChild {
     target: HttpTarget,
-    url: String,
     call_timeout: Duration,
     max_answer_bytes: usize,
     in_flight: Arc<AtomicUsize>,
@@ -116,23 +88,11 @@ impl HttpChild {
     /// A child at `target`; nothing is sent yet. `max_answer_bytes` bounds each message of its.
     #[must_use]
     pub fn new(target: HttpTarget, call_timeout: Duration, max_answer_bytes: usize) -> Arc<Self> {
-        let url = format!("{}{}", target.dialled(), target.path);
-        Arc::new(Self { target, url, call_timeout, max_answer_bytes, in_flight: Arc::default() })
+        Arc::new(Self { target, call_timeout, max_answer_bytes, in_flight: Arc::default() })
     }
 
     fn counted(&self) -> Counted {
         Counted::new(&self.in_flight)
-    }
-
-    /// A request with the headers that every one carries.
-    fn request(&self, method: &Method) -> ClientRequest {
-        let accept = if *method == Method::GET { "text/event-stream" } else { BOTH_TYPES };
-        let mut request =
-            client::local().request(method.clone(), self.url.as_str()).insert_header((header::ACCEPT, accept));
-        if *method == Method::POST {
-            request = request.insert_header((header::CONTENT_TYPE, "application/json"));
-        }
-        self.target.dress(request)
     }
 
     /// When a call that begins now must be over.
@@ -153,9 +113,29 @@ impl HttpChild {
         UpstreamError::TimedOut { seconds: self.call_timeout.as_secs() }
     }
 
-    /// Sends it, for as long as the caller waits; comes back with the head of the answer.
-    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<ClientResponse, UpstreamError> {
-        request.send_body(body).await.map_err(|error| unreachable(&error))
+    /// Sends `body` to its MCP endpoint with these headers beside the usual, for as long as the caller waits;
+    /// comes back with the head of the answer.
+    async fn send(
+        &self,
+        method: &Method,
+        more: &[(&str, &str)],
+        body: Bytes,
+        repeat: Repeat,
+    ) -> Result<ClientResponse, UpstreamError> {
+        let make = |client: &awc::Client, url: &str| {
+            let accept = if *method == Method::GET { "text/event-stream" } else { BOTH_TYPES };
+            let mut request = client.request(method.clone(), url).insert_header((header::ACCEPT, accept));
+            if *method == Method::POST {
+                request = request.insert_header((header::CONTENT_TYPE, "application/json"));
+            }
+            more.iter().fold(request, |request, header| request.append_header(*header))
+        };
+        self.target.send(self.target.path(), make, body, repeat).await
+    }
+
+    /// Whether a failed call may find another process: the pool's, not ours to wait for.
+    const fn is_pooled(&self) -> bool {
+        self.target.is_pooled()
     }
 
     /// The one response in an answer, whether it came as JSON or as events.
@@ -209,7 +189,10 @@ impl HttpChild {
 
 impl Drop for HttpChild {
     fn drop(&mut self) {
-        client::departed();
+        // The processes of a pool stay where they are.
+        if !self.is_pooled() {
+            client::departed();
+        }
     }
 }
 

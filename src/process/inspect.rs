@@ -1,6 +1,10 @@
 //! A closer look at one process tree and at one port, for somebody who asks why. Blocking; not for every sample.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+    path::Path,
+};
 
 use serde::Serialize;
 
@@ -74,6 +78,13 @@ pub fn listener_on(port: u16, leader: Option<u32>) -> Listener {
     let members = leader.map(|leader| Table::read().closure([leader])).unwrap_or_default();
     let own = members.iter().find(|row| holds_one_of(row.pid, &sockets));
     own.map_or(Listener::Other, |row| Listener::Own { pid: row.pid })
+}
+
+/// The sockets that listen on `port` of this host, whoever's they are.
+#[must_use]
+pub fn sockets_on(port: u16) -> BTreeSet<String> {
+    let tables = ["tcp", "tcp6"].iter().filter_map(|table| fs::read_to_string(format!("/proc/self/net/{table}")).ok());
+    tables.flat_map(|table| listening(&table, port)).collect()
 }
 
 /// The sockets, as descriptors name them, that listen on `port` in a table of proc_net_tcp(5).

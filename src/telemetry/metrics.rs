@@ -71,6 +71,8 @@ pub struct Gauges {
     pub ports: u64,
     /// Control groups of instances.
     pub groups: u64,
+    /// Processes of shared services that serve, by service.
+    pub workers: Vec<(String, u64)>,
 }
 
 impl Metrics {
@@ -120,6 +122,12 @@ impl Metrics {
             let labels = std::iter::once(("state".into(), (*state).into()));
             let sub = registry.sub_registry_with_labels(labels);
             sub.register("instances", "Instances by state", ConstGauge::new(i64::try_from(*count).unwrap_or(i64::MAX)));
+        }
+        for (service, count) in &gauges.workers {
+            let labels = std::iter::once(("service".into(), service.clone().into()));
+            let sub = registry.sub_registry_with_labels(labels);
+            let count = ConstGauge::new(i64::try_from(*count).unwrap_or(i64::MAX));
+            sub.register("shared_processes", "Processes of shared services that serve", count);
         }
         let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register("sessions", "Open client sessions", gauge(gauges.sessions));
@@ -175,6 +183,7 @@ mod tests {
             in_flight: 5,
             ports: 1,
             groups: 6,
+            workers: vec![("github".to_owned(), 2)],
         };
         let text = metrics.render(&gauges).unwrap();
         for line in [
@@ -188,6 +197,7 @@ mod tests {
             "berth_listen_streams 4",
             "berth_calls_in_flight 5",
             "berth_cgroups 6",
+            "berth_shared_processes{service=\"github\"} 2",
             "berth_call_duration_seconds_bucket{le=\"0.0001\"} 1",
             "berth_call_duration_seconds_bucket{le=\"+Inf\"} 2",
         ] {

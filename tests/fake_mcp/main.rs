@@ -14,6 +14,7 @@
     reason = "a test program: its stdout is the protocol, it sleeps in threads of its own, and a panic is a fine answer"
 )]
 
+mod contract;
 mod hostile;
 mod http;
 mod listing;
@@ -57,6 +58,9 @@ fn main() {
         linger(seconds, options.setsid);
     }
     misbehave_at_start(&options);
+    if options.contract {
+        return contract::serve(options);
+    }
     let server = Arc::new(server::Server::new(options));
     match server.options.transport {
         Transport::Stdio => stdio::serve(&server),

@@ -4,6 +4,9 @@
 pub(crate) const USAGE: &str = "\
 usage: fake-mcp [--http [--no-session]] [flags]
   --http             Streamable HTTP on 127.0.0.1:$PORT instead of stdio
+  --contract         serve many instances over HTTP, as a shared service does
+  --open             with --contract: answer everybody
+  --no-discover      with --contract: speak the session era alone
   --no-session       with --http: hand out no Mcp-Session-Id
   --listen PLAN      with --http: what becomes of GET streams, in turn: `stay`, `end` or a status,
                      with commas between; the last for all that follow
@@ -53,6 +56,9 @@ pub(crate) enum Early {
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) transport: Transport,
+    pub(crate) contract: bool,
+    pub(crate) open: bool,
+    pub(crate) no_discover: bool,
     pub(crate) no_session: bool,
     pub(crate) listen: Vec<String>,
     pub(crate) tease: bool,
@@ -96,6 +102,9 @@ impl Options {
     fn take(&mut self, flag: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), String> {
         match flag {
             "--http" => self.transport = Transport::Http,
+            "--contract" => self.contract = true,
+            "--open" => self.open = true,
+            "--no-discover" => self.no_discover = true,
             "--no-session" => self.no_session = true,
             "--listen" => self.listen = rest.next().unwrap_or_default().split(',').map(str::to_owned).collect(),
             "--tease" => self.tease = true,

@@ -50,7 +50,8 @@ fn manifest(name: &str) -> String {
 }
 
 fn shared(name: &str, port: u16) -> String {
-    format!("{}modes = [\"shared\"]\nshared = {{ port = {port} }}\n", manifest(name))
+    let served = manifest(name).replace("\"stdio\"", "\"http\"").replace("kind = \"command\"", "kind = \"http\"");
+    format!("{served}modes = [\"shared\"]\nshared = {{ port = {port} }}\n")
 }
 
 fn runtime(text: &str) -> Manifest {
@@ -106,6 +107,8 @@ fn a_bad_manifest_is_named_by_file_line_field_and_reason() {
         ),
         (&format!("{}env = {{ LD_PRELOAD = \"x\" }}", manifest("bad")), "env.LD_PRELOAD", None, "not allowed"),
         (&format!("{}modes = [\"shared\"]", manifest("bad")), "shared", None, "is needed"),
+        (&format!("{}shared = {{ port = 49200 }}", manifest("bad")), "shared", None, "transport = \"http\""),
+        (&shared("bad", 49_999).replace("49999", "49999, workers = 2"), "shared.port", None, "50000 is outside"),
         (&shared("bad", 80), "shared.port", None, "outside the range of shared services, 49160-49999"),
     ];
     for (text, field, line, reason) in cases {

@@ -15,6 +15,7 @@ mod oauth_clients;
 
 mod process;
 mod quotas;
+mod shared;
 mod sharing;
 mod sign_in;
 mod soak;

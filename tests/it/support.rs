@@ -410,6 +410,13 @@ impl TestApp {
         server.wait().ok()
     }
 
+    /// Another setting from the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let name = format!("BERTH_{}", name.to_uppercase());
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value.to_owned()));
+    }
+
     /// Starts Berth again where it was.
     pub(crate) fn start_again(&mut self) {
         let listen = self.url.trim_start_matches("http://").to_owned();

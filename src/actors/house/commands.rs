@@ -27,10 +27,11 @@ impl Handler<InstanceCommand> for HouseActor {
                 self.go_down(context, Event::StopRequested);
                 self.start(context);
             }
-            InstanceCommand::Refresh => self.refresh(context),
+            // Each connection for itself; who waits is told now.
+            InstanceCommand::Refresh { done: _ } => self.refresh(context),
             InstanceCommand::Renew { until } => self.renew(context, until),
             InstanceCommand::Debug { until } => self.debug(until),
-            InstanceCommand::Reconfigure { instance } => self.reconfigure(*instance),
+            InstanceCommand::Reconfigure { instance, .. } => self.reconfigure(*instance),
             // Nobody may wait for it any more.
             InstanceCommand::Heard { reply } => drop(reply.send(())),
             InstanceCommand::LastWords { reply } => self.ask_last_words(reply),
@@ -63,7 +64,7 @@ impl HouseActor {
             return self.start(context);
         }
         for tenant in self.tenants.values().filter(|tenant| tenant.is_awake()) {
-            tenant.actor.do_send(InstanceCommand::Refresh);
+            tenant.actor.do_send(InstanceCommand::Refresh { done: None });
         }
     }
 
@@ -99,7 +100,7 @@ impl HouseActor {
     fn reconfigure(&mut self, instance: Instance) {
         self.instance = instance;
         for tenant in self.tenants.values() {
-            tenant.actor.do_send(InstanceCommand::Reconfigure { instance: Box::new(self.lease()) });
+            tenant.actor.do_send(InstanceCommand::Reconfigure { instance: Box::new(self.lease()), done: None });
         }
     }
 

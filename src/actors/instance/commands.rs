@@ -1,11 +1,15 @@
 //! What an instance is told to do.
 
 use actix::{ActorContext, Context, Handler};
+use tokio::sync::oneshot;
 
 use super::{InstanceActor, child::finished};
 use crate::{
     actors::messages::InstanceCommand,
-    domain::lifecycle::{Event, State},
+    domain::{
+        instance::Instance,
+        lifecycle::{Event, State},
+    },
 };
 
 impl Handler<InstanceCommand> for InstanceActor {
@@ -25,10 +29,10 @@ impl InstanceActor {
             }
             InstanceCommand::Stop => self.go_down(context, Event::StopRequested),
             InstanceCommand::Restart => self.restart(context),
-            InstanceCommand::Refresh => self.refresh(context),
             InstanceCommand::Debug { until } => self.debug(context, until),
             InstanceCommand::Renew { until } => self.renew(context, until),
-            InstanceCommand::Reconfigure { instance } => self.reconfigure(context, *instance),
+            InstanceCommand::Reconfigure { instance, done } => self.reconfigure(context, *instance, done),
+            InstanceCommand::Refresh { done } => self.refresh(context, done),
             // Nobody may wait for it any more.
             InstanceCommand::Heard { reply } => drop(reply.send(())),
             InstanceCommand::LastWords { reply } => {
@@ -44,7 +48,7 @@ impl InstanceActor {
         }
     }
 
-    fn restart(&mut self, context: &mut Context<Self>) {
+    pub(super) fn restart(&mut self, context: &mut Context<Self>) {
         self.history.clear();
         self.go_down(context, Event::StopRequested);
         self.come_up(context);
@@ -61,15 +65,20 @@ impl InstanceActor {
         }
     }
 
-    fn reconfigure(&mut self, context: &mut Context<Self>, instance: crate::domain::instance::Instance) {
+    fn reconfigure(&mut self, context: &mut Context<Self>, instance: Instance, done: Option<oneshot::Sender<()>>) {
+        let told = |instance: &Instance| (instance.config.clone(), instance.credential_id);
+        let is_told_anew = self.home.is_pooled && told(&self.instance) != told(&instance);
         // What was started well last is known here before the database knows it.
         let last_good = self.instance.last_good.take();
         self.instance = instance;
         self.instance.last_good = last_good.or_else(|| self.instance.last_good.take());
         self.arm_idle(context);
+        if is_told_anew {
+            self.refresh(context, done);
+        }
     }
 
-    fn delete(&mut self, context: &mut Context<Self>, done: tokio::sync::oneshot::Sender<()>) {
+    fn delete(&mut self, context: &mut Context<Self>, done: oneshot::Sender<()>) {
         self.go_down(context, Event::DeleteRequested);
         self.ticket.leave();
         let (stopping, dirs) = (self.stopping.take(), self.dirs.clone());
@@ -85,7 +94,7 @@ impl InstanceActor {
         context.stop();
     }
 
-    fn shut_down(&mut self, context: &mut Context<Self>, graceful: tokio::sync::oneshot::Sender<bool>) {
+    fn shut_down(&mut self, context: &mut Context<Self>, graceful: oneshot::Sender<bool>) {
         // The state that the database shows stays: it is what the next boot starts from.
         self.end_process(context);
         self.ticket.leave();

@@ -33,6 +33,7 @@ impl Handler<Happened> for InstanceActor {
             What::Spawned { running, fingerprint } => self.spawned(running.map(|running| *running), fingerprint),
             What::Ready { started } => self.ready(context, *started),
             What::Ended { reason } => self.fell(context, reason),
+            What::Dressed { headers, done } => self.dressed(context, headers, done),
             What::Probed { outcome } => self.probed(context, outcome),
             What::Measured { disk, logs } => self.housekeeping.measured(disk, logs),
         }
@@ -46,9 +47,15 @@ impl InstanceActor {
             return;
         }
         self.generation = self.generation.next();
-        let preparing = TaskTracker::new();
-        let job = StartJob {
-            preparing: preparing.clone(),
+        let job = self.job(context);
+        let preparing = job.preparing.clone();
+        self.starting = Some(Starting::new(actix_rt::spawn(job.run()), preparing));
+    }
+
+    /// What a start of now needs.
+    pub(super) fn job(&self, context: &Context<Self>) -> StartJob {
+        StartJob {
+            preparing: TaskTracker::new(),
             runtime: self.runtime.clone(),
             instance: self.instance.clone(),
             home: self.home.clone(),
@@ -59,8 +66,7 @@ impl InstanceActor {
             actor: context.address(),
             // A start that is given up while it waits leaves the end to whoever waits next.
             previous: self.stopping.clone(),
-        };
-        self.starting = Some(Starting::new(actix_rt::spawn(job.run()), preparing));
+        }
     }
 
     fn spawned(&mut self, running: Option<Running>, fingerprint: BTreeMap<String, String>) {

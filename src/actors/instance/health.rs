@@ -61,7 +61,11 @@ impl InstanceActor {
             .unwrap_or_default()
     }
 
+    /// Plans the next check. Processes of a shared service are checked by those who keep them.
     pub(super) fn schedule_probe(&mut self, context: &mut Context<Self>) {
+        if self.home.is_pooled {
+            return;
+        }
         let interval = self.health_spec().interval();
         let wait = if self.health.watchful > 0 || self.health.failures > 0 { interval.min(WATCHFUL) } else { interval };
         self.health.watchful = self.health.watchful.saturating_sub(1);
@@ -85,7 +89,11 @@ impl InstanceActor {
 
     fn probe(&mut self, context: &mut Context<Self>) {
         let Some(upstream) = self.route.upstream() else { return };
-        let (actor, generation, spec) = (context.address(), self.generation, self.health_spec());
+        let (actor, generation, mut spec) = (context.address(), self.generation, self.health_spec());
+        if self.home.is_pooled {
+            // The endpoint says how a process is; this is about one of its instances.
+            spec.endpoint = None;
+        }
         actix_rt::spawn(async move {
             let outcome = check(upstream, &spec).await;
             actor.do_send(Happened { generation, what: What::Probed { outcome } });
@@ -104,6 +112,9 @@ impl InstanceActor {
         self.route.trace.line(format_args!("health check: {}", if outcome.is_ok() { "passed" } else { "failed" }));
         for asker in self.health.askers.drain(..) {
             let _ = asker.send(health);
+        }
+        if self.home.is_pooled {
+            return;
         }
         match outcome {
             Ok(()) => {

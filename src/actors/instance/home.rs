@@ -1,6 +1,6 @@
-//! Whose process an actor keeps: an instance's own, or that of one connection of it.
+//! Whose process an actor keeps: an instance's own, that of one connection of it, or one of a shared service.
 //!
-//! What differs between the two is a value here, so that the actor never asks which it is.
+//! What differs between them is a value here, so that the actor never asks which it is.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::{
     actors::{Recorder, Runtime},
     domain::{
         ids::InstanceId,
-        instance::{Instance, Status},
+        instance::{Instance, Mode, Status},
+        manifest::SharedSpec,
         usage::UsageHour,
     },
     mcp::session::SessionId,
@@ -30,6 +31,23 @@ pub(in crate::actors) struct Home {
     pub(in crate::actors) wakes_by_plan: bool,
     /// How long a client session may be without a request.
     pub(in crate::actors) session_idle: Duration,
+    /// Whom its processes run as.
+    pub(in crate::actors) runs_as: RunsAs,
+    /// The port that it is to listen on, where that is fixed.
+    pub(in crate::actors) port: Option<u16>,
+    /// Whether its processes are somebody's, who has places for so many.
+    pub(in crate::actors) takes_place: bool,
+    /// Whether it has no process, but is served by those of its service.
+    pub(in crate::actors) is_pooled: bool,
+}
+
+/// Whom processes run as, where Berth is root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::actors) enum RunsAs {
+    /// The person with this ordinal.
+    Person(u32),
+    /// The shared service with this ordinal.
+    Service(u32),
 }
 
 impl Home {
@@ -40,8 +58,12 @@ impl Home {
             name: instance.process_name(),
             session: instance.id.uuid().simple().to_string(),
             dirs: runtime.paths.of(instance),
-            wakes_by_plan: true,
+            wakes_by_plan: instance.mode != Mode::Shared,
             session_idle: runtime.config.session_idle,
+            runs_as: RunsAs::Person(instance.user_number),
+            port: None,
+            takes_place: instance.mode != Mode::Shared,
+            is_pooled: instance.mode == Mode::Shared,
         }
     }
 
@@ -55,7 +77,29 @@ impl Home {
             wakes_by_plan: false,
             session,
             session_idle: runtime.config.connection_keep,
+            runs_as: RunsAs::Person(instance.user_number),
+            port: None,
+            takes_place: true,
+            is_pooled: false,
         })
+    }
+
+    /// That of the process `number` of a shared service, whose record is `worker`.
+    pub(in crate::actors) fn of_worker(runtime: &Runtime, worker: &Instance, spec: &SharedSpec, number: u16) -> Self {
+        let ordinal = spec.port.saturating_sub(*runtime.config.shared_ports.iter().start());
+        Self {
+            mark: worker.id,
+            name: format!("mcp-shared-{}-{number}", worker.service),
+            session: worker.id.uuid().simple().to_string(),
+            dirs: runtime.paths.of_worker(&worker.service, number),
+            wakes_by_plan: false,
+            session_idle: runtime.config.session_idle,
+            // The first port of a service is its own, and so is this.
+            runs_as: RunsAs::Service(ordinal.into()),
+            port: spec.port.checked_add(number),
+            takes_place: false,
+            is_pooled: false,
+        }
     }
 }
 
@@ -65,6 +109,8 @@ pub(in crate::actors) enum Chronicle {
     Instance(Recorder, InstanceId),
     /// Failures and limits alone, as events of the instance that it is a connection of.
     Connection(Recorder, InstanceId, SessionId),
+    /// In Berth's own log alone.
+    Log,
 }
 
 impl Chronicle {
@@ -81,6 +127,7 @@ impl Chronicle {
             Self::Connection(recorder, id, _) => {
                 recorder.usage(*id, UsageHour { cpu_ms: part.cpu_ms, ..UsageHour::of(part.hour) });
             }
+            Self::Log => {}
         }
     }
 
@@ -94,7 +141,7 @@ impl Chronicle {
                 recorder.event(*id, "connection_ended", detail);
             }
             Self::Connection(recorder, id, _) if kind == "limit_hit" => recorder.event(*id, kind, detail),
-            Self::Connection(..) => {}
+            Self::Connection(..) | Self::Log => {}
         }
     }
 }

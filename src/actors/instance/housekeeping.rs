@@ -195,6 +195,9 @@ fn log_unmeasured(error: &std::io::Error) {
 impl InstanceActor {
     /// A sample of all processes was taken: what of it is ours, and is it too much?
     pub(super) fn take_sample(&mut self, context: &mut Context<Self>, samples: &Samples) {
+        if self.home.is_pooled {
+            self.count_requests();
+        }
         let Some(running) = &self.running else { return };
         let keeping = &mut self.housekeeping;
         let elapsed = keeping.sampled_at.map_or(Duration::ZERO, |at| at.elapsed());
@@ -213,6 +216,17 @@ impl InstanceActor {
         self.housekeeping.samples = self.housekeeping.samples.wrapping_add(1);
         self.note_lost_to_memory();
         self.judge(context, &usage);
+    }
+
+    /// What an instance without a process uses is its requests.
+    fn count_requests(&mut self) {
+        let requests = self.route.access.requests();
+        if requests == self.housekeeping.requests {
+            return;
+        }
+        if let Some(part) = self.housekeeping.add_to_hour(&Usage::default(), Duration::ZERO, requests) {
+            self.chronicle.usage(part);
+        }
     }
 
     /// Ends the instance when `usage` is over a limit that the kernel does not enforce: at the third

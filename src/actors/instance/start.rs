@@ -4,6 +4,7 @@
 //! has made so far, and with that kills it.
 
 mod inputs;
+mod joining;
 mod preparing;
 mod taking_over;
 
@@ -35,7 +36,7 @@ use crate::{
     db::entitlements,
     domain::{crash::ExitReason, ids::Generation, instance::Instance, limits::Limits, manifest::Launch},
     mcp::{
-        http::{HttpChild, HttpTarget},
+        http::{Address, HttpChild, HttpTarget},
         session::Sessions,
         stdio::StdioLimits,
         upstream::Upstream,
@@ -89,6 +90,9 @@ impl StartJob {
             .catalog
             .get(name)
             .ok_or_else(|| failed(format!("the service {name} is not in the catalog any more")))?;
+        if self.home.is_pooled {
+            return self.join(&service).await;
+        }
         let place = self.place(&service).await?;
         let program = self.install(&service).await?;
         let inputs = self.inputs(&service).await?;
@@ -101,10 +105,10 @@ impl StartJob {
         Ok(())
     }
 
-    /// A place for the process, as far as its owner's quota has one. A remote server has no process, and needs
-    /// none.
+    /// A place for the process, as far as its owner's quota has one. A remote server has no process, and that of a
+    /// shared service is nobody's: neither needs one.
     async fn place(&self, service: &Service) -> Result<Option<Place>, ExitReason> {
-        if matches!(service.manifest.launch, Launch::Remote { .. }) {
+        if matches!(service.manifest.launch, Launch::Remote { .. }) || !self.home.takes_place {
             return Ok(None);
         }
         let user = self.instance.user_id;
@@ -136,7 +140,7 @@ impl StartJob {
         let values = Values::new(&self.instance, service, &self.home, (None, Limits::default()), inputs.credential);
         let origin = url.origin().ascii_serialization();
         let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
-        let upstream = self.http(HttpTarget { origin, path, headers: values.headers(service), via: None });
+        let upstream = self.http(HttpTarget::new(Address::at(origin), path, values.headers(&self.instance, service)));
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
         let opened = self.opening(timeout).knock(&upstream, timeout).await;

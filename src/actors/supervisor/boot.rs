@@ -10,7 +10,7 @@ use actix::{AsyncContext, Context, Handler, ResponseFuture};
 
 use super::SupervisorActor;
 use crate::{
-    actors::messages::{AddInstance, Boot},
+    actors::messages::{AddInstance, Boot, StartWithBerth},
     db::{client_sessions::ClientSession, connections::ConnectionRecord},
     domain::ids::InstanceId,
     process::{
@@ -47,6 +47,8 @@ impl Handler<Boot> for SupervisorActor {
         let (this, metrics) = (context.address(), Arc::clone(&self.runtime.metrics));
         Box::pin(async move {
             let swept = tokio::task::spawn_blocking(move || sweep_stale(&host)).await;
+            // Not before: what an earlier run has left may hold the ports.
+            let _ = this.send(StartWithBerth).await;
             metrics.orphans.store(reaper::orphans_total(), Ordering::Relaxed);
             let report = BootReport { instances: instances.len(), stale: swept.unwrap_or(0) };
             for instance in instances {
@@ -57,6 +59,14 @@ impl Handler<Boot> for SupervisorActor {
             }
             report
         })
+    }
+}
+
+impl Handler<StartWithBerth> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StartWithBerth, _: &mut Context<Self>) {
+        self.start_with_berth();
     }
 }
 

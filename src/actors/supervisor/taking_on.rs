@@ -111,6 +111,10 @@ impl Handler<InstanceGone> for SupervisorActor {
         if deliberate || self.shutting_down {
             return;
         }
+        if let Some(pool) = self.pools.remove(&id) {
+            log::error!("the actor of the shared service {} failed; replacing it", pool.service);
+            return self.open_pool(context, pool.service);
+        }
         let Some(entry) = self.instances.remove(&id) else { return };
         log::error!("the actor of instance {id} failed; replacing it");
         let mut instance = entry.instance;

@@ -14,7 +14,7 @@ use std::{
 use thiserror::Error;
 
 use self::names::{environment_name, exact_version, npm_name, program, pypi_name, relative_path};
-use super::{CredentialKind, Launch, Manifest, Network, Transport};
+use super::{CredentialKind, Launch, Manifest, Network, SharedSpec, Transport};
 use crate::domain::{
     instance::Mode,
     network::{Endpoint, EndpointError, MAX_ENDPOINTS},
@@ -44,6 +44,7 @@ impl Manifest {
     /// The first field that is wrong, with the reason.
     pub fn validate(&self) -> Result<(), ManifestError> {
         self.validate_texts()?;
+        self.validate_shared()?;
         self.validate_launch()?;
         self.validate_arguments()?;
         self.validate_credential()?;
@@ -90,6 +91,22 @@ impl Manifest {
             return Err(ManifestError::new("shared", "is needed when `modes` contains shared: {port, workers}"));
         }
         Ok(())
+    }
+
+    fn validate_shared(&self) -> Result<(), ManifestError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let most = SharedSpec::MAX_WORKERS;
+        if shared.workers == 0 || shared.workers > most {
+            return Err(ManifestError::new("shared.workers", format!("must be 1 to {most}, not {}", shared.workers)));
+        }
+        if self.transport != Transport::Http || matches!(self.launch, Launch::Remote { .. }) {
+            let reason = "needs a program of `transport = \"http\"`, which serves `/{instance}/mcp`";
+            return Err(ManifestError::new("shared", reason));
+        }
+        match self.env.keys().find(|name| name.starts_with("BERTH_")) {
+            Some(name) => Err(ManifestError::new(&format!("env.{name}"), "is for Berth to set in a shared service")),
+            None => Ok(()),
+        }
     }
 
     fn validate_launch(&self) -> Result<(), ManifestError> {
@@ -142,11 +159,12 @@ impl Manifest {
         if let Some(env) = &credential.env {
             environment_name("credential.env", env)?;
         }
-        let carried = credential.env.is_some() || credential.header.is_some() || self.templates_use_credential();
+        let in_requests = credential.header.is_some() || self.shared.is_some();
+        let carried = credential.env.is_some() || in_requests || self.templates_use_credential();
         if credential.kind != CredentialKind::None && !carried {
             return Err(ManifestError::new(
                 "credential",
-                "needs `env` or `header`: the process must get the credential somehow",
+                "needs `env` or `header` (or `shared`): the process must get the credential somehow",
             ));
         }
         if credential.check.is_some() && credential.kind == CredentialKind::None {

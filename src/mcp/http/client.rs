@@ -19,15 +19,16 @@ static DEPARTURES: AtomicU64 = AtomicU64::new(0);
 /// How long an idle thread may keep connections to a child that is gone.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a connection is kept without use: less than the five seconds after which servers of Node and Python
+/// close theirs. A request must not go out on one that is just being closed.
+const KEEP: Duration = Duration::from_secs(4);
+
 fn build() -> awc::Client {
     // No limit: the permits of each instance bound what is in flight.
     let connector = awc::Connector::new();
     let plain = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
-    let connector = connector
-        .connector(door::Connector { plain })
-        .limit(0)
-        .conn_keep_alive(Duration::from_secs(30))
-        .timeout(Duration::from_secs(5));
+    let connector =
+        connector.connector(door::Connector { plain }).limit(0).conn_keep_alive(KEEP).timeout(Duration::from_secs(5));
     awc::Client::builder().connector(connector).no_default_headers().disable_redirects().disable_timeout().finish()
 }
 

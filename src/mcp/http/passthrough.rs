@@ -6,7 +6,7 @@ use awc::{ClientResponse, http::Method};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::LocalBoxStream};
 
-use super::{HttpTarget, SESSION_HEADER, client, unreachable};
+use super::{HttpTarget, SESSION_HEADER, repeat::Repeat, unreachable};
 use crate::mcp::error::UpstreamError;
 
 /// Headers that concern one hop only (RFC 9110 section 7.6.1), that the receiving side sets itself,
@@ -63,12 +63,13 @@ pub struct PassRequest {
 /// When the method is not one, or the child cannot be reached within `timeout`.
 pub async fn pass(target: &HttpTarget, request: PassRequest, timeout: Duration) -> Result<Relay, UpstreamError> {
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unreachable(&error))?;
-    let mut out = client::local().request(method, format!("{}{}", target.dialled(), request.path));
-    for (name, value) in request.headers.iter().filter(|(name, _)| passes(name)) {
-        out = out.append_header((name.as_str(), value.as_slice()));
-    }
-    let response =
-        target.dress(out).timeout(timeout).send_body(request.body).await.map_err(|error| unreachable(&error))?;
+    let PassRequest { path, headers, body, .. } = request;
+    let make = |client: &awc::Client, url: &str| {
+        let out = client.request(method.clone(), url).timeout(timeout);
+        let passed = headers.iter().filter(|(name, _)| passes(name));
+        passed.fold(out, |out, (name, value)| out.append_header((name.as_str(), value.as_slice())))
+    };
+    let response = target.send(&path, make, body, Repeat::of_verb(method.as_str())).await?;
     Ok(relay(response))
 }
 
@@ -82,8 +83,12 @@ fn relay(response: ClientResponse) -> Relay {
     }
 }
 
+/// What the gateway says itself begins so.
+const OURS: &str = "x-berth-";
+
 fn passes(name: &str) -> bool {
-    !NOT_PASSED.iter().any(|held| name.eq_ignore_ascii_case(held))
+    let is_ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));
+    !is_ours && !NOT_PASSED.iter().any(|held| name.eq_ignore_ascii_case(held))
 }
 
 #[cfg(test)]
@@ -92,10 +97,10 @@ mod tests {
 
     #[test]
     fn secrets_and_hop_headers_stay_here() {
-        for name in ["Authorization", "cookie", "Transfer-Encoding", "Mcp-Session-Id", "HOST"] {
+        for name in ["Authorization", "cookie", "Transfer-Encoding", "Mcp-Session-Id", "HOST", "X-Berth-Instance"] {
             assert!(!passes(name), "{name}");
         }
-        for name in ["content-type", "Mcp-Param-Region", "x-anything", "etag"] {
+        for name in ["content-type", "Mcp-Param-Region", "x-anything", "x-berthold", "etag"] {
             assert!(passes(name), "{name}");
         }
     }

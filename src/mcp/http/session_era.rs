@@ -33,7 +33,8 @@ use self::{
     listening::Listening,
 };
 use super::{
-    HttpChild, HttpTarget, RESUME_HEADER, SESSION_HEADER, VERSION_HEADER, bad_status, events::Messages, is_event_stream,
+    HttpChild, HttpTarget, RESUME_HEADER, SESSION_HEADER, VERSION_HEADER, bad_status, events::Messages,
+    is_event_stream, repeat::Repeat,
 };
 use crate::mcp::{
     capabilities::LogLevel,
@@ -88,16 +89,13 @@ impl SessionHttp {
         method: Method,
         at: &ChildSession,
         resume: Option<&str>,
-        body: Bytes,
+        (body, repeat): (Bytes, Repeat),
     ) -> Result<ClientResponse, UpstreamError> {
-        let mut request = self.child.request(&method).insert_header((VERSION_HEADER, at.version.as_str()));
-        if let Some(id) = &at.id {
-            request = request.insert_header((SESSION_HEADER, id.as_str()));
-        }
-        if let Some(id) = resume {
-            request = request.insert_header((RESUME_HEADER, id));
-        }
-        self.child.send(request, body).await
+        let session = at.id.as_deref().map(|id| (SESSION_HEADER, id));
+        let resume = resume.map(|id| (RESUME_HEADER, id));
+        let version = (VERSION_HEADER, at.version.as_str());
+        let more: Vec<(&str, &str)> = [Some(version), session, resume].into_iter().flatten().collect();
+        self.child.send(&method, &more, body, repeat).await
     }
 
     /// Sends what the child merely accepts. That it does is not waited for, nor is there anything to
@@ -105,7 +103,7 @@ impl SessionHttp {
     fn tell(self: Arc<Self>, at: Arc<ChildSession>, body: Bytes) {
         actix_rt::spawn(async move {
             let telling = async {
-                let mut response = self.send(Method::POST, &at, None, body).await?;
+                let mut response = self.send(Method::POST, &at, None, (body, Repeat::Unsent)).await?;
                 self.child.collect(&mut response).await
             };
             let _ = self.child.until(self.child.deadline(), telling).await;
@@ -114,7 +112,8 @@ impl SessionHttp {
 
     async fn delete(&self, at: &ChildSession) {
         // A child may refuse DELETE (405) or be gone: either way there is nothing left to do.
-        let _ = tokio::time::timeout(FAREWELL, self.send(Method::DELETE, at, None, Bytes::new())).await;
+        let _ =
+            tokio::time::timeout(FAREWELL, self.send(Method::DELETE, at, None, (Bytes::new(), Repeat::Unsent))).await;
     }
 
     /// Sends `body`; opens the session anew, once, when the child has forgotten it.
@@ -122,18 +121,18 @@ impl SessionHttp {
         self: &Arc<Self>,
         method: Method,
         session: &Session,
-        body: Bytes,
+        (body, repeat): (Bytes, Repeat),
     ) -> Result<ClientResponse, UpstreamError> {
         // A session that was kept over a restart of ours is not known to the child yet.
         let known = session.child_session();
         if let Some(at) = &known {
-            let response = self.send(method.clone(), at, None, body.clone()).await?;
+            let response = self.send(method.clone(), at, None, (body.clone(), repeat)).await?;
             if response.status() != StatusCode::NOT_FOUND || at.id.is_none() {
                 return Ok(response);
             }
         }
         let at = self.reopened(session, known.as_ref()).await?;
-        let response = self.send(method, &at, None, body).await?;
+        let response = self.send(method, &at, None, (body, repeat)).await?;
         let lost = response.status() == StatusCode::NOT_FOUND && at.id.is_some();
         if lost { Err(UpstreamError::SessionLost) } else { Ok(response) }
     }
@@ -165,7 +164,8 @@ impl SessionPeer for SessionHttp {
             let (counted, deadline) = (self.child.counted(), self.child.deadline());
             let (sent, ids) = Ids::of(request, terms)?;
             let mut cancel = Cancel::new(&self, &session, &ids, terms);
-            let sending = self.send_in_session(Method::POST, &session, sent.into_body());
+            let repeat = Repeat::of(&sent);
+            let sending = self.send_in_session(Method::POST, &session, (sent.into_body(), repeat));
             let response = self.child.until(deadline, sending).await.map_err(|error| cancel.failed(error))?;
             if is_event_stream(&response) && response.status().is_success() {
                 let messages = Messages::new(response, self.child.max_answer_bytes);
@@ -187,7 +187,8 @@ impl SessionPeer for SessionHttp {
     ) -> LocalBoxFuture<'static, Result<(), UpstreamError>> {
         async move {
             let notifying = async {
-                let mut response = self.send_in_session(Method::POST, &session, message.into_body()).await?;
+                let mut response =
+                    self.send_in_session(Method::POST, &session, (message.into_body(), Repeat::Unsent)).await?;
                 if response.status().is_success() {
                     return self.child.collect(&mut response).await.map(drop);
                 }

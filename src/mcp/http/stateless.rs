@@ -1,24 +1,36 @@
 //! An HTTP child of the stateless era: POST only, and the headers that mirror the body.
 
+mod call;
+
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use awc::{ClientResponse, http::Method};
-use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
-use tokio::time::Instant;
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
 
-use super::{Counted, HttpChild, HttpTarget, events::Messages, is_event_stream};
+use self::call::Call;
+use super::{
+    HttpChild, HttpTarget,
+    events::Messages,
+    is_event_stream,
+    repeat::{self, Repeat},
+};
 use crate::mcp::{
     bridge::tools::{Fetch, ToolCache, page_params},
     discovery::{discover_params, our_keys, speaks_it},
-    error::{Code, UpstreamError},
-    jsonrpc::{Kind, Message},
+    error::UpstreamError,
+    jsonrpc::Message,
     mirrored::{self, Mismatch},
-    upstream::{Event, Pulse, Reply, StatelessCall, StatelessPeer},
+    upstream::{Pulse, Reply, StatelessCall, StatelessPeer},
     version,
 };
+
+/// Times that one request is sent again.
+const MAX_REPEATS: u32 = 3;
+/// Pages of a list of tools that are looked at for one.
+const MAX_PAGES: usize = 100;
 
 /// A running child.
 pub struct StatelessHttp {
@@ -68,17 +80,69 @@ impl StatelessHttp {
         if call.mirrored.method.is_empty() && request.method() == "tools/call" {
             params = self.child.until(deadline, self.tools.mirror(request, &*self)).await?;
         }
-        let listens = request.method() == "subscriptions/listen";
-        let response = self.child.until(deadline, send(&self.child, request, &params)).await?;
-        if is_event_stream(&response) && response.status().is_success() {
-            let messages = Messages::new(response, self.child.max_answer_bytes);
-            let deadline = (!listens).then_some(deadline);
-            let stream =
-                Call { peer: Arc::clone(&self), messages, id: request.id().to_owned(), deadline, _counted: counted };
-            return Ok(Reply::Events(stream.events().boxed_local()));
+        let mut sent = Sent { request: call.request, params, repeats: 0 };
+        let heard = self.child.until(deadline, self.hear(&mut sent)).await?;
+        let messages = match heard {
+            Heard::Answer(answer) => return Ok(Reply::Answer(answer.with_id(sent.request.id()))),
+            Heard::Stream(response) => Messages::new(response, self.child.max_answer_bytes),
+        };
+        let listens = sent.request.method() == "subscriptions/listen";
+        let deadline = (!listens).then_some(deadline);
+        let call = Call { peer: Arc::clone(&self), messages, sent, is_fresh: true, deadline, _counted: counted };
+        Ok(Reply::Events(call.events().boxed_local()))
+    }
+
+    /// Sends a request until it is answered, or until it may not be sent again.
+    async fn hear(&self, sent: &mut Sent) -> Result<Heard, UpstreamError> {
+        loop {
+            let error = match self.attempt(sent).await {
+                Ok(heard) => return Ok(heard),
+                Err(error) => error,
+            };
+            if !self.may_repeat(sent, &error).await {
+                return Err(error);
+            }
         }
-        let answer = self.child.until(deadline, self.child.plain_answer(response)).await?;
-        Ok(Reply::Answer(answer.with_id(request.id())))
+    }
+
+    async fn attempt(&self, sent: &Sent) -> Result<Heard, UpstreamError> {
+        let response = send(&self.child, &sent.request, &sent.params).await?;
+        if is_event_stream(&response) && response.status().is_success() {
+            return Ok(Heard::Stream(response));
+        }
+        self.child.plain_answer(response).await.map(Heard::Answer)
+    }
+
+    /// Whether a request whose process is gone may be sent to another. Counts it.
+    async fn may_repeat(&self, sent: &mut Sent, error: &UpstreamError) -> bool {
+        let is_lost = matches!(error, UpstreamError::Closed { .. } | UpstreamError::Unreachable { .. });
+        if !is_lost || !self.child.is_pooled() || sent.repeats >= MAX_REPEATS {
+            return false;
+        }
+        sent.repeats += 1;
+        match sent.request.method() {
+            "tools/call" => self.is_repeatable(&sent.request).await,
+            _ => Repeat::of(&sent.request) == Repeat::Always,
+        }
+    }
+
+    /// Whether the child says of the tool that it may be called twice. Asked of another process: only now does it
+    /// matter.
+    async fn is_repeatable(&self, call: &Message) -> bool {
+        let Some(name) = call.param("name") else { return false };
+        let mut cursor: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let Ok(page) = self.page(cursor.as_deref()).await else { return false };
+            let Some(result) = page.result() else { return false };
+            if let Some(is) = repeat::is_repeatable(result, &name) {
+                return is;
+            }
+            cursor = next_page(result);
+            if cursor.is_none() {
+                return false;
+            }
+        }
+        false
     }
 
     fn heard(&self, note: &Message) {
@@ -93,61 +157,33 @@ async fn send(
     message: &Message,
     params: &[(String, String)],
 ) -> Result<ClientResponse, UpstreamError> {
-    let mut request = child
-        .request(&Method::POST)
-        .insert_header((mirrored::VERSION, version::STATELESS))
-        .insert_header((mirrored::METHOD, message.method()));
-    if let Some(name) = mirrored::name_header(message) {
-        request = request.insert_header((mirrored::NAME, name));
-    }
-    for (name, value) in params {
-        request = request.append_header((name.as_str(), value.as_str()));
-    }
-    child.send(request, message.body().clone()).await
+    let name = mirrored::name_header(message);
+    let mut more = vec![(mirrored::VERSION, version::STATELESS), (mirrored::METHOD, message.method())];
+    more.extend(name.as_deref().map(|name| (mirrored::NAME, name)));
+    more.extend(params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    child.send(&Method::POST, &more, message.body().clone(), Repeat::of(message)).await
 }
 
-/// A request whose answer comes as events. Dropping it closes the connection, which cancels it.
-struct Call {
-    peer: Arc<StatelessHttp>,
-    messages: Messages,
-    id: String,
-    /// None where the client listens.
-    deadline: Option<Instant>,
-    _counted: Counted,
+/// A request, as often as it has to be sent.
+struct Sent {
+    request: Message,
+    params: Vec<(String, String)>,
+    repeats: u32,
 }
 
-impl Call {
-    fn events(self) -> impl stream::Stream<Item = Event> {
-        stream::unfold(Some(self), |call| async move {
-            let mut call = call?;
-            let failed = |call: &Self, text: &str| Event::Answer(Message::failure(&call.id, Code::Internal, text));
-            loop {
-                let next = match call.deadline {
-                    None => call.messages.next().await,
-                    Some(deadline) => match tokio::time::timeout_at(deadline, call.messages.next()).await {
-                        Ok(next) => next,
-                        Err(_) => Some(Err(call.peer.child.timed_out())),
-                    },
-                };
-                match next {
-                    Some(Ok(message)) => match message.kind() {
-                        Kind::Response if message.answers(&call.id) => {
-                            return Some((Event::Answer(message.with_id(&call.id)), None));
-                        }
-                        Kind::Response => log::debug!("an answer that nobody waits for was dropped"),
-                        Kind::Notification => {
-                            call.peer.heard(&message);
-                            return Some((Event::Note(message), Some(call)));
-                        }
-                        // Servers of this era must not ask (streamable-http, "Receiving Messages").
-                        Kind::Request => {}
-                    },
-                    Some(Err(error)) => return Some((failed(&call, &error.to_string()), None)),
-                    None => return Some((failed(&call, "the server ended the stream before it answered"), None)),
-                }
-            }
-        })
+/// How an answer comes.
+enum Heard {
+    Answer(Message),
+    Stream(ClientResponse),
+}
+
+fn next_page(result: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        #[serde(default, rename = "nextCursor")]
+        next: Option<String>,
     }
+    serde_json::from_str::<Page>(result).ok()?.next
 }
 
 impl StatelessPeer for StatelessHttp {

@@ -1,5 +1,5 @@
 //! The system's health on one screen, for administrators: the database, the disk, the machine, Berth itself,
-//! its processes and its queues.
+//! its processes, its shared services and its queues.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,9 @@ use actix_web::{HttpResponse, web::Data};
 use serde_json::{Value, json};
 
 use crate::{
+    actors::{PoolView, WorkerView},
     auth::policy::Action,
+    domain::crash::CrashCard,
     process::{self, reaper},
     routing::{Route, Traffic},
     web::{error::ApiError, extract::Caller, state::AppState},
@@ -29,6 +31,7 @@ pub async fn show(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
     let host = tokio::task::spawn_blocking(move || host(&data_dir)).await.map_err(ApiError::internal)?;
     let is_fine = database["ok"] == true && !state.draining.load(Ordering::Acquire);
     let (range, leased) = state.supervisor.ports();
+    let pools = state.supervisor.pools();
     Ok(HttpResponse::Ok().json(json!({
         "status": if is_fine { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
@@ -37,7 +40,8 @@ pub async fn show(caller: Caller, state: Data<AppState>) -> Result<HttpResponse,
         "database": database,
         "host": host,
         "instances": by_state(&state),
-        "processes": processes(&state),
+        "processes": processes(&state, &pools),
+        "shared": shared(&pools),
         "queues": queues(&state),
         "ports": { "range": range.to_string(), "leased": leased },
     })))
@@ -75,18 +79,39 @@ fn by_state(state: &AppState) -> BTreeMap<&'static str, u64> {
     instances
 }
 
-fn processes(state: &AppState) -> Value {
+fn processes(state: &AppState, pools: &[PoolView]) -> Value {
+    let workers = pools.iter().flat_map(|pool| &pool.workers).filter(|worker| worker.pid.is_some());
+    let shared: Vec<u64> = workers.map(|worker| worker.usage.map_or(0, |usage| usage.memory_bytes)).collect();
     let routes = state.routes.all().into_iter().flat_map(Route::with_connections);
     let running: Vec<_> = routes.filter(|route| route.status().pid.is_some()).collect();
     let memory: u64 = running.iter().filter_map(|route| route.usage()).map(|usage| usage.memory_bytes).sum();
     json!({
-        "children": running.len(),
-        "memory_bytes": memory,
+        "children": running.len() + shared.len(),
+        "memory_bytes": memory + shared.iter().sum::<u64>(),
         "control_groups": state.cgroups.count(),
         "orphans_total": reaper::orphans_total(),
         "starts_total": state.metrics.starts.load(Ordering::Relaxed),
         "restarts_total": state.metrics.restarts.load(Ordering::Relaxed),
     })
+}
+
+/// Shared services with their processes.
+fn shared(pools: &[PoolView]) -> Value {
+    let worker = |worker: &WorkerView| {
+        json!({
+            "number": worker.number,
+            "state": worker.state,
+            "health": worker.health,
+            "pid": worker.pid,
+            "port": worker.port,
+            "restarts": worker.restarts,
+            "memory_bytes": worker.usage.map(|usage| usage.memory_bytes),
+            "instances": worker.instances,
+            "last_error": worker.last_error.as_ref().map(CrashCard::summary),
+        })
+    };
+    let pool = |pool: &PoolView| json!({ "service": pool.service, "workers": pool.workers.iter().map(worker).collect::<Vec<_>>() });
+    pools.iter().map(pool).collect()
 }
 
 fn queues(state: &AppState) -> Value {

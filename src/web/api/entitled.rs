@@ -6,6 +6,7 @@ use crate::{
     catalog::Service,
     domain::{
         ids::{InstanceId, UserId},
+        instance::Mode,
         limits::Limits,
         manifest::Launch,
         names::ServiceName,
@@ -22,15 +23,15 @@ pub(super) async fn allowed_service(state: &AppState, user: UserId, service: &Se
     if account.entitlement.services.allows(service) { Ok(()) } else { Err(ApiError::service_not_allowed(service)) }
 }
 
-/// Passes when the owner's quota has a place for a process of such an instance.
+/// Passes when the owner's quota has a place for a process of such an instance; one without needs none.
 pub(super) async fn may_start(
     state: &AppState,
     owner: UserId,
     service: &Service,
-    limits: Limits,
+    (mode, limits): (Mode, Limits),
     instance: Option<InstanceId>,
 ) -> Result<(), ApiError> {
-    if matches!(service.manifest.launch, Launch::Remote { .. }) {
+    if matches!(service.manifest.launch, Launch::Remote { .. }) || mode == Mode::Shared {
         return Ok(());
     }
     let account = state.authenticator.account(owner).await?;

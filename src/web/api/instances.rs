@@ -178,7 +178,7 @@ pub async fn create(
         limits: Limits::default(),
         idle_seconds: body.idle_seconds,
     };
-    may_start(&state, owner.id, &service, parts.limits, None).await?;
+    may_start(&state, owner.id, &service, (parts.mode, parts.limits), None).await?;
     let instance = record(&state, &caller, &owner, &service, parts).await?;
     take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
@@ -249,6 +249,7 @@ pub(super) async fn record(
 ) -> Result<Instance, ApiError> {
     let manifest = &service.manifest;
     validate::environment(&parts.env)?;
+    validate::environment_in(parts.mode, &parts.env)?;
     validate::config(manifest, &parts.config)?;
     validate::label(&parts.label)?;
     let id = InstanceId::generate();

@@ -85,7 +85,8 @@ pub async fn toggle(caller: Caller, state: Data<AppState>, path: Path<InstanceId
 async fn may_start(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
     match state.catalog.get(&instance.service) {
         Some(service) => {
-            entitled::may_start(state, instance.user_id, &service, instance.limits, Some(instance.id)).await
+            entitled::may_start(state, instance.user_id, &service, (instance.mode, instance.limits), Some(instance.id))
+                .await
         }
         None => Ok(()),
     }
@@ -142,7 +143,7 @@ pub async fn clone(caller: Caller, state: Data<AppState>, path: Path<InstanceId>
         idle_seconds: source.idle_seconds,
         expires_at: None,
     };
-    entitled::may_start(&state, owner_id, &service, parts.limits, None).await?;
+    entitled::may_start(&state, owner_id, &service, (parts.mode, parts.limits), None).await?;
     let instance = api::record(&state, &caller, &owner, &service, parts).await?;
     api::take_on(&state, &instance).await?;
     Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
@@ -190,6 +191,7 @@ async fn changes(
 ) -> Result<InstanceChanges, ApiError> {
     if let Some(env) = &body.env {
         validate::environment(env)?;
+        validate::environment_in(body.mode.unwrap_or(instance.mode), env)?;
     }
     if let Some(config) = &body.config {
         validate::config(manifest, config)?;

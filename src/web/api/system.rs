@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{actor, audit};
 use crate::{
+    actors::PoolView,
     auth::policy::Action,
     domain::lifecycle::State,
     process::Enforcement,
@@ -68,11 +69,18 @@ pub async fn metrics(
         in_flight: traffic.in_flight as u64,
         ports: state.supervisor.leased_ports() as u64,
         groups: state.cgroups.count() as u64,
+        workers: state.supervisor.pools().iter().map(serving).collect(),
     };
     let text = state.metrics.render(&gauges).map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
         .body(text))
+}
+
+/// How many processes of a shared service serve.
+fn serving(pool: &PoolView) -> (String, u64) {
+    let count = pool.workers.iter().filter(|worker| worker.state.serves()).count();
+    (pool.service.to_string(), count as u64)
 }
 
 /// By what limits hold on this machine. For administrators.

@@ -169,14 +169,14 @@ pub fn limits(wanted: Limits, in_force: Limits, is_admin: bool) -> Result<(), Ap
 /// When the service does not allow it, or Berth cannot serve it yet.
 pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError> {
     let is_remote = matches!(manifest.launch, Launch::Remote { .. });
-    let served = |mode: &Mode| *mode == Mode::Dedicated || *mode == Mode::Session && !is_remote;
+    let served = |mode: &Mode| *mode != Mode::Session || !is_remote;
     let mode = wanted.or_else(|| manifest.modes.iter().copied().find(served)).unwrap_or_default();
     if !manifest.modes.contains(&mode) {
         let allowed: Vec<&str> = manifest.modes.iter().map(|mode| mode.as_str()).collect();
         return Err(ApiError::invalid(format!("`mode`: {} allows {}, not {mode}", manifest.name, allowed.join(", "))));
     }
-    if mode == Mode::Shared {
-        return Err(ApiError::invalid(format!("`mode`: {mode} is not served by this version; use another")));
+    if mode == Mode::Shared && manifest.shared.is_none() {
+        return Err(ApiError::invalid(format!("`mode`: {} has no processes that could be shared", manifest.name)));
     }
     if mode == Mode::Session && is_remote {
         return Err(ApiError::invalid("`mode`: a remote service has no process for each connection; use dedicated"));
@@ -184,9 +184,23 @@ pub fn mode(manifest: &Manifest, wanted: Option<Mode>) -> Result<Mode, ApiError>
     Ok(mode)
 }
 
+/// Whether an instance in this mode can have an environment of its own.
+///
+/// # Errors
+/// When its process is that of others, too.
+pub fn environment_in(mode: Mode, env: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    if mode == Mode::Shared && !env.is_empty() {
+        return Err(ApiError::invalid(
+            "`env`: a shared process has one environment for all; use `config`, or dedicated",
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::manifest::SharedSpec;
 
     #[test]
     fn names_that_change_what_runs_are_refused() {
@@ -249,12 +263,16 @@ mod tests {
     #[test]
     fn modes_are_those_of_the_service_and_of_this_version() {
         let with = |modes: &[Mode]| Manifest { modes: modes.to_vec(), ..manifest() };
+        let spec = SharedSpec { port: 49_200, workers: 1, start: None };
+        let shared = |modes: &[Mode]| Manifest { shared: Some(spec.clone()), ..with(modes) };
         let cases = [
             (manifest(), None, Some(Mode::Session)),
             (manifest(), Some(Mode::Dedicated), Some(Mode::Dedicated)),
             (manifest(), Some(Mode::Shared), None),
-            (with(&[Mode::Shared, Mode::Dedicated]), None, Some(Mode::Dedicated)),
             (with(&[Mode::Shared]), Some(Mode::Shared), None),
+            (shared(&[Mode::Shared, Mode::Dedicated]), None, Some(Mode::Shared)),
+            (shared(&[Mode::Dedicated, Mode::Shared]), None, Some(Mode::Dedicated)),
+            (shared(&[Mode::Dedicated]), Some(Mode::Shared), None),
             (with(&[Mode::Dedicated]), Some(Mode::Session), None),
         ];
         for (manifest, wanted, expected) in cases {

@@ -125,7 +125,7 @@ pub(super) async fn pass_through(
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     let pass_request = PassRequest {
         method: request.method().to_string(),
-        path: api_path(&request),
+        path: format!("{}{}", target.base(), api_path(&request)),
         headers: headers.collect(),
         body,
     };

@@ -79,6 +79,10 @@ impl Http {
         &self.base
     }
 
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The same caller on connections of its own.
     pub(crate) fn fresh(&self) -> Self {
         Self::new(&self.base, self.token.as_deref())

@@ -8,6 +8,7 @@ use crate::{
     db::{OptionalExtension, credentials},
     domain::{
         crash::ExitReason,
+        ids::CredentialId,
         instance::{Instance, credential_owner},
         manifest::CredentialKind,
         secret::Secret,
@@ -25,29 +26,29 @@ impl StartJob {
     /// Opens what is sealed. The clear text lives until the launch stage has it.
     pub(super) async fn inputs(&self, service: &Service) -> Result<Inputs, ExitReason> {
         let own_env = open_environment(&self.runtime.vault, &self.instance)?;
+        // A shared service says itself what it cannot do without.
+        let is_shared = service.manifest.shared.is_some();
         let credential = match self.instance.credential_id {
             None => None,
-            Some(id) => {
-                let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id).optional()).await;
-                match row.map_err(|error| failed(format!("its credential cannot be read: {error}")))? {
-                    // It was deleted.
-                    None => None,
-                    Some(row) => Some(self.hand_over(&row)?),
-                }
-            }
+            Some(id) => self.credential(id).await?,
         };
-        if credential.is_none() && service.manifest.credential.kind != CredentialKind::None {
+        if credential.is_none() && service.manifest.credential.kind != CredentialKind::None && !is_shared {
             return Err(failed("it has no credential any more; give it one".to_owned()));
         }
         Ok(Inputs { own_env, credential })
     }
 
-    /// Opens a credential for the process that is about to be started, and notes that it was given it.
-    fn hand_over(&self, row: &credentials::Credential) -> Result<Secret, ExitReason> {
+    /// Opens the credential for who is about to be given it, and notes that. `None` when it has been deleted since the
+    /// instance's record was read.
+    async fn credential(&self, id: CredentialId) -> Result<Option<Secret>, ExitReason> {
+        let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id).optional()).await;
+        let Some(row) = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))? else {
+            return Ok(None);
+        };
         let opened = self.runtime.vault.open_sealed(&credential_owner(row.user_id, row.id), &row.sealed);
         let opened = opened.map_err(|error| failed(format!("its credential cannot be opened: {error}")))?;
         self.runtime.recorder.credential_use(row.id, self.instance.id);
-        Ok(opened)
+        Ok(Some(opened))
     }
 }
 

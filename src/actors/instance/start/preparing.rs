@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{StartJob, failed, inputs::Inputs};
 use crate::{
     actors::{
+        contract,
         environment::Values,
         eras::{self, Version},
         ports::PortLease,
@@ -40,12 +41,15 @@ impl StartJob {
         self.prepare_directories().await?;
         let port = match service.manifest.transport {
             Transport::Stdio => None,
-            Transport::Http => Some(self.lease_port()?),
+            Transport::Http => Some(self.lease_port(service)?),
         };
         let Inputs { own_env, credential } = inputs;
         let number = port.as_ref().map(PortLease::port);
         let limits = self.runtime.config.limits(self.instance.limits, service.manifest.limits);
+        let gateway = service.manifest.shared.as_ref().map(|_| contract::fresh_secret()).transpose();
+        let gateway = gateway.map_err(|error| failed(format!("no randomness: {error}")))?;
         let values = Values::new(&self.instance, service, &self.home, (number, limits), credential);
+        let values = values.with_gateway(gateway);
         let spec = self.spec(service, program, (&values, &own_env), (number, limits))?;
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.
@@ -65,11 +69,21 @@ impl StartJob {
         }
     }
 
-    fn lease_port(&self) -> Result<PortLease, ExitReason> {
-        let lease = self.runtime.ports.lease(self.instance.port, self.instance.user_number, self.instance.number);
-        lease.ok_or_else(|| {
-            failed(format!("no port is free in {}; stop an instance or widen `ports`", self.runtime.ports.range()))
-        })
+    fn lease_port(&self, service: &Service) -> Result<PortLease, ExitReason> {
+        let (registry, lease) = match self.home.port {
+            None => {
+                let registry = &self.runtime.ports;
+                (registry, registry.lease(self.instance.port, self.instance.user_number, self.instance.number))
+            }
+            Some(own) => {
+                let registry = &self.runtime.shared_ports;
+                // A foreign program may hold it: then one that no service has a right to.
+                let claimed = self.runtime.catalog.claimed_ports(&service.manifest.name);
+                let others = registry.range().iter().filter(|port| !claimed.contains(port));
+                (registry, registry.lease_one_of(std::iter::once(own).chain(others)))
+            }
+        };
+        lease.ok_or_else(|| failed(format!("no port is free in {}; stop something or widen it", registry.range())))
     }
 
     fn spec(
@@ -80,7 +94,7 @@ impl StartJob {
         (port, limits): (Option<u16>, Limits),
     ) -> Result<LaunchSpec, ExitReason> {
         let whose = (&self.runtime.paths, self.runtime.config.uids);
-        let room = rooms::room_of(&self.instance, service, program, &self.dirs, (port, limits), whose);
+        let room = rooms::room_of(self.home.runs_as, service, program, &self.dirs, (port, limits), whose);
         Ok(LaunchSpec {
             name: self.home.name.clone(),
             program: program.program.clone(),

@@ -10,6 +10,7 @@ use tokio::{net::unix::pipe, sync::watch, task::JoinHandle};
 use super::StartJob;
 use crate::{
     actors::{
+        contract,
         environment::Values,
         eras::Version,
         instance::{
@@ -26,7 +27,7 @@ use crate::{
     domain::manifest::Launch,
     mcp::{
         era::Era,
-        http::HttpTarget,
+        http::{Address, HttpTarget},
         stdio::{End, Pipe},
     },
     process::{Child, Door, PumpReport, StderrTail, logs::LogFile, pump},
@@ -62,8 +63,8 @@ impl StartJob {
         let Ends { speaks, stdio, stdin, reading, task } = match &port {
             None => self.on_pipes(stdin, stdout, protocol),
             Some(port) => {
-                let target = target(service, values, port.port(), door.as_ref());
-                let listening = match target.via {
+                let target = self.target(service, values, (port.port(), pid), door.as_ref());
+                let listening = match door {
                     Some(_) => Listening::Alone,
                     None => Listening::Among { port: port.port(), leader: pid },
                 };
@@ -129,18 +130,32 @@ impl StartJob {
         let metrics = Arc::clone(&self.runtime.metrics);
         Some(actix_rt::spawn(network::keep_account(passages, log, metrics)))
     }
-}
 
-/// Where the instance's own HTTP server is, and what each request to it carries.
-fn target(service: &Service, values: &Values, port: u16, door: Option<&Door>) -> HttpTarget {
-    let path = match &service.manifest.launch {
-        Launch::Http { path, .. } => path.clone(),
-        _ => "/mcp".to_owned(),
-    };
-    HttpTarget {
-        origin: format!("http://127.0.0.1:{port}"),
-        path,
-        headers: values.headers(service),
-        via: door.map(|door| network::way_in(door, port)),
+    /// Where the instance's own HTTP server is, and what each request to it carries.
+    fn target(
+        &self,
+        service: &Service,
+        values: &Values,
+        (port, leader): (u16, u32),
+        door: Option<&Door>,
+    ) -> HttpTarget {
+        let obeys = service.manifest.shared.is_some();
+        let via = match door {
+            Some(door) => Some(network::way_in(door, port)),
+            None if obeys => Some(network::way_to(port, leader)),
+            None => None,
+        };
+        let origin = format!("http://127.0.0.1:{port}");
+        let address = Address { origin, via, headers: values.own_headers() };
+        let headers = values.headers(&self.instance, service);
+        if obeys {
+            let id = self.instance.id;
+            return HttpTarget::new(address, contract::endpoint(id), headers).based_at(contract::base(id));
+        }
+        let path = match &service.manifest.launch {
+            Launch::Http { path, .. } => path.clone(),
+            _ => "/mcp".to_owned(),
+        };
+        HttpTarget::new(address, path, headers)
     }
 }

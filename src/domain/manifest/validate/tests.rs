@@ -27,6 +27,23 @@ fn a_minimal_manifest_is_enough() {
 }
 
 #[test]
+fn a_shared_service_gets_its_credential_in_requests() {
+    use serde_json::json;
+    let shared = |more: &[(&str, serde_json::Value)]| {
+        let base = [
+            ("transport", json!("http")),
+            ("launch", json!({"kind": "http", "command": "/bin/echo-server"})),
+            ("modes", json!(["shared", "dedicated"])),
+            ("shared", json!({"port": 49200, "workers": 2})),
+            ("credential", json!({"kind": "api_key"})),
+        ];
+        refusal(&[&base, more].concat())
+    };
+    assert_eq!(shared(&[]), "accepted");
+    assert!(shared(&[("env", json!({"BERTH_GATEWAY_SECRET": "x"}))]).contains("`env.BERTH_GATEWAY_SECRET`"));
+}
+
+#[test]
 fn every_refusal_names_the_field() {
     use serde_json::json;
     let cases = [
@@ -56,6 +73,9 @@ fn every_refusal_names_the_field() {
         (vec![("health", json!({"retries": 0}))], "`health.retries`"),
         (vec![("health", json!({"endpoint": "/x"}))], "`health.endpoint`"),
         (vec![("modes", json!(["shared"]))], "`shared`"),
+        (vec![("shared", json!({"port": 49200}))], "`shared`: needs a program of `transport"),
+        (vec![("shared", json!({"port": 49200, "workers": 0}))], "`shared.workers`: must be 1 to 64"),
+        (vec![("shared", json!({"port": 49200, "start": "never"}))], "unknown variant `never`"),
         (vec![("network", json!("closed"))], "unknown variant `closed`"),
         (vec![("network", json!({"allow_list": []}))], "`network.allow_list`: must have 1 to 64"),
         (

@@ -14,7 +14,7 @@ use super::SessionHttp;
 use crate::mcp::{
     clock::Clock,
     error::{Code, UpstreamError},
-    http::{Counted, NO_ANSWER, events::Messages, is_event_stream},
+    http::{Counted, NO_ANSWER, events::Messages, is_event_stream, repeat::Repeat},
     jsonrpc::{Kind, Message},
     session::Session,
     upstream::{Event, Terms},
@@ -212,7 +212,7 @@ impl Call {
         let id = self.messages.last_id().ok_or_else(lost)?;
         let at = self.session.child_session().ok_or_else(lost)?;
         tokio::time::sleep(self.messages.pause()).await;
-        let response = self.peer.send(Method::GET, &at, Some(&id), Bytes::new()).await?;
+        let response = self.peer.send(Method::GET, &at, Some(&id), (Bytes::new(), Repeat::Unsent)).await?;
         if !response.status().is_success() || !is_event_stream(&response) {
             return Err(lost());
         }

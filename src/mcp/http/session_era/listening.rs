@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::SessionHttp;
 use crate::mcp::{
     error::UpstreamError,
-    http::{bad_status, events::Messages, is_event_stream},
+    http::{bad_status, events::Messages, is_event_stream, repeat::Repeat},
     jsonrpc::{Kind, Message},
     session::Session,
     upstream::Event,
@@ -103,7 +103,7 @@ async fn resume(peer: &Weak<SessionHttp>, listening: &Listening, messages: &mut 
 impl SessionHttp {
     /// The child's own stream in `session`, from now on.
     pub(super) async fn open_stream(self: &Arc<Self>, session: &Session) -> Result<ClientResponse, UpstreamError> {
-        match self.send_in_session(Method::GET, session, Bytes::new()).await {
+        match self.send_in_session(Method::GET, session, (Bytes::new(), Repeat::Unsent)).await {
             Ok(response) => stream_of(response),
             // The session has just been opened there: it is the stream that is not found.
             Err(UpstreamError::SessionLost) => Err(NOT_OFFERED),
@@ -118,7 +118,7 @@ impl SessionHttp {
         seen: Option<String>,
     ) -> Result<ClientResponse, UpstreamError> {
         if let (Some(at), Some(seen)) = (session.child_session(), seen) {
-            let response = self.send(Method::GET, &at, Some(&seen), Bytes::new()).await?;
+            let response = self.send(Method::GET, &at, Some(&seen), (Bytes::new(), Repeat::Unsent)).await?;
             let status = response.status();
             if !status.is_client_error() || status == StatusCode::METHOD_NOT_ALLOWED {
                 return stream_of(response);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::SessionHttp;
 use crate::mcp::{
     error::UpstreamError,
-    http::{SESSION_HEADER, bad_status},
+    http::{SESSION_HEADER, bad_status, repeat::Repeat},
     jsonrpc::Message,
     session::{ChildSession, Session},
 };
@@ -58,7 +58,7 @@ impl SessionHttp {
     /// Opens a session at the child with the `initialize` in `body`; the child's answer to it.
     /// `version` is what is spoken where the child does not say.
     pub(super) async fn hello(self: &Arc<Self>, body: Bytes, version: &str) -> Result<(Fresh, Message), UpstreamError> {
-        let response = self.child.send(self.child.request(&Method::POST), body).await?;
+        let response = self.child.send(&Method::POST, &[], body, Repeat::Always).await?;
         let (id, version) = (session_of(&response), version.to_owned());
         let failed = response.status().is_server_error().then(|| bad_status(&response));
         let mut fresh = Fresh { peer: Arc::clone(self), at: Some(Arc::new(ChildSession { id: id.clone(), version })) };
@@ -88,7 +88,7 @@ impl SessionHttp {
         let (fresh, _) = self.hello(session.hello().clone(), session.version()).await?;
         if let Some(at) = &fresh.at {
             let initialized = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-            let mut accepted = self.send(Method::POST, at, None, initialized).await?;
+            let mut accepted = self.send(Method::POST, at, None, (initialized, Repeat::Unsent)).await?;
             self.child.collect(&mut accepted).await?;
             self.go_on(session, at).await;
         }
@@ -108,7 +108,7 @@ impl SessionHttp {
         }
         for (method, params) in requests {
             let request = Message::own(method, &params.to_string());
-            if let Ok(mut response) = self.send(Method::POST, at, None, request.into_body()).await {
+            if let Ok(mut response) = self.send(Method::POST, at, None, (request.into_body(), Repeat::Unsent)).await {
                 let _ = self.child.collect(&mut response).await;
             }
         }

@@ -30,7 +30,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 const SETTLE_IN_USE: Duration = Duration::from_secs(1);
 
 impl InstanceActor {
-    pub(super) fn refresh(&mut self, context: &mut Context<Self>) {
+    pub(super) fn replace(&mut self, context: &mut Context<Self>) {
         match self.state() {
             State::Running | State::Unhealthy => {
                 self.note("refreshed", serde_json::json!({}));
