@@ -23,7 +23,8 @@ pub struct CredentialCheck {
     /// How. Default GET.
     #[serde(skip_serializing_if = "CheckMethod::is_default")]
     pub method: CheckMethod,
-    /// The header that carries the credential. Default the credential's own `header`, else `Authorization`.
+    /// The header that carries the credential. Default the credential's own `header` where that is one of the outside
+    /// API (and not `X-Berth-…`, which is for the process alone), else `Authorization`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// What that header holds, with `{credential}` in it. Default: as the credential's kind is usually sent there.

@@ -119,7 +119,9 @@ fn request(check: &CredentialCheck, manifest: &Manifest, value: &Secret) -> Resu
     let unknown = |detail: String| Tried { verdict: Verdict::Unknown, detail };
     let url = check.url_with(&manifest.env).map_err(|error| unknown(error.to_string()))?;
     let CredentialSpec { kind, header: carried_by, .. } = &manifest.credential;
-    let name = check.header.as_deref().or(carried_by.as_deref()).unwrap_or("authorization");
+    // A header of our own carries it to a shared service, never to the outside API.
+    let carried_by = carried_by.as_deref().filter(|name| !name.to_ascii_lowercase().starts_with("x-berth-"));
+    let name = check.header.as_deref().or(carried_by).unwrap_or("authorization");
     let text = match &check.scheme {
         Some(scheme) => Secret::new(template::expand(scheme, |key| (key == "credential").then(|| value.expose()))),
         None => kind.in_header(name, value),
@@ -237,6 +239,7 @@ mod tests {
         let cases = [
             (manifest("api_key", Value::Null, json!(url)), "authorization", "Bearer user:pass word"),
             (manifest("api_key", json!("X-Key"), json!(url)), "x-key", "user:pass word"),
+            (manifest("api_key", json!("X-Berth-Credential"), json!(url)), "authorization", "Bearer user:pass word"),
             (manifest("basic", Value::Null, json!(url)), "authorization", "Basic dXNlcjpwYXNzIHdvcmQ="),
             (
                 manifest("basic", json!("X-Key"), json!({ "url": url, "header": "Authorization" })),
