@@ -42,7 +42,6 @@ use crate::{
         restart::{RestartHistory, Verdict},
         time::Timestamp,
     },
-    process::InstanceDirs,
     routing::{Link, Route},
 };
 
@@ -52,7 +51,6 @@ pub(super) struct InstanceActor {
     instance: Instance,
     home: Home,
     chronicle: Chronicle,
-    dirs: InstanceDirs,
     route: Arc<Route>,
     status: watch::Sender<Status>,
     generation: Generation,
@@ -122,7 +120,6 @@ impl InstanceActor {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { runtime, instance, home, chronicle, route, status, supervisor, generation, previous } = parts;
         Self {
-            dirs: home.dirs.clone(),
             housekeeping: Housekeeping::new(&runtime, &home.dirs.logs),
             debugging: Debugging::new(&home.dirs.logs),
             health: HealthRecord::default(),
@@ -285,7 +282,7 @@ impl InstanceActor {
     fn expire(&mut self, context: &mut Context<Self>) {
         self.go_down(context, Event::ExpiryReached);
         self.note("expired", serde_json::json!({}));
-        let dirs = self.dirs.clone();
+        let dirs = self.home.dirs.clone();
         let stopping = self.stopping.take();
         self.stopping = Some(child::ending(async move {
             let graceful = child::finished(stopping).await;

@@ -81,7 +81,7 @@ impl InstanceActor {
     fn delete(&mut self, context: &mut Context<Self>, done: oneshot::Sender<()>) {
         self.go_down(context, Event::DeleteRequested);
         self.ticket.leave();
-        let (stopping, dirs) = (self.stopping.take(), self.dirs.clone());
+        let (stopping, dirs) = (self.stopping.take(), self.home.dirs.clone());
         actix_rt::spawn(async move {
             finished(stopping).await;
             let removed = tokio::task::spawn_blocking(move || dirs.remove()).await;

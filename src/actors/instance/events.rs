@@ -59,7 +59,7 @@ impl InstanceActor {
             runtime: self.runtime.clone(),
             instance: self.instance.clone(),
             home: self.home.clone(),
-            dirs: self.dirs.clone(),
+            dirs: self.home.dirs.clone(),
             sessions: self.route.sessions.clone(),
             generation: self.generation,
             error_log: self.housekeeping.error_log(),

@@ -285,7 +285,7 @@ impl InstanceActor {
 
     fn measure(&self, context: &mut Context<Self>) {
         let (actor, generation) = (context.address(), self.generation);
-        let (root, logs) = (self.dirs.root.clone(), self.dirs.logs.clone());
+        let (root, logs) = (self.home.dirs.root.clone(), self.home.dirs.logs.clone());
         actix_rt::spawn(async move {
             let measure = move || Ok((directory_size(&root)?, directory_size(&logs)?));
             match tokio::task::spawn_blocking(measure).await {

@@ -1,18 +1,14 @@
 //! The start of an instance that has no process, but is served by those of its service: nothing is launched.
 
-use super::{StartJob, failed};
+use std::collections::BTreeMap;
+
+use super::{Inputs, StartJob, Started, failed};
 use crate::{
-    actors::{
-        contract,
-        environment::{self, Values},
-        messages::What,
-    },
+    actors::{contract, environment::Values, messages::What},
     catalog::Service,
     domain::{crash::ExitReason, limits::Limits},
     mcp::http::{Headers, HttpTarget},
 };
-
-use super::{Inputs, Started};
 
 impl StartJob {
     /// Joins those that its service's processes serve. Reports that it runs.
@@ -21,7 +17,6 @@ impl StartJob {
             return Err(failed("the service is not shared any more; choose another mode".to_owned()));
         }
         let inputs = self.inputs(service).await?;
-        let fingerprint = environment::fingerprint(&self.runtime.vault, &self.instance, service, &inputs.own_env);
         let id = self.instance.id;
         let pool = self.runtime.pools.of(&self.instance.service);
         let headers = self.headers(service, inputs);
@@ -31,8 +26,9 @@ impl StartJob {
         let opened = self.opening(timeout).knock(&child, timeout).await;
         let opened = opened.map_err(|error| error.to_string()).flatten();
         let upstream = opened.map_err(|detail| ExitReason::NotReady { detail })?;
-        // Only now: what cannot be served goes back to sleep, and is tried again by the next request.
-        self.report(What::Spawned { running: None, fingerprint });
+        // Only now: what cannot be served goes back to sleep, and is tried again by the next request. What the start
+        // depended on is no matter: the process did not depend on it.
+        self.report(What::Spawned { running: None, fingerprint: BTreeMap::new() });
         self.report(What::Ready { started: Box::new(Started { upstream }) });
         Ok(())
     }
