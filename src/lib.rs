@@ -32,6 +32,7 @@
 //! | what is (process, port, health, restarts) | the instance's actor | reads the status it publishes |
 //! | the table of instances, the route table | the supervisor's actor | reads a lock-free snapshot |
 //! | connections of an instance in session mode, spares | its house's actor | reads a lock-free snapshot |
+//! | processes of a shared service and which of them serve | its pool's actor | read a lock-free ring |
 //! | the process tree of one start: walls, control group, ports in | its `Child`, released by drop | – |
 //! | client sessions of an instance and their streams | its route | looks them up by id and owner |
 //! | calls that wait for a child | the child's pending map | – |
@@ -97,6 +98,15 @@
 //! mode the instance's actor is a house without a process: a request is seated by its session, or by its
 //! token when it has none, in a connection with an actor, a directory and a process of its own. A spare has
 //! been started under the id that the next client will get.
+//!
+//! # Walk-through: an instance of a shared service is called
+//!
+//! Such an instance has an actor and a route, but no process: its start only opens a way to the service's pool
+//! (`mcp::http::Pool`), whose actor supervises the workers as instances are supervised. A request picks its worker by
+//! a hash of the instance and carries the gateway's secret of that worker, the instance's id, and its credential. A
+//! worker that is replaced is another entry of the ring: instances go on. A changed credential replaces the
+//! headers of the requests that come later (`actors::instance::refreshing`); where a process was told at its start, the
+//! process is replaced when it has answered its calls (`actors::instance::replacing`).
 //!
 //! # Walk-through: a client signs in
 //!

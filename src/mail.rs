@@ -20,7 +20,10 @@ use lettre::{
     },
 };
 use thiserror::Error;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{self, error::TrySendError},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::transport::Transport;
@@ -66,10 +69,13 @@ pub struct Mailer {
     queue: Option<mpsc::Sender<Arc<Message>>>,
     sending: TaskTracker,
     ending: CancellationToken,
+    writing: TaskTracker,
+    /// Of the thread that ends last: those of requests end before their mails have left.
+    runtime: Handle,
 }
 
 impl Mailer {
-    /// Starts the task that sends. It ends with the last clone of the mailer.
+    /// Starts the task that sends, on the runtime of the caller. It ends with the last clone of the mailer.
     ///
     /// # Errors
     /// When the folder cannot be made or the server's URL not be used.
@@ -80,15 +86,26 @@ impl Mailer {
             sending.spawn(deliver_all(transport, mails, ending.clone()));
             queue
         });
-        Ok(Self { from: config.from.clone(), queue, sending, ending })
+        let (writing, runtime) = (TaskTracker::new(), Handle::current());
+        Ok(Self { from: config.from.clone(), queue, sending, ending, writing, runtime })
+    }
+
+    /// Runs `work`, which writes a mail, when nobody waits for it any more: an end of Berth waits for it.
+    pub fn write_later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.writing.spawn_on(work, &self.runtime);
     }
 
     /// Takes no more mails, and waits until those in the queue have left or were given up, but no longer than
     /// `patience`. Nothing is tried twice any more.
     pub async fn finish(&self, patience: Duration) {
-        self.ending.cancel();
-        self.sending.close();
-        if tokio::time::timeout(patience, self.sending.wait()).await.is_err() {
+        let all = async {
+            self.writing.close();
+            self.writing.wait().await;
+            self.ending.cancel();
+            self.sending.close();
+            self.sending.wait().await;
+        };
+        if tokio::time::timeout(patience, all).await.is_err() {
             log::warn!("mails were not taken within {} s and are lost", patience.as_secs());
         }
     }

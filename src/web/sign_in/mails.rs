@@ -38,7 +38,7 @@ pub fn request(
     attempt.failed(state);
     let Ok(email) = email.trim().parse::<Email>() else { return Ok(()) };
     let (state, next, address) = (state.clone(), next.to_owned(), attempt.address);
-    actix_web::rt::spawn(async move {
+    state.clone().mailer.write_later(async move {
         if let Err(error) = send(&state, email, (purpose, &next), address).await {
             log::error!("a mail with a link could not be sent: {error:?}");
         }

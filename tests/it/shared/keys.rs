@@ -59,8 +59,9 @@ fn an_instance_without_a_key_lists_its_tools() {
     let made = instance(&ann, "hub", "key-of-ann-0001");
     let stored = ann.http.get("/api/v1/credentials").expect(200).json();
     let id = stored["items"][0]["id"].as_str().unwrap().to_owned();
-    ann.http.delete(&format!("/api/v1/credentials/{id}")).expect(204);
-    ann.act(&made.id, "restart");
+    ann.http.delete(&format!("/api/v1/credentials/{id}?force=true")).expect(204);
+    ann.wait(&made.id, "stopped");
+    ann.act(&made.id, "toggle");
     let made = ann.wait(&made.id, "running");
     let tools = ann.http.get(&made.beside("/mcp/tools")).expect(200).json();
     assert_eq!(tools["tools"].as_array().unwrap().len(), 5, "{tools}");
