@@ -60,4 +60,5 @@ export STAND_INS
 berth_up
 BERTH_TOKEN=$(new_user new@example.com)
 export BERTH_TOKEN BERTH_URL
-node --test --test-reporter=spec tests/clients/ts/services.mjs
+# Streams of a test that failed would keep it from ending.
+node --test --test-force-exit --test-reporter=spec tests/clients/ts/services.mjs

@@ -19,7 +19,7 @@ const standIns = JSON.parse(process.env.STAND_INS);
 const LISTS = {
     github: { name: 'list_repositories', arguments: {}, owners: ({ items }) => items.map(({ full_name }) => full_name.split('/')[0]) },
     figma: { name: 'get_me', arguments: {}, owners: ({ handle, email }) => [(email ?? handle).split('@')[0]] },
-    slack: { name: 'auth_info', arguments: {}, owners: ({ user }) => [user] },
+    slack: { name: 'auth_info', arguments: {}, owners: ({ user }) => [user.replace(/^bot-of-/, '')] },
     gmail: { name: 'get_profile', arguments: {}, owners: (profile) => [profile.address.split('@')[0]] },
 };
 
@@ -30,12 +30,12 @@ async function api(method, path, body) {
         body: body && JSON.stringify(body),
     });
     const text = await response.text();
-    return { status: response.status, ...(text && JSON.parse(text)) };
+    return { http: response.status, ...(text && JSON.parse(text)) };
 }
 
 async function made(path, body) {
     const answer = await api('POST', path, body);
-    assert.equal(answer.status, 201, JSON.stringify(answer));
+    assert.equal(answer.http, 201, JSON.stringify(answer));
     return answer;
 }
 
@@ -95,7 +95,7 @@ for (const service of Object.keys(standIns)) {
     test(`${service}: a wrong key is refused with the API's own words`, async () => {
         const before = (await api('GET', '/credentials')).items.length;
         const refused = await api('POST', '/credentials', { service, value: 'no-such-key' });
-        assert.deepEqual([refused.status, refused.code], [422, 'credential_refused'], JSON.stringify(refused));
+        assert.deepEqual([refused.http, refused.code], [422, 'credential_refused'], JSON.stringify(refused));
         assert.match(refused.detail, /bad|invalid|unauthorized|credential/i);
         assert.ok(!refused.detail.includes('no-such-key'));
         assert.equal((await api('GET', '/credentials')).items.length, before);
@@ -150,7 +150,7 @@ test('a key is changed while it is used, and no call fails', async () => {
     };
     await many(20);
     const rotated = await api('POST', `/credentials/${instance.credential}/rotate`, { value: 'ghp_rotated' });
-    assert.equal(rotated.status, 200, JSON.stringify(rotated));
+    assert.equal(rotated.http, 200, JSON.stringify(rotated));
     await many(10);
     await control('DELETE', 'calls');
     await many(20);
@@ -164,9 +164,9 @@ test('a key is changed while it is used, and no call fails', async () => {
 test('what is deleted is gone, from the files too', async () => {
     for (const { id, credential } of Object.values(instances.github)) {
         const kept = await api('DELETE', `/credentials/${credential}`);
-        assert.equal(kept.status, 409, 'it is in use');
-        assert.equal((await api('DELETE', `/mcps/${id}`)).status, 204);
-        assert.equal((await api('DELETE', `/credentials/${credential}`)).status, 204);
+        assert.equal(kept.http, 409, 'it is in use');
+        assert.equal((await api('DELETE', `/mcps/${id}`)).http, 204);
+        assert.equal((await api('DELETE', `/credentials/${credential}`)).http, 204);
     }
     const files = readdirSync(BERTH_DATA_DIR, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     assert.ok(files.some(({ name }) => name === 'berth.db'));
