@@ -99,8 +99,12 @@ impl Manifest {
         if self.sandbox == Level::Off {
             return Some("field `sandbox`: only administrators may add services without walls; say standard or strict");
         }
-        let opens = !self.read_only.is_empty();
-        opens.then_some("field `read_only`: only administrators may open folders of this host to a service")
+        if !self.read_only.is_empty() {
+            return Some("field `read_only`: only administrators may open folders of this host to a service");
+        }
+        // Such processes take no place of anybody's quota.
+        let is_shared = self.shared.is_some();
+        is_shared.then_some("field `shared`: only administrators may add services that are shared; remove `[shared]`")
     }
 }
 

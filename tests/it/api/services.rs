@@ -89,11 +89,20 @@ fn a_user_may_add_services_where_that_is_allowed_and_has_them_alone() {
 }
 
 #[test]
-fn only_administrators_may_take_walls_away_or_open_folders() {
+fn only_administrators_may_add_what_is_more_than_every_services_due() {
     let app = TestApp::builder().set("user_services", "true").start();
     let (root, ann) = (app.admin_client("root@example.org"), app.client_of("ann@example.org"));
-    for (name, member, value) in [("bare", "sandbox", json!("off")), ("open", "read_only", json!(["/srv/tools"]))] {
+    let cases = [
+        ("bare", "sandbox", json!("off")),
+        ("open", "read_only", json!(["/srv/tools"])),
+        ("common", "shared", json!({ "port": 49170 })),
+    ];
+    for (name, member, value) in cases {
         let mut asked = manifest(name);
+        if member == "shared" {
+            asked["transport"] = json!("http");
+            asked["launch"]["kind"] = json!("http");
+        }
         asked[member] = value;
         let said = ann.post("/api/v1/services", &asked).refused(403, "forbidden");
         assert!(said.contains(member), "{said}");
