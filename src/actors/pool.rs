@@ -87,6 +87,9 @@ impl PoolActor {
 
     /// Starts what does not run, and has been left alone for long enough.
     fn rouse(&mut self, context: &mut Context<Self>) {
+        if !self.is_shared() {
+            return;
+        }
         self.employ(context);
         for worker in self.workers.values_mut() {
             let may = match worker.state() {
@@ -102,6 +105,9 @@ impl PoolActor {
     }
 
     fn look(&mut self, context: &mut Context<Self>) {
+        if !self.is_shared() {
+            return self.send_home();
+        }
         let is_used = self.runtime.routes.all().iter().any(|route| {
             let state = route.status().state;
             let is_awake = state.serves() || state.will_run() && state != State::Idle;
@@ -123,6 +129,11 @@ impl PoolActor {
         for worker in up {
             worker.actor.do_send(InstanceCommand::Stop);
         }
+    }
+
+    /// Whether the service is still there, and shared: an administrator may have removed it.
+    fn is_shared(&self) -> bool {
+        self.runtime.catalog.get(&self.service).is_some_and(|service| service.manifest.shared.is_some())
     }
 
     /// Whether its processes run without being needed.

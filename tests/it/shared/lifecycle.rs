@@ -42,6 +42,21 @@ fn they_come_with_berth_where_that_is_wanted() {
 }
 
 #[test]
+fn they_go_with_their_service() {
+    let scene = scene(1, &[]);
+    let (ann, root) = (scene.app.user("ann"), scene.app.admin_client("root@example.org"));
+    let mut added = root.get("/api/v1/services/hub").expect(200);
+    added["name"] = json!("added");
+    added["shared"]["port"] = json!(scene.ports.first() + 1);
+    root.post("/api/v1/services", &added).expect(201);
+    let made = instance(&ann, "added", "key-of-ann-0001");
+    let pid = scene.wait_for_workers("added", 1, &[])[0];
+    ann.http.delete(&format!("/api/v1/mcps/{}", made.id)).expect(204);
+    root.delete("/api/v1/services/added").expect(204);
+    wait_for("the process to end", || (!is_marked(pid, scene.app.root())).then_some(()));
+}
+
+#[test]
 fn instances_go_on_after_a_kill() {
     let mut scene = scene(2, &[]);
     let ann = scene.app.user("ann");
