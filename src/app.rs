@@ -7,6 +7,7 @@
 
 mod compose;
 mod control;
+mod granted;
 mod lock;
 mod rekey;
 mod signals;
@@ -65,7 +66,7 @@ pub async fn serve(config: Config) -> Result<Ended> {
     reaper::become_subreaper().context("cannot become the subreaper of instances")?;
     let listener = bind(config.server.listen)?;
     let bound = listener.local_addr()?;
-    let state = compose(config, stores, bound)?;
+    let (state, news) = compose(config, stores, bound)?;
     // Every instance has its route before the first request is taken: a client that comes back after
     // a restart must wait for its instance, not be told that there is none.
     let report = state.supervisor.boot().await.context("instances could not be brought back")?;
@@ -75,9 +76,13 @@ pub async fn serve(config: Config) -> Result<Ended> {
     let setup = setup::link(&state).await.context("the first administrator's link could not be made")?;
     let control = announce(&state, bound, report.instances, setup.as_ref())?;
     let upkeep = actix_rt::spawn(upkeep(state.clone()));
+    let keeping = actix_rt::spawn(state.outside.clone().keep());
+    let telling = actix_rt::spawn(granted::run(state.clone(), news));
     let again = signals.wait().await;
     let graceful = shut_down(&state, &handle).await;
-    upkeep.abort();
+    for task in [upkeep, keeping, telling] {
+        task.abort();
+    }
     serving.await??;
     drop(control);
     let cgroups = Arc::clone(&state.cgroups);

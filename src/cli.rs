@@ -16,6 +16,7 @@ mod group;
 mod instance;
 mod life;
 mod logs;
+mod oauth_client;
 mod output;
 mod remote;
 mod serve;

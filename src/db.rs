@@ -35,6 +35,8 @@ pub mod notifications;
 pub mod oauth_clients;
 pub mod oauth_devices;
 pub mod oauth_grants;
+pub mod outside_clients;
+pub mod outside_grants;
 pub mod removals;
 pub mod services;
 pub mod settings;

@@ -133,10 +133,12 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+
 pub mod mail;
 pub mod mcp;
 pub mod notices;
 pub mod outbound;
+pub mod outside;
 pub mod process;
 pub mod routing;
 pub mod telemetry;

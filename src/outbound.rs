@@ -7,10 +7,12 @@
 //!
 //! Owner of state: the guard's places; the fetcher's idle connections.
 
+mod asking;
 mod fetcher;
 mod guard;
 
 pub use self::{
+    asking::asking,
     fetcher::{FetchError, Fetcher, Limits, Request, Response},
     guard::{Guard, Refusal},
 };

@@ -5,6 +5,7 @@ pub mod error;
 pub mod extract;
 mod framework;
 mod gateway;
+pub mod connect;
 pub mod oauth;
 pub mod oauth_clients;
 pub mod origin;
@@ -18,7 +19,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::{
     api::{
         admin_health, audit_log, auth, credentials, debug, diagnose, grants, groups, instances, logs, me,
-        notifications, oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions,
+        notifications, oauth_clients as clients, openapi, operations, outside_clients, removal, second_factor, services, sessions,
         shares, system, tokens, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
@@ -60,6 +61,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/me/totp", [post(second_factor::begin), delete(second_factor::remove)]))
         .service(at("/api/v1/me/totp/confirm", [post(second_factor::confirm)]))
         .service(at("/api/v1/services", [get(services::list), post(services::create)]))
+        .service(secret(
+            "/api/v1/services/{name}/oauth-client",
+            [get(outside_clients::show), put(outside_clients::put), delete(outside_clients::remove)],
+        ))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
         .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
         .service(secret(
@@ -139,6 +144,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(open("/oauth/device", [post(device::begin)]))
         .service(at("/device", [get(device_page::show), post(device_page::decide)]))
         .service(at("/oauth/introspect", [post(introspect::introspect)]));
+    config
+        .service(at("/connect/{service}", [get(connect::begin)]))
+        .service(at("/connect/{service}/callback", [get(connect::finish)]));
     // The short paths are where clients of 2025-03-26 look when they find no metadata.
     for prefix in ["/oauth", ""] {
         config

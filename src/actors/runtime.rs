@@ -10,6 +10,7 @@ use crate::{
     config::RuntimeConfig,
     db::Db,
     domain::quota::Quota,
+    outside::OutsideGrants,
     process::{Cgroups, Launcher},
     routing::RouteTable,
     telemetry::Metrics,
@@ -22,6 +23,8 @@ pub struct Runtime {
     pub db: Db,
     /// Opens credentials.
     pub vault: Arc<Vault>,
+    /// Keeps credentials fresh that are grants of outside services.
+    pub outside: OutsideGrants,
     /// What instances are copies of.
     pub catalog: Catalog,
     /// Brings packages here.

@@ -11,7 +11,7 @@ use std::{
 use actix_web::web::Data;
 use anyhow::{Context, Result, ensure};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc::UnboundedReceiver};
 use url::Url;
 
 use super::stores::{Stores, load_catalog};
@@ -29,6 +29,7 @@ use crate::{
     mail::Mailer,
     notices::{Means, Notices},
     outbound::{Fetcher, Guard},
+    outside::{News, OutsideGrants},
     process::{
         self, Cgroups, Enforcement, Launcher, ProcessLauncher,
         cgroup::Allow,
@@ -43,7 +44,11 @@ use crate::{
 const ARBITERS: usize = 2;
 
 /// Makes what requests are answered with, and starts the supervisor.
-pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Result<Data<AppState>> {
+pub(super) fn compose(
+    config: Config,
+    stores: Stores,
+    bound: SocketAddr,
+) -> Result<(Data<AppState>, UnboundedReceiver<News>)> {
     // Under v2 this process moves: before it has children.
     let cgroups = Arc::new(take_cgroups(&config, &stores.host));
     let catalog = catalog(&config, &stores.db)?;
@@ -53,7 +58,10 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let fetcher = Fetcher::new(Arc::clone(&guard), &further_authorities(&config)?);
     let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
     let (recorder, happenings) = Recorder::start(stores.db.clone());
-    let runtime = Arc::new(runtime(&config, stores, catalog, (Arc::new(launcher), cgroups, recorder)));
+    let (outside, news) =
+        OutsideGrants::new(stores.db.clone(), Arc::clone(&stores.vault), catalog.clone(), fetcher.clone());
+    let means = (Arc::new(launcher) as Arc<dyn Launcher>, cgroups, recorder, outside.clone());
+    let runtime = Arc::new(runtime(&config, stores, catalog, means));
     let public_url = public_url(&config, bound)?;
     let mailer = Mailer::start(&config.mail)?;
     let means = Means {
@@ -66,7 +74,7 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
     let notices = Notices::start(means, happenings);
     let allowed = Allowed::new(&public_url, bound, &config.server.allowed_origins, config.server.public_url.is_some());
     let ledger = ledger(&runtime.db)?;
-    Ok(Data::new(AppState {
+    let state = Data::new(AppState {
         supervisor: SupervisorHandle::start(Arc::clone(&runtime), ARBITERS),
         shares: shares(&runtime.db)?,
         authenticator: Authenticator::new(runtime.db.clone(), config.auth.quota(), ledger),
@@ -90,7 +98,9 @@ pub(super) fn compose(config: Config, stores: Stores, bound: SocketAddr) -> Resu
         allowed,
         cgroups: Arc::clone(&runtime.cgroups),
         enforcement,
-    }))
+        outside,
+    });
+    Ok((state, news))
 }
 
 /// What was called today goes on from where the last run stopped.
@@ -110,12 +120,13 @@ fn runtime(
     config: &Config,
     stores: Stores,
     catalog: Catalog,
-    (launcher, cgroups, recorder): (Arc<dyn Launcher>, Arc<Cgroups>, Recorder),
+    (launcher, cgroups, recorder, outside): (Arc<dyn Launcher>, Arc<Cgroups>, Recorder, OutsideGrants),
 ) -> Runtime {
     let Stores { db, vault, host } = stores;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     Runtime {
         vault,
+        outside,
         catalog,
         installer: Installer::new(config.storage.data_dir.join("cache")),
         launcher,

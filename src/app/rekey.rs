@@ -20,8 +20,12 @@ use super::{
 use crate::{
     auth::totp as second_factors,
     config::Config,
-    db::{Connection, Db, DbError, QueryError, QueryResult, audit, credentials, instances, settings, totp, webhooks},
+    db::{
+        Connection, Db, DbError, QueryError, QueryResult, audit, credentials, instances, outside_clients, outside_grants,
+        settings, totp, webhooks,
+    },
     domain::{instance::credential_owner, secret::Secret, time::Timestamp},
+    outside::{client_owner, refresh_owner},
     vault::{Vault, VaultError},
 };
 
@@ -195,6 +199,16 @@ impl Reseal<'_> {
         for row in webhooks::all(conn)? {
             let sealed = self.again(&webhooks::owner(row.user_id, row.id), &row.sealed)?;
             webhooks::replace_sealed(conn, row.id, &sealed)?;
+        }
+        for row in outside_clients::all(conn)? {
+            let Some(sealed) = row.sealed_secret else { continue };
+            let sealed = self.again(&client_owner(&row.service), &sealed)?;
+            outside_clients::replace_sealed(conn, &row.service, &sealed)?;
+        }
+        for row in outside_grants::all(conn)? {
+            let Some(sealed) = row.sealed_refresh else { continue };
+            let sealed = self.again(&refresh_owner(row.credential), &sealed)?;
+            outside_grants::replace_sealed(conn, row.credential, &sealed)?;
         }
         for row in totp::all(conn)? {
             let sealed = self.again(&second_factors::owner(row.user_id), &row.sealed)?;

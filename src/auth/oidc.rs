@@ -7,8 +7,6 @@
 //! provider has a redirect URI of its own, so that one cannot pass off another's answer (RFC 9700 section
 //! 4.4.2.2).
 
-mod http;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -26,8 +24,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use url::Url;
 
-use self::http::asking;
-use crate::{config::OidcProvider, domain::names::Email, outbound::Fetcher};
+use crate::{config::OidcProvider, domain::names::Email, outbound::{Fetcher, asking}};
 
 /// How long a provider's metadata and keys are believed.
 const FRESH: Duration = Duration::from_secs(3600);

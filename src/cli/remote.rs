@@ -73,6 +73,11 @@ impl Remote {
         self.call(&Method::POST, path, Some(body))
     }
 
+    /// The answer to `PUT path`.
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(&Method::PUT, path, Some(body))
+    }
+
     /// The answer to `PATCH path`.
     pub(super) fn patch(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(&Method::PATCH, path, Some(body))

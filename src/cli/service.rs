@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::{Context, by_operator},
+    oauth_client::{self, OAuthClient},
     output,
     remote::Remote,
 };
@@ -44,6 +45,9 @@ pub(super) enum Service {
         /// A `service.toml`, or the same as JSON
         file: PathBuf,
     },
+    /// With which client users sign in at the outside service, where the manifest has `credential.oauth`
+    #[command(subcommand)]
+    OauthClient(OAuthClient),
     /// Remove a service that was added
     Remove {
         /// Its name
@@ -57,6 +61,7 @@ pub(super) fn run(context: &Context, command: &Service) -> Result<ExitCode> {
         Service::Show { name } => show(context, name)?,
         Service::Check { file } => return check(context, file),
         Service::Add { file } => add(context, file)?,
+        Service::OauthClient(command) => oauth_client::run(context, command)?,
         Service::Remove { name } => remove(context, name)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -72,6 +72,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    outside_clients (service) {
+        service -> Text,
+        client_id -> Text,
+        sealed_secret -> Nullable<Text>,
+        token_url -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    outside_grants (credential_id) {
+        credential_id -> Text,
+        sealed_refresh -> Nullable<Text>,
+        token_url -> Text,
+        scope -> Text,
+        expires_at -> Nullable<BigInt>,
+        refresh_at -> Nullable<BigInt>,
+        failures -> BigInt,
+        lapsed_at -> Nullable<BigInt>,
+        lapsed_why -> Nullable<Text>,
+        lease -> Nullable<Text>,
+        leased_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     instances (id) {
         id -> Text,
         user_id -> Text,
@@ -437,10 +463,12 @@ diesel::joinable!(oauth_grants -> users (user_id));
 diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
 diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
 diesel::joinable!(identities -> users (user_id));
+diesel::joinable!(outside_grants -> credentials (credential_id));
 diesel::joinable!(shares -> instances (instance_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::joinable!(group_members -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, instances, tokens, token_instances, identities, shares);
 diesel::allow_tables_to_appear_in_same_query!(users, oauth_grants, oauth_codes, oauth_tokens);
+diesel::allow_tables_to_appear_in_same_query!(outside_grants, credentials, instances);
 diesel::allow_tables_to_appear_in_same_query!(users, groups, group_members);

@@ -76,5 +76,7 @@ pub fn by_name(conn: &mut Connection, name: &ServiceName) -> QueryResult<Service
 /// # Errors
 /// Not found, or the query fails.
 pub fn delete(conn: &mut Connection, name: &ServiceName) -> QueryResult<()> {
+    // Whoever has the name next is not to have its secret.
+    super::outside_clients::delete(conn, name)?;
     require_row(diesel::delete(services::table.find(name.as_str())).execute(conn)?)
 }

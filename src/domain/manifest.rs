@@ -3,8 +3,10 @@
 //! Reading is serde's, so an error names the field; [`Manifest::validate`] adds what types cannot
 //! say. Whether a port or a name is unique is the catalog's to know.
 
+mod addresses;
 mod check;
 mod debug;
+mod oauth;
 mod shared;
 mod validate;
 
@@ -17,6 +19,7 @@ use url::Url;
 pub use self::{
     check::{CheckMethod, CredentialCheck, Expectation},
     debug::DebugSpec,
+    oauth::{ClientAuth, Endpoints, OAuthSpec},
     shared::{SharedSpec, SharedStart},
     validate::ManifestError,
 };
@@ -268,6 +271,10 @@ pub struct CredentialSpec {
     /// How it is tried before it is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CredentialCheck>,
+    /// Where one signs in for it, and Berth keeps it fresh. Without it, a credential of kind `oauth2` is an access
+    /// token that its owner keeps fresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthSpec>,
 }
 
 /// One field that an instance's owner fills.

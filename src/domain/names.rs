@@ -31,6 +31,9 @@ pub const RESERVED: &[&str] = &[
     "logout",
     "setup",
     "authorize",
+    "connect",
+    "app",
+    "assets",
     "token",
     "register",
 ];

@@ -26,6 +26,8 @@ pub enum NoticeKind {
     LimitHit,
     /// A credential was not rotated for long.
     CredentialAging,
+    /// An outside service takes what somebody has granted Berth there no more.
+    ConsentNeeded,
     /// Somebody signed in from where nobody did before.
     NewSignIn,
     /// Somebody shares an instance.
@@ -52,12 +54,13 @@ const DAY: u64 = 86_400;
 
 impl NoticeKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ExpiryNear,
         Self::Expired,
         Self::InstanceFailed,
         Self::LimitHit,
         Self::CredentialAging,
+        Self::ConsentNeeded,
         Self::NewSignIn,
         Self::ShareReceived,
         Self::OauthGrant,
@@ -73,6 +76,7 @@ impl NoticeKind {
             Self::InstanceFailed => "instance_failed",
             Self::LimitHit => "limit_hit",
             Self::CredentialAging => "credential_aging",
+            Self::ConsentNeeded => "consent_needed",
             Self::NewSignIn => "new_sign_in",
             Self::ShareReceived => "share_received",
             Self::OauthGrant => "oauth_grant",
@@ -86,6 +90,7 @@ impl NoticeKind {
         match self {
             Self::InstanceFailed | Self::LimitHit => Duration::from_secs(60 * MINUTE),
             Self::ShareReceived | Self::OauthGrant | Self::WebhookDisabled => Duration::from_secs(MINUTE),
+            Self::ConsentNeeded => Duration::from_secs(DAY),
             // Their subject names the moment or the place: told once as long as it is remembered.
             Self::ExpiryNear | Self::Expired | Self::CredentialAging | Self::NewSignIn => Duration::from_secs(90 * DAY),
         }
@@ -96,7 +101,14 @@ impl NoticeKind {
     #[must_use]
     pub const fn default_channels(self) -> Channels {
         let mail =
-            matches!(self, Self::ExpiryNear | Self::InstanceFailed | Self::CredentialAging | Self::WebhookDisabled);
+            matches!(
+                self,
+                Self::ExpiryNear
+                    | Self::InstanceFailed
+                    | Self::CredentialAging
+                    | Self::ConsentNeeded
+                    | Self::WebhookDisabled
+            );
         Channels { app: true, mail, webhook: !matches!(self, Self::WebhookDisabled) }
     }
 }

@@ -18,6 +18,7 @@ pub mod notifications;
 pub mod oauth_clients;
 pub mod openapi;
 pub mod operations;
+pub mod outside_clients;
 pub mod removal;
 pub mod second_factor;
 pub mod services;
@@ -86,7 +87,7 @@ pub(super) fn actor(principal: &Principal) -> Option<UserId> {
 ///
 /// # Errors
 /// As `work`, and when it ended early.
-async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T, ApiError>> + 'static) -> Result<T, ApiError> {
+pub(super) async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T, ApiError>> + 'static) -> Result<T, ApiError> {
     actix_web::rt::spawn(work).await.map_err(ApiError::internal)?
 }
 

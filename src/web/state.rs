@@ -14,6 +14,7 @@ use crate::{
     catalog::Catalog,
     config::Config,
     db::Db,
+    outside::OutsideGrants,
     mail::Mailer,
     notices::Notices,
     outbound::Fetcher,
@@ -45,6 +46,8 @@ pub struct AppState {
     pub fetcher: Fetcher,
     /// Programs that may ask for authorization.
     pub oauth_clients: OAuthClients,
+    /// Grants of outside services.
+    pub outside: OutsideGrants,
     /// Mail to people.
     pub mailer: Mailer,
     /// Sign-in providers.

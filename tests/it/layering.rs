@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each layer and what it may use. `main` and `lib` are above all.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
@@ -21,11 +21,13 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("mcp", &["config", "domain"]),
     ("routing", &["mcp", "config", "domain"]),
     ("auth", &["outbound", "vault", "db", "config", "domain"]),
-    ("actors", &["routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
+    ("outside", &["outbound", "catalog", "vault", "db", "config", "domain"]),
+    ("actors", &["outside", "routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
     (
         "web",
         &[
             "actors",
+            "outside",
             "auth",
             "routing",
             "mcp",
@@ -46,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
         &[
             "web",
             "actors",
+            "outside",
             "auth",
             "routing",
             "mcp",
@@ -67,6 +70,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "app",
             "web",
             "actors",
+            "outside",
             "auth",
             "routing",
             "mcp",

@@ -3,6 +3,7 @@
 
 pub(crate) mod api;
 pub(crate) mod browser;
+pub(crate) mod google;
 pub(crate) mod http;
 pub(crate) mod https;
 pub(crate) mod mcp;

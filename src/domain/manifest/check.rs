@@ -11,8 +11,7 @@ use serde::{
 };
 use url::Url;
 
-use super::ManifestError;
-use crate::domain::template;
+use super::{ManifestError, addresses::outside_url};
 
 /// One request that tells whether a credential is good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,18 +94,7 @@ impl CredentialCheck {
     /// # Errors
     /// When that is no http or https URL with a host.
     pub fn url_with(&self, env: &BTreeMap<String, String>) -> Result<Url, ManifestError> {
-        let text = template::expand(&self.url, |key| {
-            key.strip_prefix("env.").and_then(|name| env.get(name)).map(String::as_str)
-        });
-        let wrong = || {
-            let reason = format!(
-                "{:?} must be an http or https URL with a host; `{{env.NAME}}` may name a variable of `env`",
-                self.url
-            );
-            ManifestError::new("credential.check.url", reason)
-        };
-        let url: Url = text.parse().map_err(|_| wrong())?;
-        if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(wrong()) }
+        outside_url("credential.check.url", &self.url, env)
     }
 
     /// Checks what types cannot say.

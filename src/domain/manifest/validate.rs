@@ -170,6 +170,10 @@ impl Manifest {
         if credential.check.is_some() && credential.kind == CredentialKind::None {
             return Err(ManifestError::new("credential.check", "needs a `kind` of credential to check"));
         }
+        if credential.oauth.is_some() && credential.kind != CredentialKind::Oauth2 {
+            return Err(ManifestError::new("credential.oauth", "needs `kind = \"oauth2\"`"));
+        }
+        credential.oauth.as_ref().map_or(Ok(()), |oauth| oauth.validate(&self.env))?;
         credential.check.as_ref().map_or(Ok(()), |check| check.validate(&self.env))
     }
 

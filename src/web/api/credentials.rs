@@ -10,6 +10,8 @@
 pub mod rotation;
 pub mod trying;
 
+use std::collections::HashMap;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
@@ -26,7 +28,11 @@ use super::{
 };
 use crate::{
     auth::policy::Action,
-    db::{Connection, OptionalExtension, QueryResult, credentials, instances, users},
+    db::{
+        Connection, OptionalExtension, QueryResult, credentials, instances,
+        outside_grants::{self, OutsideGrant, Standing},
+        users,
+    },
     domain::{
         credential::Verdict,
         ids::{CredentialId, UserId},
@@ -60,6 +66,7 @@ pub struct CredentialView {
     last_tested_at: Option<Timestamp>,
     last_result: Option<Verdict>,
     last_detail: Option<String>,
+    grant: Option<GrantView>,
 }
 
 /// What is shown of the value before the last rotation.
@@ -86,7 +93,36 @@ impl From<credentials::Credential> for CredentialView {
             last_tested_at,
             last_result: tried.as_ref().map(|tried| tried.verdict),
             last_detail: tried.map(|tried| tried.detail),
+            grant: None,
         }
+    }
+}
+
+/// What is shown of the grant behind a credential.
+#[derive(Serialize)]
+struct GrantView {
+    /// `kept`: refreshed by itself; `unkept`: good until it runs out; `lapsed`: to be connected again.
+    standing: &'static str,
+    expires_at: Option<Timestamp>,
+    lapsed_at: Option<Timestamp>,
+    lapsed_why: Option<String>,
+    scope: String,
+    /// Where its owner consents again.
+    connect: String,
+}
+
+impl CredentialView {
+    fn with_grant(self, grant: Option<OutsideGrant>) -> Self {
+        let Some(grant) = grant else { return self };
+        let (standing, lapsed) = match grant.standing {
+            Standing::Kept { .. } => ("kept", None),
+            Standing::Unkept => ("unkept", None),
+            Standing::Lapsed { at, why } => ("lapsed", Some((at, why))),
+        };
+        let (lapsed_at, lapsed_why) = lapsed.unzip();
+        let connect = format!("/connect/{}?credential={}", self.service, self.id);
+        let (expires_at, scope) = (grant.expires_at, grant.scope);
+        Self { grant: Some(GrantView { standing, expires_at, lapsed_at, lapsed_why, scope, connect }), ..self }
     }
 }
 
@@ -131,8 +167,16 @@ pub async fn list(caller: Caller, state: Data<AppState>, query: Query<Whose>) ->
         None => caller.0.user,
         email => owner_of(&caller, &state, email).await?.id,
     };
-    let rows = state.db.read(move |conn| credentials::list_for_user(conn, user)).await?;
-    Ok(HttpResponse::Ok().json(List::whole(rows.into_iter().map(CredentialView::from).collect())))
+    let both = move |conn: &mut Connection| {
+        Ok((credentials::list_for_user(conn, user)?, outside_grants::list_for_user(conn, user)?))
+    };
+    let (rows, grants) = state.db.read(both).await?;
+    let mut grants: HashMap<_, _> = grants.into_iter().map(|grant| (grant.credential, grant)).collect();
+    let view = |row: credentials::Credential| {
+        let grant = grants.remove(&row.id);
+        CredentialView::from(row).with_grant(grant)
+    };
+    Ok(HttpResponse::Ok().json(List::whole(rows.into_iter().map(view).collect())))
 }
 
 /// Stores a credential, when its service takes it.
@@ -209,8 +253,9 @@ pub async fn delete(
     query: Query<Deletion>,
 ) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let id = own(&caller, &state, path.into_inner()).await?.id;
-    let (by, force) = (actor(&caller.0), query.force);
+    let row = own(&caller, &state, path.into_inner()).await?;
+    let (id, by, force) = (row.id, actor(&caller.0), query.force);
+    let grant = state.db.read(move |conn| outside_grants::of_credential(conn, id).optional()).await?;
     to_the_end(async move {
         let using = state.db.write(move |conn| erase(conn, id, by, force)).await?.map_err(|using| in_use(&using))?;
         for instance in using {
@@ -221,6 +266,10 @@ pub async fn delete(
             let _ = state.supervisor.reconfigure(instance.id).await;
         }
         scrub(&state).await;
+        if let Some(grant) = grant {
+            // It is gone here, whatever the service says to it.
+            actix_web::rt::spawn(async move { state.outside.revoke(&row, &grant).await });
+        }
         Ok(())
     })
     .await?;

@@ -229,7 +229,7 @@ pub(super) async fn owner_of(caller: &Caller, state: &AppState, user: Option<Ema
 }
 
 /// The service with this name, if `user` may use it.
-pub(super) fn service_of(state: &AppState, name: &str, user: UserId) -> Result<Arc<Service>, ApiError> {
+pub(in crate::web) fn service_of(state: &AppState, name: &str, user: UserId) -> Result<Arc<Service>, ApiError> {
     let found = name.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
     found.filter(|service| may_use(service, user)).ok_or_else(|| {
         ApiError::new(

@@ -1,5 +1,7 @@
 //! Services.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
@@ -51,6 +53,14 @@ pub(super) fn may_use(service: &Service, user: UserId) -> bool {
     }
 }
 
+/// The service of this name, if the caller may see it.
+pub(super) fn visible(state: &AppState, caller: &Principal, name: &str) -> Result<Arc<Service>, ApiError> {
+    let service = name.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
+    service
+        .filter(|service| is_visible(service, caller))
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))
+}
+
 /// Adds a service: for everybody by an administrator, for oneself by a user where `user_services` allows it.
 pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
@@ -86,19 +96,14 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
 
 /// One service.
 pub async fn show(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    let service = path.parse::<ServiceName>().ok().and_then(|name| state.catalog.get(&name));
-    let service = service
-        .filter(|service| is_visible(service, &caller.0))
-        .ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))?;
-    Ok(HttpResponse::Ok().json(&service.manifest))
+    Ok(HttpResponse::Ok().json(&visible(&state, &caller.0, &path)?.manifest))
 }
 
 /// Removes a service that was added at run time, when no instance is left of it.
 pub async fn remove(caller: Caller, state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let unknown = || ApiError::new(ErrorCode::UnknownService, "there is no such service");
-    let name: ServiceName = path.parse().map_err(|_| unknown())?;
-    let service = state.catalog.get(&name).filter(|service| is_visible(service, &caller.0)).ok_or_else(unknown)?;
+    let service = visible(&state, &caller.0, &path)?;
+    let name = service.manifest.name.clone();
     let is_own = service.origin == Origin::Runtime { owner: Some(caller.0.user) };
     if !is_own {
         caller.may(Action::Administer)?;

@@ -17,6 +17,8 @@ pub enum Kind {
     Form,
     /// Ties the answer of a sign-in provider to the browser that asked for it.
     Provider,
+    /// Ties the answer of an outside service to the browser that asked for consent.
+    Consent,
 }
 
 impl Kind {
@@ -30,6 +32,8 @@ impl Kind {
             (Self::Form, true) => "__Host-berth_form",
             (Self::Provider, false) => "berth_provider",
             (Self::Provider, true) => "__Host-berth_provider",
+            (Self::Consent, false) => "berth_consent",
+            (Self::Consent, true) => "__Host-berth_consent",
         }
     }
 }

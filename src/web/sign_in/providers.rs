@@ -49,7 +49,7 @@ pub struct UsedStates(Mutex<HashMap<String, Timestamp>>);
 
 impl UsedStates {
     /// Whether this is the first time.
-    fn take(&self, state: &str, until: Timestamp, now: Timestamp) -> bool {
+    pub(in crate::web) fn take(&self, state: &str, until: Timestamp, now: Timestamp) -> bool {
         let mut used = self.0.lock();
         if used.len() >= MOST_USED {
             used.retain(|_, until| *until > now);

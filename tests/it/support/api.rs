@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read as _, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
 };
@@ -55,7 +55,10 @@ impl OutsideApi {
 }
 
 fn answer(mut stream: TcpStream, state: &Mutex<State>) {
-    let Some(asked) = read(&stream) else { return };
+    let Some((asked, sent_body)) = read(&stream) else { return };
+    if asked.line.starts_with("PUT /_control/tokens ") {
+        return heard(stream, state, &sent_body);
+    }
     let sent = asked.headers.get("authorization").cloned().unwrap_or_default();
     let key = sent.split_once(' ').map_or(sent.as_str(), |(_, key)| key);
     let path = asked.line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -78,7 +81,17 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) {
     let _ = stream.write_all((head + &body).as_bytes());
 }
 
-fn read(stream: &TcpStream) -> Option<Asked> {
+/// An authorization server tells which tokens are good: `{TOKEN: {login, state}}`.
+fn heard(mut stream: TcpStream, state: &Mutex<State>, body: &[u8]) {
+    let tokens: HashMap<String, serde_json::Value> = serde_json::from_slice(body).unwrap();
+    for (token, user) in tokens {
+        let good = &mut state.lock().unwrap().good;
+        let _ = if user["state"] == "valid" { good.insert(token) } else { good.remove(&token) };
+    }
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}");
+}
+
+fn read(stream: &TcpStream) -> Option<(Asked, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -89,5 +102,8 @@ fn read(stream: &TcpStream) -> Option<Asked> {
         let Some((name, value)) = header.trim().split_once(": ") else { break };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    Some(Asked { line: line.trim().to_owned(), headers })
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((Asked { line: line.trim().to_owned(), headers }, body))
 }

@@ -41,6 +41,9 @@ impl StartJob {
     /// Opens the credential for who is about to be given it, and notes that. `None` when it has been deleted since the
     /// instance's record was read.
     async fn credential(&self, id: CredentialId) -> Result<Option<Secret>, ExitReason> {
+        // What the row holds is looked at after that.
+        let fresh = self.runtime.outside.fresh(id, Some(self.instance.id)).await;
+        fresh.map_err(|error| failed(format!("its credential has run out: {error}")))?;
         let row = self.runtime.db.read(move |conn| credentials::by_id(conn, id).optional()).await;
         let Some(row) = row.map_err(|error| failed(format!("its credential cannot be read: {error}")))? else {
             return Ok(None);

@@ -17,9 +17,9 @@ use super::{CredentialView, check, gone, own, trying::require_valid};
 use crate::{
     auth::policy::Action,
     db::{
-        Connection, QueryResult,
+        Connection, OptionalExtension, QueryResult,
         credentials::{self, Credential},
-        instances,
+        instances, outside_grants,
     },
     domain::{
         ids::{CredentialId, InstanceId},
@@ -66,6 +66,7 @@ pub async fn rotate(
         return Err(ApiError::invalid(format!("`grace_minutes` must be 0 to {MAX_GRACE_MINUTES}")));
     }
     let owned = own(&caller, &state, id).await?;
+    not_granted(&state, id).await?;
     check(owned.kind, &value)?;
     let last_test = match state.catalog.get(&owned.service) {
         Some(service) => require_valid(&state, &service.manifest, &value, validate).await?,
@@ -128,6 +129,18 @@ pub async fn roll_back(
     Ok(HttpResponse::Ok().json(CredentialView::from(row.await?)))
 }
 
+/// A grant's tokens come from its service alone.
+async fn not_granted(state: &AppState, id: CredentialId) -> Result<(), ApiError> {
+    let grant = state.db.read(move |conn| outside_grants::of_credential(conn, id).optional()).await?;
+    match grant {
+        None => Ok(()),
+        Some(_) => {
+            let detail = "Berth refreshes it by itself; to use another account, connect it again with its `connect` URL";
+            Err(ApiError::new(ErrorCode::Conflict, detail))
+        }
+    }
+}
+
 fn with_users(conn: &mut Connection, id: CredentialId) -> QueryResult<(Credential, Vec<InstanceId>)> {
     let using = instances::using_credential(conn, id)?.into_iter().map(|instance| instance.id).collect();
     Ok((credentials::by_id(conn, id)?, using))
@@ -135,7 +148,7 @@ fn with_users(conn: &mut Connection, id: CredentialId) -> QueryResult<(Credentia
 
 /// Has every instance that uses the credential take the value in force. The one place where a change of a value
 /// reaches what runs.
-async fn refresh(state: &AppState, using: Vec<InstanceId>) {
+pub async fn refresh(state: &AppState, using: Vec<InstanceId>) {
     for instance in using {
         // One that is being deleted needs nothing.
         if let Err(error) = state.supervisor.refresh_credential(instance).await {

@@ -27,6 +27,7 @@ use crate::{
         time::Timestamp,
     },
     outbound::{Fetcher, Limits, Request, Response},
+    outside::GrantError,
     web::{
         api::{actor, audit},
         error::{ApiError, ErrorCode},
@@ -45,10 +46,16 @@ const USUAL_REASONS: [&str; 4] = ["/error_description", "/error/message", "/mess
 /// Tries a stored credential now; notes and answers how that went.
 pub async fn test(caller: Caller, state: Data<AppState>, path: Path<CredentialId>) -> Result<HttpResponse, ApiError> {
     caller.may(Action::UseAccount)?;
-    let row = own(&caller, &state, path.into_inner()).await?;
+    let id = own(&caller, &state, path.into_inner()).await?.id;
+    // What the row holds is looked at after that.
+    let stale = state.outside.fresh(id, None).await.err();
+    let row = own(&caller, &state, id).await?;
     let service = state.catalog.get(&row.service).ok_or_else(|| gone(&row.service))?;
     let value = state.vault.open_sealed(&credential_owner(row.user_id, row.id), &row.sealed)?;
-    let tried = attempt(&state.fetcher, &service.manifest, &value).await.ok_or_else(|| no_way(&service.manifest))?;
+    let tried = match stale {
+        Some(error) => Tried { verdict: verdict_of(&error), detail: error.to_string() },
+        None => attempt(&state.fetcher, &service.manifest, &value).await.ok_or_else(|| no_way(&service.manifest))?,
+    };
     let (id, by, sealed, last) = (row.id, actor(&caller.0), row.sealed, LastTest { at: Timestamp::now(), tried });
     let row = state
         .db
@@ -60,6 +67,11 @@ pub async fn test(caller: Caller, state: Data<AppState>, path: Path<CredentialId
         })
         .await?;
     Ok(HttpResponse::Ok().json(CredentialView::from(row)))
+}
+
+/// What it means that a grant gives no valid token.
+const fn verdict_of(error: &GrantError) -> Verdict {
+    if matches!(error, GrantError::Lapsed(_)) { Verdict::Refused } else { Verdict::Unknown }
 }
 
 /// Tries `value` where that is wanted; passes when it is not, or when the service takes it.
@@ -94,6 +106,23 @@ pub(in crate::web::api) async fn require_valid(
                 ),
             )),
         },
+    }
+}
+
+/// Tries a value that cannot be had a second time: only a refusal stands against it.
+///
+/// # Errors
+/// `credential_refused` with the service's reason.
+pub(in crate::web) async fn not_refused(
+    state: &AppState,
+    manifest: &Manifest,
+    value: &Secret,
+) -> Result<Option<LastTest>, ApiError> {
+    match attempt(&state.fetcher, manifest, value).await {
+        Some(Tried { verdict: Verdict::Refused, detail }) => {
+            Err(ApiError::new(ErrorCode::CredentialRefused, format!("{} refuses it: {detail}", manifest.name)))
+        }
+        tried => Ok(tried.map(|tried| LastTest { at: Timestamp::now(), tried })),
     }
 }
 

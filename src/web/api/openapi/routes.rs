@@ -8,7 +8,7 @@ use utoipa::{
 use super::takes::Takes;
 use crate::web::api::{
     Page, audit_log, auth, credentials, debug, groups, instances, logs, me, notifications, oauth_clients, operations,
-    removal, second_factor, services, shares, tokens, usage, users, webhooks,
+    outside_clients, removal, second_factor, services, shares, tokens, usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;
@@ -149,6 +149,35 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         NOTHING,
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}/events", "What happened to it; ?limit=&before=", "200", query::<Page>()),
+    (
+        HttpMethod::Get,
+        "/api/v1/services/{name}/oauth-client",
+        "With which client Berth signs users in at the outside service, and the redirect URI to register there",
+        "200",
+        NOTHING,
+    ),
+    (
+        HttpMethod::Put,
+        "/api/v1/services/{name}/oauth-client",
+        "Sign users in with this client: {client_id, client_secret?}",
+        "200",
+        json::<outside_clients::Registration>(),
+    ),
+    (HttpMethod::Delete, "/api/v1/services/{name}/oauth-client", "Forget that client", "204", NOTHING),
+    (
+        HttpMethod::Get,
+        "/connect/{service}",
+        "Sign in at the outside service, by browser; that makes a credential, or renews the one of ?credential=",
+        "303",
+        Takes::Words(&["label", "credential", "next"]),
+    ),
+    (
+        HttpMethod::Get,
+        "/connect/{service}/callback",
+        "Where the outside service sends the browser back",
+        "200,303",
+        Takes::Words(&["code", "state", "iss", "error", "error_description"]),
+    ),
     (
         HttpMethod::Get,
         "/api/v1/credentials",

@@ -1,22 +1,22 @@
-//! The guarded fetcher as the OpenID Connect crate's client.
+//! The guarded fetcher as the client that the OAuth and OpenID Connect crates ask with.
 
 use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
-use openidconnect::{HttpRequest, HttpResponse};
+use http::{Request as HttpRequest, Response as HttpResponse};
 use url::Url;
 
-use crate::outbound::{FetchError, Fetcher, Limits, Request};
+use super::{FetchError, Fetcher, Limits, Request};
 
-type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse, FetchError>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse<Vec<u8>>, FetchError>> + Send>>;
 
 /// Asks by `fetcher`; redirects are answers like any other.
-pub(super) fn asking(fetcher: &Fetcher) -> impl Fn(HttpRequest) -> Answering + Send + Sync + use<> {
+pub fn asking(fetcher: &Fetcher) -> impl Fn(HttpRequest<Vec<u8>>) -> Answering + Send + Sync + use<> {
     let fetcher = fetcher.clone();
     move |request| Box::pin(ask(fetcher.clone(), request))
 }
 
-async fn ask(fetcher: Fetcher, request: HttpRequest) -> Result<HttpResponse, FetchError> {
+async fn ask(fetcher: Fetcher, request: HttpRequest<Vec<u8>>) -> Result<HttpResponse<Vec<u8>>, FetchError> {
     let (head, body) = request.into_parts();
     let url = Url::parse(&head.uri.to_string()).map_err(|_| FetchError::Url)?;
     let headers = head.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

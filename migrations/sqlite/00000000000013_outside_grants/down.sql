@@ -1,0 +1,2 @@
+DROP TABLE outside_grants;
+DROP TABLE outside_clients;
