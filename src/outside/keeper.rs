@@ -76,6 +76,10 @@ impl OutsideGrants {
         let Some(grant) = self.0.db.read(move |conn| outside_grants::of_credential(conn, id).optional()).await? else {
             return Ok(());
         };
+        if asked_by.is_some() {
+            // It may be the first instance that uses it.
+            self.wake();
+        }
         let now = Timestamp::now();
         let is_over = grant.expires_at.is_some_and(|end| end <= now);
         let refreshed = match grant.standing {
