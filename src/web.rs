@@ -1,11 +1,11 @@
 //! HTTP: every route on one screen.
 
 pub mod api;
+pub mod connect;
 pub mod error;
 pub mod extract;
 mod framework;
 mod gateway;
-pub mod connect;
 pub mod oauth;
 pub mod oauth_clients;
 pub mod origin;
@@ -19,8 +19,8 @@ use actix_web::web::{self, ServiceConfig};
 use self::{
     api::{
         admin_health, audit_log, auth, credentials, debug, diagnose, grants, groups, instances, logs, me,
-        notifications, oauth_clients as clients, openapi, operations, outside_clients, removal, second_factor, services, sessions,
-        shares, system, tokens, usage, users, webhooks,
+        notifications, oauth_clients as clients, openapi, operations, outside_clients, removal, second_factor,
+        services, sessions, shares, system, tokens, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
     oauth::{authorize, consent, discovery, introspect, revoke, token},

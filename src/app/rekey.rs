@@ -21,8 +21,8 @@ use crate::{
     auth::totp as second_factors,
     config::Config,
     db::{
-        Connection, Db, DbError, QueryError, QueryResult, audit, credentials, instances, outside_clients, outside_grants,
-        settings, totp, webhooks,
+        Connection, Db, DbError, QueryError, QueryResult, audit, credentials, instances, outside_clients,
+        outside_grants, settings, totp, webhooks,
     },
     domain::{instance::credential_owner, secret::Secret, time::Timestamp},
     outside::{client_owner, refresh_owner},

@@ -24,7 +24,11 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::{config::OidcProvider, domain::names::Email, outbound::{Fetcher, asking}};
+use crate::{
+    config::OidcProvider,
+    domain::names::Email,
+    outbound::{Fetcher, asking},
+};
 
 /// How long a provider's metadata and keys are believed.
 const FRESH: Duration = Duration::from_secs(3600);

@@ -92,13 +92,10 @@ impl Row {
     fn read(self) -> QueryResult<OutsideGrant> {
         let at = |column| At("outside_grants", column);
         let standing = match (self.lapsed_at, self.refresh_at) {
-            (Some(lapsed), _) => {
-                Standing::Lapsed { at: Timestamp(lapsed), why: self.lapsed_why.unwrap_or_default() }
+            (Some(lapsed), _) => Standing::Lapsed { at: Timestamp(lapsed), why: self.lapsed_why.unwrap_or_default() },
+            (None, Some(refresh_at)) => {
+                Standing::Kept { refresh_at: Timestamp(refresh_at), failures: at("failures").number(self.failures)? }
             }
-            (None, Some(refresh_at)) => Standing::Kept {
-                refresh_at: Timestamp(refresh_at),
-                failures: at("failures").number(self.failures)?,
-            },
             (None, None) => Standing::Unkept,
         };
         Ok(OutsideGrant {

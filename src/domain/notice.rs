@@ -100,15 +100,14 @@ impl NoticeKind {
     /// do not look.
     #[must_use]
     pub const fn default_channels(self) -> Channels {
-        let mail =
-            matches!(
-                self,
-                Self::ExpiryNear
-                    | Self::InstanceFailed
-                    | Self::CredentialAging
-                    | Self::ConsentNeeded
-                    | Self::WebhookDisabled
-            );
+        let mail = matches!(
+            self,
+            Self::ExpiryNear
+                | Self::InstanceFailed
+                | Self::CredentialAging
+                | Self::ConsentNeeded
+                | Self::WebhookDisabled
+        );
         Channels { app: true, mail, webhook: !matches!(self, Self::WebhookDisabled) }
     }
 }

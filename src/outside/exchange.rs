@@ -179,4 +179,3 @@ pub(super) fn plain(words: &str) -> String {
     let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WORDS).collect();
     words.trim().to_owned()
 }
-

@@ -87,7 +87,9 @@ pub(super) fn actor(principal: &Principal) -> Option<UserId> {
 ///
 /// # Errors
 /// As `work`, and when it ended early.
-pub(super) async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T, ApiError>> + 'static) -> Result<T, ApiError> {
+pub(super) async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + 'static,
+) -> Result<T, ApiError> {
     actix_web::rt::spawn(work).await.map_err(ApiError::internal)?
 }
 

@@ -150,7 +150,8 @@ async fn arrive(
         return Err(Refusal::new(ErrorCode::Forbidden, format!("the answer comes from somebody else than {display}")));
     }
     if let Some(error) = answer.error {
-        let said: String = answer.error_description.unwrap_or(error).chars().filter(|c| !c.is_control()).take(200).collect();
+        let said: String =
+            answer.error_description.unwrap_or(error).chars().filter(|c| !c.is_control()).take(200).collect();
         return Err(Refusal::new(ErrorCode::Forbidden, format!("{display} did not give access: {said}")));
     }
     let code = answer.code.ok_or_else(|| Refusal::new(ErrorCode::MalformedRequest, "the answer has no code"))?;
@@ -176,12 +177,7 @@ fn connected(display: &str) -> HttpResponse {
 }
 
 /// What the browser has carried, if this is the answer to it and its user is who is signed in.
-async fn journey(
-    request: &HttpRequest,
-    state: &AppState,
-    name: &str,
-    sent: Option<&str>,
-) -> Result<Journey, Refusal> {
+async fn journey(request: &HttpRequest, state: &AppState, name: &str, sent: Option<&str>) -> Result<Journey, Refusal> {
     let sealed = cookies::read(request, state, Kind::Consent).ok_or_else(foreign)?;
     let text = state.vault.open_sealed(OWNER, &sealed).map_err(|_| foreign())?;
     let journey: Journey = serde_json::from_str(text.expose()).map_err(|_| foreign())?;

@@ -22,7 +22,22 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("routing", &["mcp", "config", "domain"]),
     ("auth", &["outbound", "vault", "db", "config", "domain"]),
     ("outside", &["outbound", "catalog", "vault", "db", "config", "domain"]),
-    ("actors", &["outside", "routing", "mcp", "process", "outbound", "catalog", "vault", "db", "telemetry", "config", "domain"]),
+    (
+        "actors",
+        &[
+            "outside",
+            "routing",
+            "mcp",
+            "process",
+            "outbound",
+            "catalog",
+            "vault",
+            "db",
+            "telemetry",
+            "config",
+            "domain",
+        ],
+    ),
     (
         "web",
         &[

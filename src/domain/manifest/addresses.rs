@@ -13,13 +13,11 @@ use crate::domain::template;
 /// # Errors
 /// Names `field` when that is no http or https URL with a host.
 pub(super) fn outside_url(field: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Url, ManifestError> {
-    let filled = template::expand(text, |key| {
-        key.strip_prefix("env.").and_then(|name| env.get(name)).map(String::as_str)
-    });
+    let filled =
+        template::expand(text, |key| key.strip_prefix("env.").and_then(|name| env.get(name)).map(String::as_str));
     let wrong = || {
-        let reason = format!(
-            "{text:?} must be an http or https URL with a host; `{{env.NAME}}` may name a variable of `env`"
-        );
+        let reason =
+            format!("{text:?} must be an http or https URL with a host; `{{env.NAME}}` may name a variable of `env`");
         ManifestError::new(field, reason)
     };
     let url: Url = filled.parse().map_err(|_| wrong())?;

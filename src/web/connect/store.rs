@@ -41,7 +41,11 @@ pub(super) async fn keep(
         let change = move |conn: &mut Connection| {
             let detail = json!({ "service": row.service, "scope": grant.scope, "checked": row.last_test.is_some() });
             audit(conn, Some(row.user_id), "credential.connect", format!("credential:{id}"), detail)?;
-            if is_new { credentials::insert(conn, &row)? } else { replace(conn, row)? }
+            if is_new {
+                credentials::insert(conn, &row)?
+            } else {
+                replace(conn, row)?
+            }
             outside_grants::put(conn, &grant)?;
             Ok(instances::using_credential(conn, id)?.into_iter().map(|instance| instance.id).collect())
         };

@@ -16,7 +16,15 @@ use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, s
 use serde_json::{Value, json};
 
 use super::credentials::{VALUE, app, key_of_child};
-use crate::support::{Builder, Client, PASSWORD, TestApp, receiver::Receiver, text};
+use crate::support::{
+    Builder, Client, PASSWORD, TestApp,
+    api::OutsideApi,
+    browser::Browser,
+    google::{CLIENT_ID, CLIENT_SECRET, Google},
+    receiver::Receiver,
+    services::Service,
+    text,
+};
 
 const NEW: &str = "sk-the-new-one-9999";
 
@@ -36,6 +44,15 @@ fn settle(app: &TestApp, receiver: &Receiver) -> (Client, Value, String) {
     let proof = csrf(cookie.split_once('=').unwrap().1);
     app.client().with("cookie", &cookie).with("x-csrf-token", &proof).post("/api/v1/me/totp", &json!({})).expect(201);
     (ann, view, path)
+}
+
+/// Somebody else with an account at an outside service, where Berth is a client.
+fn connect(app: &TestApp, google: &Google) -> Client {
+    app.cli(&["service", "oauth-client", "set", "mail", "--client-id", CLIENT_ID], CLIENT_SECRET);
+    let bob = app.client_of("bob@example.org");
+    let connected = google.journey(&Browser::signed_in(app, "bob@example.org"), "/connect/mail");
+    assert_eq!(connected.status, 200, "{}", connected.text);
+    bob
 }
 
 fn key_file(app: &TestApp) -> PathBuf {
@@ -78,17 +95,24 @@ fn builder() -> Builder {
 
 #[test]
 fn everything_is_sealed_anew_and_works_as_before() {
-    for mut app in Builder::all(builder) {
+    let google = Google::start(1, &OutsideApi::start(&[]).url);
+    let mail = || {
+        Service::stdio("mail", &[])
+            .with("credential", json!({ "kind": "oauth2", "env": "KEY", "oauth": google.spec() }))
+    };
+    for mut app in Builder::all(|| builder().service(mail())) {
         let receiver = Receiver::start();
         let (ann, view, path) = settle(&app, &receiver);
+        let bob = connect(&app, &google);
         let told = app.fails(&["vault", "rotate-key"]);
         assert!(told.contains("another Berth"), "{told}");
         app.stop();
         let old = vault(&key_file(&app));
         assert!(sealed_with(&app, old.key_id()) >= 6, "the search finds what is there");
         let done: Value = serde_json::from_str(&app.cli(&["vault", "rotate-key", "--json"], "")).unwrap();
-        // Two values of one credential, the environment, the webhook, the second factor.
-        assert_eq!((&done["resealed"], &done["old_key"]), (&json!(5), &json!(old.key_id())));
+        // Two values of one credential, the environment, the webhook, the second factor; an access token, what it is
+        // refreshed with, and Berth's own secret there.
+        assert_eq!((&done["resealed"], &done["old_key"]), (&json!(8), &json!(old.key_id())));
         let new = vault(&key_file(&app));
         assert_eq!(done["new_key"], new.key_id());
         assert_eq!(sealed_with(&app, old.key_id()), 0, "something was forgotten");
@@ -104,6 +128,12 @@ fn everything_is_sealed_anew_and_works_as_before() {
         let hook = ann.get("/api/v1/webhooks").expect(200)["items"][0].clone();
         let posted = ann.post(&format!("/api/v1/webhooks/{}/test", text(&hook, "id")), &json!({})).expect(200);
         assert_eq!(posted["delivered"], true);
+        // With both the token is refreshed.
+        let account = bob.get("/api/v1/credentials").expect(200)["items"][0]["id"].clone();
+        let before = google.asked("/token");
+        let made = bob.create(&json!({ "service": "mail", "credential": { "id": account } }));
+        bob.wait_for(&text(&made, "id"), "running");
+        assert!(google.asked("/token") > before, "its token has run out meanwhile");
         let root = app.admin_client("root@example.org");
         let entries = root.get("/api/v1/audit?action=vault.rotate_key").expect(200);
         assert_eq!(entries["items"][0]["detail"]["new"], new.key_id());

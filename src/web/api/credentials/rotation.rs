@@ -135,7 +135,8 @@ async fn not_granted(state: &AppState, id: CredentialId) -> Result<(), ApiError>
     match grant {
         None => Ok(()),
         Some(_) => {
-            let detail = "Berth refreshes it by itself; to use another account, connect it again with its `connect` URL";
+            let detail =
+                "Berth refreshes it by itself; to use another account, connect it again with its `connect` URL";
             Err(ApiError::new(ErrorCode::Conflict, detail))
         }
     }
