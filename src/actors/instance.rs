@@ -48,7 +48,7 @@ use crate::{
 /// See the module.
 pub(super) struct InstanceActor {
     runtime: Arc<Runtime>,
-    instance: Instance,
+    instance: Arc<Instance>,
     home: Home,
     chronicle: Chronicle,
     route: Arc<Route>,
@@ -57,7 +57,7 @@ pub(super) struct InstanceActor {
     history: RestartHistory,
     /// The process, from its spawn to its end.
     running: Option<Running>,
-    /// What the last start depended on.
+    /// What the start under way depends on, or one that failed did; the instance has it when it was good.
     fingerprint: Option<std::collections::BTreeMap<String, String>>,
     /// The start that is under way; aborted by a stop.
     starting: Option<Starting>,
@@ -104,7 +104,7 @@ impl Drop for Ticket {
 /// What an actor is made from; crosses the thread boundary.
 pub(super) struct Parts {
     pub(super) runtime: Arc<Runtime>,
-    pub(super) instance: Instance,
+    pub(super) instance: Arc<Instance>,
     pub(super) home: Home,
     pub(super) chronicle: Chronicle,
     pub(super) route: Arc<Route>,
@@ -141,6 +141,11 @@ impl InstanceActor {
             status,
             generation,
         }
+    }
+
+    /// The instance, to be changed.
+    fn own(&mut self) -> &mut Instance {
+        Arc::make_mut(&mut self.instance)
     }
 
     fn state(&self) -> State {

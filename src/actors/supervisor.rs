@@ -38,13 +38,20 @@ use crate::{
 /// An instance, as the supervisor knows it.
 struct Entry {
     actor: Recipient<InstanceCommand>,
-    instance: Instance,
+    /// The actor has the same until one of them changes it: most never do.
+    instance: Arc<Instance>,
     /// Which kind of actor it is.
     mode: Mode,
     /// What it was told while its actor gives way to one of the other kind.
     waiting: Option<Vec<InstanceCommand>>,
     /// Times that its actor was replaced after a panic.
     replaced: u32,
+}
+
+impl Entry {
+    fn own(&mut self) -> &mut Instance {
+        Arc::make_mut(&mut self.instance)
+    }
 }
 
 /// See the module.
@@ -115,13 +122,13 @@ impl Handler<ToInstance> for SupervisorActor {
         let starts = matches!(command, InstanceCommand::Start | InstanceCommand::Restart);
         // What a replacement after a panic would start from.
         match &command {
-            InstanceCommand::Reconfigure { instance, .. } => entry.instance = (**instance).clone(),
-            InstanceCommand::Renew { until } => entry.instance.expires_at = *until,
-            InstanceCommand::Debug { until } => entry.instance.debug_until = *until,
+            InstanceCommand::Reconfigure { instance, .. } => entry.instance = Arc::new((**instance).clone()),
+            InstanceCommand::Renew { until } => entry.own().expires_at = *until,
+            InstanceCommand::Debug { until } => entry.own().debug_until = *until,
             InstanceCommand::Start | InstanceCommand::Restart => {
-                entry.instance.desired = Desired::Running;
+                entry.own().desired = Desired::Running;
             }
-            InstanceCommand::Stop => entry.instance.desired = Desired::Stopped,
+            InstanceCommand::Stop => entry.own().desired = Desired::Stopped,
             _ => {}
         }
         match &mut entry.waiting {

@@ -80,7 +80,7 @@ impl HouseActor {
         Parts {
             runtime: Arc::clone(&self.runtime),
             chronicle: Chronicle::Connection(self.runtime.recorder.clone(), instance.id, id),
-            instance,
+            instance: Arc::new(instance),
             home,
             route,
             status,

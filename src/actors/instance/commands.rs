@@ -1,5 +1,7 @@
 //! What an instance is told to do.
 
+use std::sync::Arc;
+
 use actix::{ActorContext, Context, Handler};
 use tokio::sync::oneshot;
 
@@ -55,7 +57,7 @@ impl InstanceActor {
     }
 
     fn renew(&mut self, context: &mut Context<Self>, until: Option<crate::domain::time::Timestamp>) {
-        self.instance.expires_at = until;
+        self.own().expires_at = until;
         self.publish(|status| status.expires_at = until);
         self.arm_expiry(context);
         let wanted = self.instance.desired == crate::domain::instance::Desired::Running;
@@ -69,9 +71,8 @@ impl InstanceActor {
         let told = |instance: &Instance| (instance.config.clone(), instance.credential_id);
         let is_told_anew = self.home.is_pooled && told(&self.instance) != told(&instance);
         // What was started well last is known here before the database knows it.
-        let last_good = self.instance.last_good.take();
-        self.instance = instance;
-        self.instance.last_good = last_good.or_else(|| self.instance.last_good.take());
+        let last_good = self.own().last_good.take().or_else(|| instance.last_good.clone());
+        self.instance = Arc::new(Instance { last_good, ..instance });
         self.arm_idle(context);
         if is_told_anew {
             self.refresh(context, done);

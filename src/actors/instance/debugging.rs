@@ -45,7 +45,7 @@ impl InstanceActor {
     /// Debugs until then, or no longer. What runs is started anew when that changes how it is started.
     pub(super) fn debug(&mut self, context: &mut Context<Self>, until: Option<Timestamp>) {
         let was_on = self.instance.is_debugged(Timestamp::now());
-        self.instance.debug_until = until;
+        self.own().debug_until = until;
         self.publish(|status| status.debug_until = until);
         let is_on = self.instance.is_debugged(Timestamp::now());
         if was_on && !is_on {

@@ -72,7 +72,9 @@ impl InstanceActor {
     fn spawned(&mut self, running: Option<Running>, fingerprint: BTreeMap<String, String>) {
         let port = running.as_ref().and_then(Running::port);
         self.fingerprint = Some(fingerprint);
-        self.instance.port = port.or(self.instance.port);
+        if port.is_some() {
+            self.own().port = port;
+        }
         let pid = running.as_ref().map(|running| running.pid);
         let walls = running.as_ref().map(|running| Arc::clone(&running.walls));
         self.running = running;
@@ -94,7 +96,8 @@ impl InstanceActor {
             self.route.set_link(Link::Down);
             return;
         }
-        self.instance.last_good.clone_from(&self.fingerprint);
+        let fingerprint = self.fingerprint.take();
+        self.own().last_good.clone_from(&fingerprint);
         let now = Timestamp::now();
         self.publish(|status| {
             status.started_at = Some(now);
@@ -102,7 +105,7 @@ impl InstanceActor {
             status.checked_at = Some(now);
         });
         let status = self.status.borrow().clone();
-        self.chronicle.state(&status, self.fingerprint.clone());
+        self.chronicle.state(&status, fingerprint);
         self.note("running", serde_json::json!({ "pid": status.pid, "port": status.port }));
         self.health.started(self.status.borrow().restarts > 0);
         self.schedule_probe(context);

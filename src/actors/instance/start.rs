@@ -56,7 +56,7 @@ pub(in crate::actors) struct Started {
 /// What a start needs.
 pub(super) struct StartJob {
     pub(super) runtime: Arc<Runtime>,
-    pub(super) instance: Instance,
+    pub(super) instance: Arc<Instance>,
     pub(super) home: Home,
     pub(super) dirs: InstanceDirs,
     /// Work of this start on other threads, which aborting it does not end.

@@ -66,7 +66,7 @@ impl PoolActor {
         let mark = record.id;
         let parts = Parts {
             runtime: Arc::clone(&self.runtime),
-            instance: record,
+            instance: Arc::new(record),
             home,
             chronicle: Chronicle::Log,
             route: Arc::clone(&route),

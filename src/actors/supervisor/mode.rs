@@ -41,7 +41,7 @@ impl Handler<ChangeMode> for SupervisorActor {
         if let Some(route) = self.runtime.routes.get(id) {
             forget_clients(&self.runtime, route);
         }
-        let instance = Instance { state: State::Pending, ..entry.instance };
+        let instance = Instance { state: State::Pending, ..Arc::unwrap_or_clone(entry.instance) };
         let left = Left::nothing(&self.runtime, &instance);
         self.take_on(context, instance, left, entry.replaced);
         let waiting = entry.waiting.unwrap_or_default();

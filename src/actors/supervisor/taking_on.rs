@@ -37,6 +37,7 @@ impl SupervisorActor {
         let supervisor = context.address().recipient();
         // Time as the base: later than every generation of an earlier run or actor.
         let generation = Generation(u64::try_from(Timestamp::now().0).unwrap_or_default());
+        let instance = Arc::new(instance);
         let actor = match left {
             Left::Sessions(sessions) => self.start_instance(&arbiter, &instance, sessions, (supervisor, generation)),
             Left::Connections(kept) => self.start_house(&arbiter, &instance, kept, (supervisor, generation)),
@@ -48,7 +49,7 @@ impl SupervisorActor {
     fn start_instance(
         &self,
         arbiter: &ArbiterHandle,
-        instance: &Instance,
+        instance: &Arc<Instance>,
         sessions: Arc<Sessions>,
         (supervisor, generation): (Recipient<InstanceGone>, Generation),
     ) -> Recipient<InstanceCommand> {
@@ -57,7 +58,7 @@ impl SupervisorActor {
         self.runtime.routes.insert(Arc::clone(&route));
         let parts = Parts {
             runtime: Arc::clone(&self.runtime),
-            instance: instance.clone(),
+            instance: Arc::clone(instance),
             home: Home::of_instance(&self.runtime, instance),
             chronicle: Chronicle::Instance(self.runtime.recorder.clone(), instance.id),
             route,
@@ -84,7 +85,7 @@ impl SupervisorActor {
         let route = Route::to_house(instance, receiver, sessions, max, Arc::clone(&connections));
         self.runtime.routes.insert(Arc::clone(&route));
         let runtime = Arc::clone(&self.runtime);
-        let instance = instance.clone();
+        let instance = Instance::clone(instance);
         let parts = HouseParts { runtime, instance, route, connections, orders, status, kept, supervisor, generation };
         HouseActor::start_in_arbiter(arbiter, move |_| HouseActor::new(parts)).recipient()
     }
@@ -117,7 +118,7 @@ impl Handler<InstanceGone> for SupervisorActor {
         }
         let Some(entry) = self.instances.remove(&id) else { return };
         log::error!("the actor of instance {id} failed; replacing it");
-        let mut instance = entry.instance;
+        let mut instance = Arc::unwrap_or_clone(entry.instance);
         instance.state = if entry.replaced < 3 { State::Pending } else { State::Failed };
         let left = match self.runtime.routes.get(id) {
             Some(route) => Left::of_route(&instance, &route),
