@@ -7,6 +7,7 @@ pub mod connection;
 pub mod crash;
 pub mod credential;
 pub mod diagnosis;
+pub mod fingerprint;
 pub mod ids;
 pub mod instance;
 pub mod lifecycle;

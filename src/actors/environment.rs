@@ -6,6 +6,7 @@ use super::{contract, instance::Home};
 use crate::{
     catalog::{Program, Service},
     domain::{
+        fingerprint::Fingerprint,
         instance::Instance,
         limits::Limits,
         manifest::{CredentialSpec, Launch},
@@ -39,9 +40,9 @@ impl Values {
         let dirs = &home.dirs;
         let mut plain = BTreeMap::from([
             ("SESSION_ID".to_owned(), home.session.clone()),
-            ("DATA_DIR".to_owned(), dirs.work.display().to_string()),
-            ("HOME_DIR".to_owned(), dirs.home.display().to_string()),
-            ("TMP_DIR".to_owned(), dirs.tmp.display().to_string()),
+            ("DATA_DIR".to_owned(), dirs.work().display().to_string()),
+            ("HOME_DIR".to_owned(), dirs.home().display().to_string()),
+            ("TMP_DIR".to_owned(), dirs.tmp().display().to_string()),
             ("USER_ID".to_owned(), instance.user_id.to_string()),
             ("INSTANCE_ID".to_owned(), instance.id.to_string()),
             ("INSTANCE_TYPE".to_owned(), instance.service.to_string()),
@@ -102,8 +103,8 @@ impl Values {
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
         let mut environment = vec![
             plain("PATH", path),
-            plain("HOME", dirs.home.display().to_string()),
-            plain("TMPDIR", dirs.tmp.display().to_string()),
+            plain("HOME", dirs.home().display().to_string()),
+            plain("TMPDIR", dirs.tmp().display().to_string()),
             plain("LANG", "C.UTF-8".to_owned()),
         ];
         environment.extend(program.env.iter().map(|(name, value)| plain(name, self.fill(value))));
@@ -173,7 +174,7 @@ pub(super) fn fingerprint(
     instance: &Instance,
     service: &Service,
     own: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+) -> Fingerprint {
     let manifest = serde_json::to_string(&service.manifest).unwrap_or_default();
     let mut parts = BTreeMap::from([
         ("service".to_owned(), vault.digest(&manifest)),
@@ -183,15 +184,5 @@ pub(super) fn fingerprint(
     let named = |prefix: &str, (name, value): (&String, &String)| (format!("{prefix}.{name}"), vault.digest(value));
     parts.extend(instance.config.iter().map(|field| named("config", field)));
     parts.extend(own.iter().map(|variable| named("env", variable)));
-    parts
-}
-
-/// The names whose parts differ.
-pub(super) fn changed(
-    before: Option<&BTreeMap<String, String>>,
-    now: Option<&BTreeMap<String, String>>,
-) -> Vec<String> {
-    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
-    let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
+    parts.into()
 }

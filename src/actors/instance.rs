@@ -36,6 +36,7 @@ use super::{Runtime, messages::InstanceGone};
 use crate::{
     domain::{
         crash::{CrashCard, ExitReason},
+        fingerprint::Fingerprint,
         ids::{Generation, InstanceId},
         instance::{Desired, Instance, Status},
         lifecycle::{Event, Health, State},
@@ -56,9 +57,9 @@ pub(super) struct InstanceActor {
     generation: Generation,
     history: RestartHistory,
     /// The process, from its spawn to its end.
-    running: Option<Running>,
+    running: Option<Box<Running>>,
     /// What the start under way depends on, or one that failed did; the instance has it when it was good.
-    fingerprint: Option<std::collections::BTreeMap<String, String>>,
+    fingerprint: Option<Fingerprint>,
     /// The start that is under way; aborted by a stop.
     starting: Option<Starting>,
     /// The end of the last process; a new start waits for it.
@@ -121,7 +122,7 @@ impl InstanceActor {
         let Parts { runtime, instance, home, chronicle, route, status, supervisor, generation, previous } = parts;
         Self {
             housekeeping: Housekeeping::new(&runtime, &home.dirs.logs),
-            debugging: Debugging::new(&home.dirs.logs),
+            debugging: Debugging::new(),
             health: HealthRecord::default(),
             idle: IdleClock::default(),
             ticket: Ticket::new(supervisor, home.mark),
@@ -266,9 +267,15 @@ impl InstanceActor {
             out_of_memory,
             memory_limit,
             stderr_tail,
-            changed: super::environment::changed(self.instance.last_good.as_ref(), self.fingerprint.as_ref()),
+            changed: self.changed(),
             restarts: self.history.count().saturating_sub(1),
         }
+    }
+
+    /// What the start that failed had otherwise than the last good one.
+    fn changed(&self) -> Vec<String> {
+        let both = self.instance.last_good.as_ref().zip(self.fingerprint.as_ref());
+        both.map_or_else(Vec::new, |(before, now)| before.changed(now))
     }
 
     /// Sets the timer that ends the instance when its time is over.

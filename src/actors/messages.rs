@@ -1,7 +1,7 @@
 //! The whole vocabulary. Requests and commands are imperative; events are facts in the past tense
 //! and carry the generation of the start that they belong to: a stale one is ignored.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use actix::Message;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use crate::{
     db::{client_sessions::ClientSession, connections::ConnectionRecord},
     domain::{
         crash::ExitReason,
+        fingerprint::Fingerprint,
         ids::{Generation, InstanceId},
         instance::Instance,
         lifecycle::Health,
@@ -155,7 +156,7 @@ pub(super) enum What {
     /// Something is being waited for, in words.
     Progressed { text: String },
     /// The process exists (a remote server has none).
-    Spawned { running: Option<Box<Running>>, fingerprint: BTreeMap<String, String> },
+    Spawned { running: Option<Box<Running>>, fingerprint: Fingerprint },
     /// It answered.
     Ready { started: Box<Started> },
     /// It ended, or never came up.

@@ -18,6 +18,7 @@ use crate::{
         events, instances, usage_hours,
     },
     domain::{
+        fingerprint::Fingerprint,
         ids::{CredentialId, InstanceId},
         instance::Status,
         notice::Happening,
@@ -92,12 +93,7 @@ impl Recorder {
     }
 
     /// Records what is true of an instance.
-    pub(super) fn state(
-        &self,
-        id: InstanceId,
-        status: &Status,
-        last_good: Option<std::collections::BTreeMap<String, String>>,
-    ) {
+    pub(super) fn state(&self, id: InstanceId, status: &Status, last_good: Option<Fingerprint>) {
         let change = instances::StateChange {
             state: Some(status.state),
             // The last port is kept while there is none: the next start prefers it.

@@ -52,10 +52,10 @@ pub(super) fn room_of(
         identity,
         view: View {
             read_only: [program.read_only.as_slice(), &manifest.read_only].concat(),
-            writable: vec![dirs.work.clone(), dirs.home.clone()],
+            writable: vec![dirs.work(), dirs.home()],
             // Whatever a folder above shows of it: the database, the master key, logs and other instances.
             hidden: vec![paths.data().to_path_buf()],
-            tmp: Some(dirs.tmp.clone()),
+            tmp: Some(dirs.tmp()),
             tmp_bytes: DEFAULT_TMP_BYTES,
         },
         network: manifest.network.clone(),

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::domain::{
     crash::CrashCard,
+    fingerprint::Fingerprint,
     ids::{CredentialId, InstanceId, UserId},
     instance::{Desired, Instance, Mode},
     lifecycle::State,
@@ -37,7 +38,7 @@ pub struct StateChange {
     /// The last failure.
     pub last_error: Option<Option<CrashCard>>,
     /// What it was started with when it last became ready.
-    pub last_good: Option<Option<BTreeMap<String, String>>>,
+    pub last_good: Option<Option<Fingerprint>>,
 }
 
 /// What its owner changes. An outer `None` leaves the column as it is; an inner one empties it.

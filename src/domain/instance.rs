@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     crash::CrashCard,
+    fingerprint::Fingerprint,
     ids::{CredentialId, InstanceId, UserId},
     lifecycle::{Health, State},
     limits::Limits,
@@ -123,7 +124,7 @@ pub struct Instance {
     /// The last failure.
     pub last_error: Option<CrashCard>,
     /// What it was started with when it last became ready, to say what changed (hashes, no values).
-    pub last_good: Option<BTreeMap<String, String>>,
+    pub last_good: Option<Fingerprint>,
     /// Until when it is debugged; a moment that has passed means not at all.
     pub debug_until: Option<Timestamp>,
 }

@@ -17,14 +17,8 @@ const MAX_LISTED: usize = 100_000;
 /// The directories that an instance has to itself. Mode 0700, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceDirs {
-    /// Holds the next three; goes with the instance.
+    /// Holds its working directory, its `HOME` and its `TMPDIR`; goes with the instance.
     pub root: PathBuf,
-    /// Its working directory.
-    pub work: PathBuf,
-    /// Its `HOME`.
-    pub home: PathBuf,
-    /// Its `TMPDIR`.
-    pub tmp: PathBuf,
     /// Its logs; elsewhere, so that they can be archived on their own.
     pub logs: PathBuf,
     /// What its logs are archived in, a directory for each time; a connection has none.
@@ -35,7 +29,25 @@ impl InstanceDirs {
     /// The layout below `root`, with the logs in `logs` and no archives. Touches nothing.
     #[must_use]
     pub fn new(root: PathBuf, logs: PathBuf) -> Self {
-        Self { work: root.join("work"), home: root.join("home"), tmp: root.join("tmp"), root, logs, archives: None }
+        Self { root, logs, archives: None }
+    }
+
+    /// Its working directory.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// Its `HOME`.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    /// Its `TMPDIR`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
     }
 
     /// With the logs archived in `archives`.
@@ -49,7 +61,8 @@ impl InstanceDirs {
     /// # Errors
     /// A directory cannot be made, or something else has its name: a link is refused.
     pub fn create(&self) -> io::Result<()> {
-        [&self.root, &self.work, &self.home, &self.tmp, &self.logs].into_iter().try_for_each(|path| private(path))
+        let all = [self.root.clone(), self.work(), self.home(), self.tmp(), self.logs.clone()];
+        all.iter().try_for_each(|path| private(path))
     }
 
     /// Removes all of it, logs and their archives included. What is already gone is no error.
@@ -66,8 +79,9 @@ impl InstanceDirs {
     /// # Errors
     /// Something in it cannot be removed, or it cannot be made again.
     pub fn empty_tmp(&self) -> io::Result<()> {
-        remove_tree(&self.tmp)?;
-        private(&self.tmp)
+        let tmp = self.tmp();
+        remove_tree(&tmp)?;
+        private(&tmp)
     }
 }
 
@@ -130,11 +144,11 @@ mod tests {
             .archived_in(base.path().join("archive"));
         dirs.create().unwrap();
         dirs.create().unwrap();
-        for path in [&dirs.root, &dirs.work, &dirs.home, &dirs.tmp, &dirs.logs] {
+        for path in [&dirs.root, &dirs.work(), &dirs.home(), &dirs.tmp(), &dirs.logs] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
         }
-        std::os::unix::fs::symlink(&outside, dirs.work.join("link")).unwrap();
-        fs::set_permissions(&dirs.home, Permissions::from_mode(0o0)).unwrap();
+        std::os::unix::fs::symlink(&outside, dirs.work().join("link")).unwrap();
+        fs::set_permissions(dirs.home(), Permissions::from_mode(0o0)).unwrap();
         fs::create_dir_all(base.path().join("archive/once")).unwrap();
         dirs.empty_tmp().unwrap();
         dirs.remove().unwrap();
@@ -148,8 +162,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let dirs = InstanceDirs::new(base.path().join("root"), base.path().join("logs"));
         dirs.create().unwrap();
-        fs::remove_dir(&dirs.tmp).unwrap();
-        std::os::unix::fs::symlink("/etc", &dirs.tmp).unwrap();
+        fs::remove_dir(dirs.tmp()).unwrap();
+        std::os::unix::fs::symlink("/etc", dirs.tmp()).unwrap();
         assert!(dirs.create().is_err());
     }
 

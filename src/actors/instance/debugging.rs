@@ -5,7 +5,6 @@
 //! the time is over, and a Berth that was down then knows it, too.
 
 use std::{
-    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -24,15 +23,14 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// What debugging keeps.
 pub(super) struct Debugging {
-    path: PathBuf,
     log: OnceLock<Arc<LogFile>>,
     timer: Option<SpawnHandle>,
     flush: Option<SpawnHandle>,
 }
 
 impl Debugging {
-    pub(super) fn new(logs: &Path) -> Self {
-        Self { path: logs.join("debug.log"), log: OnceLock::new(), timer: None, flush: None }
+    pub(super) const fn new() -> Self {
+        Self { log: OnceLock::new(), timer: None, flush: None }
     }
 
     /// Forgets the open log: an expiry may have archived the file since.
@@ -106,7 +104,7 @@ impl InstanceActor {
         let rotation = self.housekeeping.error_log().1;
         let log = match self.debugging.log.get() {
             Some(log) => Some(Arc::clone(log)),
-            None => housekeeping::open_log(self.debugging.path.clone(), rotation),
+            None => housekeeping::open_log(self.home.dirs.logs.join("debug.log"), rotation),
         };
         if let Some(log) = log {
             let _ = self.debugging.log.set(Arc::clone(&log));

@@ -1,7 +1,7 @@
 //! What the tasks of an instance report. Reports of an earlier start are dropped, and with them
 //! whatever they carry: a process that came too late is killed by that.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
 use tokio_util::task::TaskTracker;
@@ -15,6 +15,7 @@ use crate::{
     actors::messages::{Happened, What},
     domain::{
         crash::{CrashCard, ExitReason},
+        fingerprint::Fingerprint,
         lifecycle::{Event, Health, State},
         time::Timestamp,
     },
@@ -30,7 +31,7 @@ impl Handler<Happened> for InstanceActor {
         }
         match what {
             What::Progressed { text } => self.status.send_modify(|status| status.progress = Some(text)),
-            What::Spawned { running, fingerprint } => self.spawned(running.map(|running| *running), fingerprint),
+            What::Spawned { running, fingerprint } => self.spawned(running, fingerprint),
             What::Ready { started } => self.ready(context, *started),
             What::Ended { reason } => self.fell(context, reason),
             What::Dressed { headers, done } => self.dressed(context, headers, done),
@@ -69,8 +70,8 @@ impl InstanceActor {
         }
     }
 
-    fn spawned(&mut self, running: Option<Running>, fingerprint: BTreeMap<String, String>) {
-        let port = running.as_ref().and_then(Running::port);
+    fn spawned(&mut self, running: Option<Box<Running>>, fingerprint: Fingerprint) {
+        let port = running.as_ref().and_then(|running| running.port());
         self.fingerprint = Some(fingerprint);
         if port.is_some() {
             self.own().port = port;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::{
     actors::{Recorder, Runtime},
     domain::{
+        fingerprint::Fingerprint,
         ids::InstanceId,
         instance::{Instance, Mode, Status},
         manifest::SharedSpec,
@@ -114,7 +115,7 @@ pub(in crate::actors) enum Chronicle {
 }
 
 impl Chronicle {
-    pub(super) fn state(&self, status: &Status, last_good: Option<std::collections::BTreeMap<String, String>>) {
+    pub(super) fn state(&self, status: &Status, last_good: Option<Fingerprint>) {
         if let Self::Instance(recorder, id) = self {
             recorder.state(*id, status, last_good);
         }

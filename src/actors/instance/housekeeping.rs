@@ -43,8 +43,7 @@ const WRITE_EVERY: u64 = 30;
 
 /// Logs and samples of one instance.
 pub(in crate::actors) struct Housekeeping {
-    error_path: PathBuf,
-    access_path: PathBuf,
+    logs: PathBuf,
     rotation: Rotation,
     access_log: OnceLock<Arc<LogFile>>,
     strikes: Strikes,
@@ -72,8 +71,7 @@ impl Housekeeping {
             ..Rotation::default()
         };
         Self {
-            error_path: logs.join("error.log"),
-            access_path: logs.join("access.log"),
+            logs: logs.to_owned(),
             rotation,
             access_log: OnceLock::new(),
             strikes: Strikes::default(),
@@ -89,7 +87,7 @@ impl Housekeeping {
 
     /// Where standard error goes, and how that is rotated.
     pub(in crate::actors) fn error_log(&self) -> (PathBuf, Rotation) {
-        (self.error_path.clone(), self.rotation)
+        (self.logs.join("error.log"), self.rotation)
     }
 
     /// Forgets the open access log: an expiry may have archived the file since.
@@ -100,7 +98,7 @@ impl Housekeeping {
     /// Takes what the access log has gathered.
     pub(in crate::actors) fn take_lines(&self, route: &Route) -> Option<(Arc<LogFile>, String)> {
         let lines = route.access.take()?;
-        open(&self.access_log, &self.access_path, self.rotation).map(|log| (log, lines))
+        open(&self.access_log, &self.logs.join("access.log"), self.rotation).map(|log| (log, lines))
     }
 
     /// Adds a sample, with the requests there have ever been; gives what is due to be written.

@@ -9,7 +9,6 @@ mod preparing;
 mod taking_over;
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -34,7 +33,10 @@ use crate::{
     },
     catalog::{Program, Service},
     db::entitlements,
-    domain::{crash::ExitReason, ids::Generation, instance::Instance, limits::Limits, manifest::Launch},
+    domain::{
+        crash::ExitReason, fingerprint::Fingerprint, ids::Generation, instance::Instance, limits::Limits,
+        manifest::Launch,
+    },
     mcp::{
         http::{Address, HttpChild, HttpTarget},
         session::Sessions,
@@ -67,8 +69,6 @@ pub(super) struct StartJob {
     pub(super) actor: Addr<InstanceActor>,
     pub(super) previous: Option<Ending>,
 }
-
-type Fingerprint = BTreeMap<String, String>;
 
 impl StartJob {
     /// Runs the start to its end and reports it.

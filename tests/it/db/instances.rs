@@ -144,7 +144,7 @@ fn state_changes_touch_only_what_they_name() {
             started_at: Some(Some(Timestamp(5))),
             restarts: Some(2),
             last_error: Some(Some(crash())),
-            last_good: Some(Some(BTreeMap::from([("config".to_owned(), "ab12".to_owned())]))),
+            last_good: Some(Some(BTreeMap::from([("config".to_owned(), "ab12".to_owned())]).into())),
         };
         test.write(|c| instances::set_state(c, made.id, &up));
         let now = test.read(|c| instances::by_id(c, made.id));

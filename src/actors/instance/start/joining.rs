@@ -1,12 +1,10 @@
 //! The start of an instance that has no process, but is served by those of its service: nothing is launched.
 
-use std::collections::BTreeMap;
-
 use super::{Inputs, StartJob, Started, failed};
 use crate::{
     actors::{contract, environment::Values, messages::What},
     catalog::Service,
-    domain::{crash::ExitReason, limits::Limits},
+    domain::{crash::ExitReason, fingerprint::Fingerprint, limits::Limits},
     mcp::http::{Headers, HttpTarget},
 };
 
@@ -28,7 +26,7 @@ impl StartJob {
         let upstream = opened.map_err(|detail| ExitReason::NotReady { detail })?;
         // Only now: what cannot be served goes back to sleep, and is tried again by the next request. What the start
         // depended on is no matter: the process did not depend on it.
-        self.report(What::Spawned { running: None, fingerprint: BTreeMap::new() });
+        self.report(What::Spawned { running: None, fingerprint: Fingerprint::default() });
         self.report(What::Ready { started: Box::new(Started { upstream }) });
         Ok(())
     }

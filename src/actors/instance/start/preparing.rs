@@ -100,7 +100,7 @@ impl StartJob {
             program: program.program.clone(),
             args: values.arguments(service, program),
             env: values.environment(service, program, &self.dirs, own_env),
-            cwd: self.dirs.work.clone(),
+            cwd: self.dirs.work(),
             open_files: limits.open_files,
             cgroup: Some(limits),
             room: room.map_err(failed)?,
