@@ -18,6 +18,7 @@ mod package;
 mod placeholders;
 mod secrets;
 mod server_json;
+mod settle;
 mod text;
 mod unpack;
 mod urls;
@@ -28,6 +29,7 @@ pub use self::{
     bundle::Bundle,
     draft::{Alternative, BundleSource, Found, Given, Need, Server},
     naming::{free_name, named_like},
+    settle::{Naming, Pinned, naming},
     unpack::{BundleError, BundleLimits, sha256_of},
 };
 

@@ -1,5 +1,7 @@
 //! `berth service`.
 
+mod import;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -44,6 +46,8 @@ pub(super) enum Service {
         /// A `service.toml`, or the same as JSON
         file: PathBuf,
     },
+    /// Add the services that a `server.json`, a client's configuration or an MCPB bundle describes
+    Import(import::Import),
     /// Remove a service that was added
     Remove {
         /// Its name
@@ -57,6 +61,7 @@ pub(super) fn run(context: &Context, command: &Service) -> Result<ExitCode> {
         Service::Show { name } => show(context, name)?,
         Service::Check { file } => return check(context, file),
         Service::Add { file } => add(context, file)?,
+        Service::Import(command) => import::run(context, command)?,
         Service::Remove { name } => remove(context, name)?,
     }
     Ok(ExitCode::SUCCESS)
