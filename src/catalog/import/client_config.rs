@@ -71,7 +71,7 @@ fn remote(
     if ["oauth", "auth", "headersHelper"].iter().any(|name| entry.get(*name).is_some_and(|value| !value.is_null())) {
         notes.push("what it says of signing in is left out".to_owned());
     }
-    let (url, user) = urls::read(inputs.text(url, ""))?;
+    let (url, user) = urls::read(&inputs.text(url, ""))?;
     Ok(Start::Remote { url, user, headers: pairs(entry, "headers", inputs)? })
 }
 

@@ -4,6 +4,7 @@
 //! variable of the instance's own environment, which is sealed as the credential is.
 
 mod filling;
+mod slots;
 
 use std::collections::BTreeMap;
 

@@ -36,7 +36,7 @@ pub(super) fn pypi(spec: &str) -> Result<Package, String> {
     if spec.contains('[') {
         return Err("it asks for extras of a package (`[…]`), which are not installed here".to_owned());
     }
-    let end = spec.find(|c: char| matches!(c, '=' | '<' | '>' | '~' | '!' | '@' | ' ')).unwrap_or(spec.len());
+    let end = spec.find(['=', '<', '>', '~', '!', '@', ' ']).unwrap_or(spec.len());
     let (name, rest) = spec.split_at_checked(end).unwrap_or((spec, ""));
     let rest = rest.trim();
     let version = rest.strip_prefix("===").or_else(|| rest.strip_prefix("==")).or_else(|| rest.strip_prefix('@'));

@@ -32,7 +32,7 @@ pub(super) fn read(value: &Value) -> Found {
         match tried {
             Ok(found) if taken.is_none() => taken = Some(found),
             Ok(_) => {
-                alternatives.push(Alternative { what, reason: "another way is taken, which comes first".to_owned() })
+                alternatives.push(Alternative { what, reason: "another way is taken, which comes first".to_owned() });
             }
             Err(reason) => alternatives.push(Alternative { what, reason }),
         }
@@ -140,23 +140,28 @@ fn package_way(package: &Value) -> Result<Way, String> {
         let host = base.parse::<Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         notes.push(format!("it names the registry {host}; the one that this host is set up for is asked"));
     }
+    let start = package_start(package, &kind, &mut notes)?;
+    let env = pairs(package, "environmentVariables", &[])?;
+    Ok(Way::Start { start, env, notes })
+}
+
+/// A package of npm or PyPI with its arguments.
+fn package_start(package: &Value, kind: &str, notes: &mut Vec<String>) -> Result<Start, String> {
     let version = text_of(package, "version").unwrap_or_default();
     let args = arguments(package, "packageArguments")?;
-    let env = pairs(package, "environmentVariables", &[])?;
     let name = identifier(package);
     let flags = arguments(package, "runtimeArguments")?;
     let hint = text_of(package, "runtimeHint").unwrap_or_default();
-    let runtime_args = runtime_flags(&hint, flags, &name, &mut notes);
+    let runtime_args = runtime_flags(&hint, flags, &name, notes);
     let spec = |mark: &str| if version.is_empty() { name.clone() } else { format!("{name}{mark}{version}") };
-    let start = if kind == "npm" {
+    if kind == "npm" {
         let package = package::npm(&spec("@"))?;
-        Start::Npm { package: package.name, version: package.version, entry: None, runtime_args, args }
+        Ok(Start::Npm { package: package.name, version: package.version, entry: None, runtime_args, args })
     } else {
         let mark = if version.starts_with(['<', '>', '~', '!', '=']) { "" } else { "==" };
         let package = package::pypi(&spec(mark))?;
-        Start::Pypi { package: package.name, version: package.version, entry: None, args }
-    };
-    Ok(Way::Start { start, env, notes })
+        Ok(Start::Pypi { package: package.name, version: package.version, entry: None, args })
+    }
 }
 
 fn is_usual(base: &str) -> bool {
@@ -201,7 +206,7 @@ fn remote_way(remote: &Value, kind: &str) -> Result<Way, String> {
     let url = text_of(remote, "url").ok_or("it has no URL")?;
     let variables = variables_of(remote);
     let headers = pairs(remote, "headers", &variables)?;
-    let (url, user) = urls::read(inputs::with_variables(&url, &variables))?;
+    let (url, user) = urls::read(&inputs::with_variables(&url, &variables))?;
     let url = Text(url.0);
     Ok(Way::Start { start: Start::Remote { url, user, headers }, env: Vec::new(), notes })
 }

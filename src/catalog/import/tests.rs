@@ -438,7 +438,7 @@ proptest! {
 
     #[test]
     fn a_secret_of_the_environment_is_in_no_manifest(value in "[a-zA-Z0-9]{12,40}", name in "[A-Z]{1,8}_TOKEN") {
-        let server = entry(&json!({"command": "/x", "env": { (name.clone()): value, "SECOND_KEY": value }})).unwrap();
+        let server = entry(&json!({"command": "/x", "env": { (name): value, "SECOND_KEY": value }})).unwrap();
         prop_assert!(!serde_json::to_string(&server.manifest).unwrap().contains(&value));
         prop_assert_eq!(server.given.env.len(), 1);
     }

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The URL with a hole for each secret, and `user:password` where it has these.
-pub(super) fn read(text: Text) -> Result<(Text, Option<Hole>), String> {
+pub(super) fn read(text: &Text) -> Result<(Text, Option<Hole>), String> {
     let wrong = || "its URL is none that can be used".to_owned();
     let Some(literal) = text.value().filter(|_| text.literal().is_some()) else {
         let (first, rest) = text.0.split_first().ok_or_else(wrong)?;
@@ -39,7 +39,7 @@ pub(super) fn read(text: Text) -> Result<(Text, Option<Hole>), String> {
 
 /// The URL as it may be shown: scheme, host and path, without what may be a secret.
 pub(super) fn without_secrets(url: &str) -> String {
-    let Ok((text, _)) = read(Text::plain(url)) else { return "a URL".to_owned() };
+    let Ok((text, _)) = read(&Text::plain(url)) else { return "a URL".to_owned() };
     let shown = text.0.iter().map(|piece| match piece {
         Piece::Plain(text) | Piece::Template(text) => text.as_str(),
         Piece::Hole(_) => "…",
@@ -119,7 +119,7 @@ mod tests {
             ),
         ];
         for (url, expected, user) in cases {
-            let (text, hole) = read(Text::plain(&url)).unwrap();
+            let (text, hole) = read(&Text::plain(&url)).unwrap();
             let shown: String = text
                 .0
                 .iter()
@@ -132,7 +132,7 @@ mod tests {
             assert_eq!(hole.and_then(|hole| hole.value).as_deref(), user);
         }
         for url in ["", "nothing", "/mcp"] {
-            assert!(read(Text::plain(url)).is_err(), "{url}");
+            assert!(read(&Text::plain(url)).is_err(), "{url}");
         }
     }
 }

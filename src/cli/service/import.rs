@@ -92,20 +92,7 @@ fn here(context: &Context, import: &Import, bytes: &[u8]) -> Result<Value> {
         bail!("Berth is not running, and only a running one makes instances; start it with `berth serve`");
     }
     let installer = Installer::new(context.config.storage.data_dir.join("cache"));
-    let mut bundle = None;
-    let mut found = if bytes.starts_with(ZIP) {
-        let mut read = Bundle::read(bytes, import.sha256.as_deref(), BundleLimits::default())?;
-        let nothing = Found { source: String::new(), server: Err(String::new()), alternatives: Vec::new() };
-        let found = std::mem::replace(&mut read.found, nothing);
-        bundle = Some(read);
-        vec![found]
-    } else {
-        import::read(&document(bytes.to_vec())?).map_err(|reason| anyhow!(reason))?
-    };
-    found.retain(|found| import.only.is_empty() || import.only.contains(&found.source));
-    if let Some(bundle) = bundle.filter(|_| !import.preview && found.iter().all(|found| found.server.is_ok())) {
-        installer.keep_bundle(&bundle, bytes, BundleLimits::default())?;
-    }
+    let found = looked_at(&installer, import, bytes)?;
     let runtime = actix_rt::Runtime::new().context("cannot start a runtime")?;
     let mut taken = Vec::with_capacity(found.len());
     for found in found {
@@ -123,6 +110,25 @@ fn here(context: &Context, import: &Import, bytes: &[u8]) -> Result<Value> {
         taken.push(Value::Object(item));
     }
     Ok(json!({ "preview": import.preview, "items": taken }))
+}
+
+/// The servers of the file; a bundle is kept, when its server can be taken.
+fn looked_at(installer: &Installer, import: &Import, bytes: &[u8]) -> Result<Vec<Found>> {
+    let mut bundle = None;
+    let mut found = if bytes.starts_with(ZIP) {
+        let mut read = Bundle::read(bytes, import.sha256.as_deref(), BundleLimits::default())?;
+        let nothing = Found { source: String::new(), server: Err(String::new()), alternatives: Vec::new() };
+        let found = std::mem::replace(&mut read.found, nothing);
+        bundle = Some(read);
+        vec![found]
+    } else {
+        import::read(&document(bytes.to_vec())?).map_err(|reason| anyhow!(reason))?
+    };
+    found.retain(|found| import.only.is_empty() || import.only.contains(&found.source));
+    if let Some(bundle) = bundle.filter(|_| !import.preview && found.iter().all(|found| found.server.is_ok())) {
+        installer.keep_bundle(&bundle, bytes, BundleLimits::default())?;
+    }
+    Ok(found)
 }
 
 fn take(

@@ -47,8 +47,9 @@ pub enum Auth {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ConfigQuery {
-    /// claude-desktop, claude-code, cursor, vscode or generic.
-    #[param(value_type = String)]
+    /// claude-desktop, claude-code, cursor, vscode or generic, which it is when absent.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
     client: Client,
     /// placeholder (when absent) or oauth.
     #[serde(default)]
@@ -63,7 +64,9 @@ pub struct ConfigQuery {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigBody {
-    #[schema(value_type = String)]
+    /// claude-desktop, claude-code, cursor, vscode or generic, which it is when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
     client: Client,
     #[serde(default)]
     auth: Auth,

@@ -122,7 +122,7 @@ fn bridged(mut command: Command<'_>) -> Result<Start, String> {
     }
     command.env.clear();
     command.notes.push("the bridge mcp-remote is left out: the server is reached without one".to_owned());
-    let (url, user) = urls::read(url.ok_or("mcp-remote has no URL")?)?;
+    let (url, user) = urls::read(&url.ok_or("mcp-remote has no URL")?)?;
     Ok(Start::Remote { url, user, headers })
 }
 

@@ -4,69 +4,21 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{Done, Given, Need, Start};
+use super::{
+    Done, Given, Need, Start,
+    slots::{Place, Slot, choose, is_usual, kind},
+};
 use crate::{
     catalog::import::{
-        naming::{field_key, variable},
+        naming::field_key,
         secrets::{has_credentials, is_secret, is_secret_name, looks_secret},
         text::{Hole, Piece, Text},
     },
     domain::{
-        manifest::{ConfigField, CredentialKind, CredentialSpec, Launch},
+        manifest::{ConfigField, CredentialSpec, Launch},
         secret::Secret,
     },
 };
-
-/// Beginnings of variables that owners may not set for an instance: a secret of such a name has to be the credential.
-const NOT_FOR_OWNERS: &[&str] = &["NODE_", "NPM_CONFIG_", "PYTHON", "UV_", "PIP_", "GIT_", "DOTNET_", "RUBY", "PERL"];
-
-/// Where a secret goes.
-enum Place {
-    /// A variable of the process.
-    Env(String),
-    /// A header of each request.
-    Header(String),
-    /// User and password of the URL.
-    User,
-    /// A part of the URL.
-    Url,
-}
-
-/// A secret on its way.
-struct Slot {
-    place: Place,
-    /// Text with one secret hole.
-    text: Text,
-}
-
-impl Slot {
-    fn hole(&self) -> Hole {
-        self.text.holes().find(|hole| hole.secret).cloned().unwrap_or_default()
-    }
-
-    /// The prefix and suffix around the hole are nothing.
-    fn is_bare(&self) -> bool {
-        self.text.0.len() == 1
-    }
-
-    fn name(&self) -> String {
-        match &self.place {
-            Place::Env(name) | Place::Header(name) => name.clone(),
-            Place::User => "the user and password of its URL".to_owned(),
-            Place::Url => format!("{} of its URL", self.hole().key),
-        }
-    }
-
-    /// Its variable in the instance's environment.
-    fn variable(&self) -> String {
-        match &self.place {
-            Place::Env(name) => name.clone(),
-            Place::Header(name) => variable(name),
-            Place::User => "USER_AND_PASSWORD".to_owned(),
-            Place::Url => variable(&self.hole().key),
-        }
-    }
-}
 
 /// What has been filled so far.
 #[derive(Default)]
@@ -270,18 +222,10 @@ impl Filling {
         in_url: &mut BTreeMap<String, String>,
     ) {
         let is_credential = template == "{credential}";
-        let whole = |filling: &mut Self| {
-            let pieces = slot.text.0.iter().map(|piece| match piece {
-                Piece::Plain(text) | Piece::Template(text) => text.clone(),
-                Piece::Hole(hole) if hole.secret => template.to_owned(),
-                Piece::Hole(hole) => format!("{{config.{}}}", filling.field(hole, &slot.name())),
-            });
-            pieces.collect::<String>()
-        };
         match &slot.place {
             Place::Env(name) if is_credential && slot.is_bare() => credential.env = Some(name.clone()),
             Place::Env(name) if is_credential => {
-                let value = whole(self);
+                let value = self.around(slot, template);
                 env.insert(name.clone(), value);
             }
             // The process gets the instance's variables as they are.
@@ -292,7 +236,7 @@ impl Filling {
             }
             Place::Header(name) if is_credential && is_usual(slot, name) => credential.header = Some(name.clone()),
             Place::Header(name) => {
-                let value = whole(self);
+                let value = self.around(slot, template);
                 self.headers.insert(name.clone(), value);
                 self.give(slot, is_credential);
             }
@@ -302,6 +246,16 @@ impl Filling {
                 self.give(slot, is_credential);
             }
         }
+    }
+
+    /// The whole text of a slot with `template` in place of its secret.
+    fn around(&mut self, slot: &Slot, template: &str) -> String {
+        let pieces = slot.text.0.iter().map(|piece| match piece {
+            Piece::Plain(text) | Piece::Template(text) => text.clone(),
+            Piece::Hole(hole) if hole.secret => template.to_owned(),
+            Piece::Hole(hole) => format!("{{config.{}}}", self.field(hole, &slot.name())),
+        });
+        pieces.collect()
     }
 
     /// What the document gives of a secret that is a variable.
@@ -344,32 +298,5 @@ fn with_secrets(name: &str, text: Text) -> Text {
     {
         Some(token) => Text::plain("Bearer ").then(Text::hole(Hole::found(name, token))),
         None => Text::hole(Hole::found(name, &literal)),
-    }
-}
-
-/// Whether a credential by itself in that header comes out as the document has it.
-fn is_usual(slot: &Slot, name: &str) -> bool {
-    let bearer = matches!(slot.text.0.as_slice(), [Piece::Plain(scheme), Piece::Hole(_)] if scheme == "Bearer ");
-    slot.is_bare() || bearer && name.eq_ignore_ascii_case("authorization")
-}
-
-/// Which secret is the credential: one that nothing else can carry, else the first that there must be.
-fn choose(slots: &[Slot]) -> Option<usize> {
-    let needed = |slot: &Slot| slot.hole().required || slot.hole().value.is_some();
-    let alone = |slot: &Slot| match &slot.place {
-        Place::User => true,
-        Place::Env(name) => NOT_FOR_OWNERS.iter().any(|start| name.to_ascii_uppercase().starts_with(start)),
-        Place::Header(_) | Place::Url => false,
-    };
-    let position = |wanted: &dyn Fn(&Slot) -> bool| slots.iter().position(wanted);
-    position(&|slot| alone(slot) && needed(slot)).or_else(|| position(&needed))
-}
-
-fn kind(slot: &Slot) -> CredentialKind {
-    let name = slot.name().to_ascii_uppercase();
-    match &slot.place {
-        Place::User => CredentialKind::Basic,
-        _ if name.contains("PERSONAL_ACCESS") || name.ends_with("_PAT") => CredentialKind::PersonalAccessToken,
-        _ => CredentialKind::ApiKey,
     }
 }

@@ -22,7 +22,7 @@ const VARIABLE: &str = "BERTH_TOKEN";
 const INPUT: &str = "berth-token";
 
 /// Whose configuration it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
     /// Claude Desktop.
@@ -35,6 +35,7 @@ pub enum Client {
     #[serde(alias = "vs-code")]
     Vscode,
     /// Any other.
+    #[default]
     Generic,
 }
 

@@ -1,6 +1,9 @@
 //! MCPB bundles: good ones run, bad ones leave nothing.
 
-use std::io::{Cursor, Write};
+use std::{
+    io::{BufRead, BufReader, Cursor, Write},
+    net::TcpListener,
+};
 
 use serde_json::{Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
@@ -119,7 +122,9 @@ fn bad_bundles_are_refused_and_leave_nothing() {
         (Vec::new(), "no MCPB bundle"),
     ];
     for (bytes, word) in cases {
-        for query in ["?preview=true", ""] {
+        // So many take their time to be looked at.
+        let queries = if word == "20000" { vec![""] } else { vec!["?preview=true", ""] };
+        for query in queries {
             let said = send(&root, query, &bytes).refused(400, "validation_failed");
             assert!(said.contains(word), "{word}: {said}");
         }
@@ -163,4 +168,59 @@ fn bundles_that_do_not_run_here_say_why() {
         assert_eq!(item["status"], "not_runnable");
         assert!(text(&item, "reason").contains(word), "{word}: {item}");
     }
+}
+
+/// Serves one file at `/b.mcpb`, and sends on to it from `/moved`.
+fn serve(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let _ = reader.read_line(&mut line);
+            let mut header = String::new();
+            while reader.read_line(&mut header).is_ok_and(|count| count > 2) {
+                header.clear();
+            }
+            let head = if line.contains("/moved") {
+                "HTTP/1.1 302 Found\r\nlocation: /b.mcpb\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
+            } else {
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", bytes.len())
+            };
+            let _ = stream.write_all(head.as_bytes());
+            if !line.contains("/moved") {
+                let _ = stream.write_all(&bytes);
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_registrys_bundle_is_fetched_and_must_be_what_it_says() {
+    let bytes = good_small();
+    let hash = berth::catalog::import::sha256_of(&bytes);
+    let url = serve(bytes);
+    let source = |path: &str, hash: &str| {
+        json!({ "name": "a/fetched", "description": "d", "version": "1.0.0", "packages": [
+            { "registryType": "mcpb", "identifier": format!("{url}{path}"), "fileSha256": hash, "transport": { "type": "stdio" } },
+        ] })
+    };
+    let take = |app: &TestApp, path: &str, hash: &str| {
+        let done = app
+            .admin_client(&format!("r{}{}@example.org", path.len(), &hash[..2]))
+            .post(IMPORT, &json!({ "source": source(path, hash) }));
+        item(&done.expect(200), "a/fetched")
+    };
+    let closed = TestApp::start();
+    let refused = take(&closed, "/b.mcpb", &hash);
+    assert!(text(&refused, "reason").contains("allow_private_targets"), "{refused}");
+    let open = TestApp::builder().set("allow_private_targets", "127.0.0.1").start();
+    let other = take(&open, "/b.mcpb", &"0".repeat(64));
+    assert!(text(&other, "reason").contains("not the file that was meant"), "{other}");
+    assert!(!open.data().join("cache/bundles").exists());
+    let taken = take(&open, "/moved", &hash);
+    assert_eq!((&taken["status"], &taken["service"]), (&json!("added"), &json!("fetched")), "{taken}");
+    assert!(open.data().join("cache/bundles").join(&hash).join("server/fake").is_file());
 }
