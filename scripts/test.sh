@@ -192,6 +192,7 @@ for manifest in mcp-servers/*/package.json; do
 done
 step "Stand-ins of outside APIs" node --test tests/stand-ins/*.test.mjs
 step "Official client SDKs" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/run.sh
+step "Configurations of clients" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/config.sh
 step "Built-in services" env BERTH_BIN="$ROOT/target/debug/berth" tests/clients/services.sh
 step "What /openapi.json says" env BERTH_BIN="$ROOT/target/debug/berth" tests/openapi/run.sh
 step "MCP conformance" env BERTH_BIN="$ROOT/target/debug/berth" tests/conformance/run.sh

@@ -8,10 +8,12 @@
 //! Invariants: a name and a shared port belong to one service each; one bad manifest never keeps
 //! another from loading; nothing here starts a service; no shell is given a string.
 
+mod bundles;
 mod cache;
 mod environment;
 mod error;
 mod files;
+pub mod import;
 mod install;
 mod lean;
 mod load;
@@ -20,6 +22,7 @@ mod npm;
 mod program;
 mod pypi;
 mod tool;
+mod versions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -139,6 +139,7 @@ pub const SETTINGS: &[&str] = &[
     "session_idle_seconds",
     "ask_patience_seconds",
     "max_parked",
+    "import_max_bytes",
     "idle_seconds",
     "default_memory_bytes",
     "default_processes",

@@ -18,9 +18,9 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        admin_health, audit_log, auth, credentials, debug, diagnose, grants, groups, instances, logs, me,
-        notifications, oauth_clients as clients, openapi, operations, outside_clients, removal, second_factor,
-        services, sessions, shares, system, tokens, usage, users, webhooks,
+        admin_health, audit_log, auth, client_config, credentials, debug, diagnose, grants, groups, import, instances,
+        logs, me, notifications, oauth_clients as clients, openapi, operations, outside_clients, removal,
+        second_factor, services, sessions, shares, system, tokens, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
@@ -65,6 +65,7 @@ pub fn configure(config: &mut ServiceConfig) {
             "/api/v1/services/{name}/oauth-client",
             [get(outside_clients::show), put(outside_clients::put), delete(outside_clients::remove)],
         ))
+        .service(secret("/api/v1/services/import", [post(import::import)]))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
         .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
         .service(secret(
@@ -78,6 +79,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/mcps/{id}/clone", [post(operations::clone)]))
         .service(at("/api/v1/mcps/{id}/debug", [post(debug::set)]))
         .service(at("/api/v1/mcps/{id}/diagnose", [get(diagnose::report)]))
+        .service(at("/api/v1/mcps/{id}/client-config", [get(client_config::of_one), post(client_config::mint_of_one)]))
+        .service(at("/api/v1/client-config", [get(client_config::of_all), post(client_config::mint_of_all)]))
         .service(at("/api/v1/mcps/{id}/logs", [get(logs::lines)]))
         .service(at("/api/v1/mcps/{id}/logs/stream", [get(logs::follow)]))
         .service(at("/api/v1/mcps/{id}/stats", [get(operations::stats)]))

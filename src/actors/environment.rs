@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::{contract, instance::Home};
 use crate::{
     catalog::{Program, Service},
@@ -25,6 +27,10 @@ pub(super) struct Values {
     credential: Option<Secret>,
     /// By which the process knows its gateway, where it does.
     gateway: Option<Secret>,
+    /// Variables of the instance, which headers and the URL of a remote server may name.
+    own: BTreeMap<String, String>,
+    /// Fields of the service that have no value.
+    unfilled: Vec<String>,
     /// Whether the manifest's debug part is added.
     debugged: bool,
 }
@@ -53,15 +59,37 @@ impl Values {
         if let Some(heap) = limits.heap_mib() {
             plain.insert("HEAP_MIB".to_owned(), heap.to_string());
         }
+        let mut unfilled = Vec::new();
         // Defaults may use the values above; what the owner wrote is taken as it is.
         for field in &service.manifest.config {
             let default =
                 field.default.as_ref().map(|text| template::expand(text, |key| plain.get(key).map(String::as_str)));
             if let Some(value) = instance.config.get(&field.name).cloned().or(default) {
                 plain.insert(format!("config.{}", field.name), value);
+            } else {
+                unfilled.push(format!("{{config.{}}}", field.name));
             }
         }
-        Self { plain, credential, gateway: None, debugged: instance.is_debugged(Timestamp::now()) }
+        let debugged = instance.is_debugged(Timestamp::now());
+        Self { plain, credential, gateway: None, own: BTreeMap::new(), unfilled, debugged }
+    }
+
+    /// With the instance's own variables, for what is sent to a remote server.
+    pub(super) fn with_own(self, own: BTreeMap<String, String>) -> Self {
+        Self { own, ..self }
+    }
+
+    /// With what the program itself adds to templates.
+    pub(super) fn with_program(mut self, program: &Program) -> Self {
+        if let Some(bundle) = &program.bundle {
+            self.plain.insert("BUNDLE_DIR".to_owned(), bundle.display().to_string());
+        }
+        self
+    }
+
+    /// Whether a template names a field that has no value: what it would make is left out.
+    fn is_open(&self, text: &str) -> bool {
+        self.unfilled.iter().any(|field| text.contains(field))
     }
 
     /// With a secret by which the process knows its gateway.
@@ -75,7 +103,8 @@ impl Values {
         let flags = manifest.runtime_args.as_ref().unwrap_or(&program.runtime_args);
         let flags = flags.iter().map(|flag| self.fill(flag)).filter(|flag| !flag.contains("{HEAP_MIB}"));
         let debug = if self.debugged { manifest.debug.args.as_slice() } else { &[] };
-        flags.chain(program.args.iter().chain(debug).map(|arg| self.fill(arg))).collect()
+        let args = program.args.iter().chain(debug).filter(|arg| !self.is_open(arg));
+        flags.chain(args.map(|arg| self.fill(arg))).collect()
     }
 
     /// `text` with its templates filled. Never with the credential: arguments are public on a host.
@@ -109,7 +138,8 @@ impl Values {
         ];
         environment.extend(program.env.iter().map(|(name, value)| plain(name, self.fill(value))));
         environment.extend(own.iter().map(|(name, value)| plain(name, value.clone())));
-        environment.extend(service.manifest.env.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
+        let given = service.manifest.env.iter().filter(|(_, value)| !self.is_open(value));
+        environment.extend(given.map(|(name, value)| (name.clone(), self.fill_secret(value))));
         if self.debugged {
             let debug = service.manifest.debug.environment(&service.manifest.launch);
             environment.extend(debug.into_iter().map(|(name, value)| plain(&name, self.fill(&value))));
@@ -141,13 +171,45 @@ impl Values {
         }
         let mut headers = Headers::new();
         if let Launch::Remote { headers: fixed, .. } = &service.manifest.launch {
-            headers.extend(fixed.iter().map(|(name, value)| (name.clone(), self.fill_secret(value))));
+            let given = fixed.iter().filter(|(_, value)| !self.is_open(value) && !self.names_missing(value));
+            headers.extend(given.map(|(name, value)| (name.clone(), self.fill_remote(value, str::to_owned))));
         }
         let CredentialSpec { header: Some(name), .. } = &service.manifest.credential else { return headers };
         if let Some(credential) = &self.credential {
             headers.push((name.clone(), service.manifest.credential.kind.in_header(name, credential)));
         }
         headers
+    }
+
+    /// Path and query of a remote server.
+    ///
+    /// # Errors
+    /// What has no value.
+    pub(super) fn path(&self, launch: &Launch) -> Result<String, String> {
+        const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+        let template = launch.url_template().unwrap_or_else(|| "/".to_owned());
+        if self.is_open(&template) || self.names_missing(&template) {
+            return Err("a part of its URL has no value: set its fields, or its variables".to_owned());
+        }
+        let encoded = |value: &str| utf8_percent_encode(value, PLAIN).to_string();
+        Ok(self.fill_remote(&template, encoded).expose().to_owned())
+    }
+
+    /// Whether a template names a variable that the instance has not.
+    fn names_missing(&self, text: &str) -> bool {
+        let names = text.match_indices("{env.").filter_map(|(at, mark)| text.get(at + mark.len()..)?.split('}').next());
+        names.into_iter().any(|name| !self.own.contains_key(name))
+    }
+
+    /// `text` with all that a remote server may be told, each value as `written`.
+    fn fill_remote(&self, text: &str, written: impl Fn(&str) -> String) -> Secret {
+        let credential = self.credential.as_ref().map(Secret::expose);
+        let value = |key: &str| match key.strip_prefix("env.") {
+            Some(name) => self.own.get(name).map(String::as_str),
+            None if key == "credential" => credential,
+            None => self.plain.get(key).map(String::as_str),
+        };
+        Secret::new(template::expand(text, |key| value(key).map(&written)))
     }
 
     /// Headers of this process alone.

@@ -91,6 +91,7 @@ pub(super) fn compose(
         db: runtime.db.clone(),
         vault: Arc::clone(&runtime.vault),
         catalog: runtime.catalog.clone(),
+        installer: runtime.installer.clone(),
         routes: Arc::clone(&runtime.routes),
         metrics: Arc::clone(&runtime.metrics),
         paths: runtime.paths.clone(),

@@ -4,6 +4,7 @@
 //! <cache>/npm/<package>@<version>/     node_modules and the lock that npm made
 //! <cache>/pypi/<package>@<version>/    a virtual environment; made in place, as it cannot be moved
 //! <cache>/deps/<hash>/                 node_modules of a bundled service, by its package.json and lock
+//! <cache>/bundles/<hash>/              a bundle that was imported, unpacked
 //! <cache>/node/<service>-<hash>/       a bundled service's source, linked to its dependencies
 //! <cache>/home, <cache>/staging, <cache>/locks
 //! ```
@@ -64,7 +65,7 @@ struct Flying {
 /// Installs what services need and says how they are started. Cheap to clone.
 #[derive(Clone)]
 pub struct Installer {
-    cache: Arc<Cache>,
+    pub(super) cache: Arc<Cache>,
     flights: Arc<Mutex<HashMap<PathBuf, Flying>>>,
 }
 
@@ -121,6 +122,7 @@ impl Installer {
             Launch::Command { command, args } | Launch::Http { command, args, .. } => {
                 self.command(service, command, args)?
             }
+            Launch::Bundle { sha256, command, args } => self.bundled(sha256, command, args)?,
             Launch::Remote { .. } => return Ok(None),
         };
         Ok(Some(program))
@@ -149,6 +151,9 @@ impl Installer {
             }
             Launch::Command { command, args } | Launch::Http { command, args, .. } => {
                 self.command(service, command, args).map(|_| Plan { installs: None, installed: true })
+            }
+            Launch::Bundle { sha256, command, args } => {
+                self.bundled(sha256, command, args).map(|_| Plan { installs: None, installed: true })
             }
             Launch::Remote { .. } => Ok(Plan { installs: None, installed: true }),
         }

@@ -94,7 +94,7 @@ pub(super) fn node_program(node: PathBuf, args: Vec<String>, read_only: Vec<Path
     let runtime_args = lean::NODE_FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
     let (name, folder) = lean::NODE_COMPILE_CACHE;
     let env = if cache.node_keeps_compiled_code(&node) { vec![(name.to_owned(), folder.to_owned())] } else { vec![] };
-    Program { program: node, runtime_args, env, args, read_only }
+    Program { program: node, runtime_args, env, args, read_only, bundle: None }
 }
 
 /// The script that `bin` of a package.json gives for `entry`: that one; when there is none asked

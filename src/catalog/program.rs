@@ -18,6 +18,8 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// Its arguments. Those of the manifest still hold their templates.
     pub args: Vec<String>,
+    /// The folder of the bundle that it is of: `{BUNDLE_DIR}` in templates.
+    pub bundle: Option<PathBuf>,
     /// Folders that it must be able to read and run, beyond the system's own.
     pub read_only: Vec<PathBuf>,
 }

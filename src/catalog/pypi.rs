@@ -100,7 +100,7 @@ impl PypiPackage {
         read_only.extend(base_of(&python));
         let args = std::iter::once(as_argument(&script)).chain(args.iter().cloned()).collect();
         let env = lean::PYTHON_ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Ok(Program { program: python, runtime_args: Vec::new(), env, args, read_only })
+        Ok(Program { program: python, env, args, read_only, ..Program::default() })
     }
 
     /// The entry, else the only console script of the package, else the one named like it.

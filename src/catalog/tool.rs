@@ -22,6 +22,8 @@ use super::{Environment, InstallError};
 const LAST_LINES: usize = 15;
 /// Longer lines are cut there, in bytes.
 const MAX_LINE_BYTES: u64 = 2000;
+/// What a tool that is asked something may answer, in bytes.
+const MAX_ANSWER: u64 = 4 << 20;
 
 /// Says how an installation goes on; the last saying is what is seen.
 #[derive(Clone, Debug)]
@@ -67,10 +69,31 @@ impl Tool {
         command
     }
 
+    /// Runs it to its end; what it wrote to standard output, of which at most [`MAX_ANSWER`] bytes are kept.
+    pub(super) async fn ask(&self, mut command: Command, progress: &Progress) -> Result<String, InstallError> {
+        let what = command.as_std().get_program().to_string_lossy().into_owned();
+        let mut child = command.spawn().map_err(|error| InstallError::file(&what, &error))?;
+        let out = child.stdout.take();
+        let reading = async {
+            let mut answer = Vec::new();
+            if let Some(out) = out {
+                // What cannot be read any more has been said.
+                let _ = out.take(MAX_ANSWER).read_to_end(&mut answer).await;
+            }
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let (ended, answer) = tokio::join!(self.follow(child, progress), reading);
+        ended.map(|()| answer)
+    }
+
     /// Runs it to its end.
     pub(super) async fn run(&self, mut command: Command, progress: &Progress) -> Result<(), InstallError> {
         let what = command.as_std().get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|error| InstallError::file(&what, &error))?;
+        self.follow(child, progress).await
+    }
+
+    async fn follow(&self, child: Child, progress: &Progress) -> Result<(), InstallError> {
         let mut group = Group::of(child);
         let mut last = VecDeque::with_capacity(LAST_LINES);
         let ended = tokio::time::timeout(self.time_limit, group.follow(&mut last, progress)).await;

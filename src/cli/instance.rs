@@ -49,6 +49,8 @@ pub(super) enum Instance {
     Restore(Which),
     /// Make another one with the same settings
     Clone(Which),
+    /// The configuration by which an MCP client uses it
+    Config(ClientConfig),
     /// Stop it and delete its files and logs
     Delete(Which),
 }
@@ -91,6 +93,27 @@ pub(super) struct Create {
 }
 
 #[derive(Args)]
+pub(super) struct ClientConfig {
+    #[command(flatten)]
+    which: Which,
+    /// The client: claude-desktop, claude-code, cursor, vscode or generic
+    #[arg(long, value_name = "NAME", value_parser = ["claude-desktop", "claude-code", "cursor", "vscode", "generic"])]
+    client: String,
+    /// Make a token of its owner for it alone, and put it in
+    #[arg(long)]
+    token: bool,
+    /// Days for which that is good. For ever when absent
+    #[arg(long, value_name = "N", requires = "token", value_parser = clap::value_parser!(u32).range(1..))]
+    expires_days: Option<u32>,
+    /// No token: the client signs in
+    #[arg(long, conflicts_with = "token")]
+    oauth: bool,
+    /// Links, lines and remarks, too
+    #[arg(long)]
+    details: bool,
+}
+
+#[derive(Args)]
 #[command(group(ArgGroup::new("until").required(true).args(["minutes", "never"])))]
 pub(super) struct Renew {
     #[command(flatten)]
@@ -122,6 +145,7 @@ pub(super) fn run(context: &Context, command: &Instance) -> Result<()> {
         Instance::Debug(command) => diagnose::debug(context, &remote, command),
         Instance::Diagnose(which) => diagnose::diagnose(context, &remote, which),
         Instance::Renew(command) => renew(context, &remote, command),
+        Instance::Config(command) => config(context, &remote, command),
         Instance::Delete(which) => delete(context, &remote, which),
     }
 }
@@ -214,6 +238,16 @@ fn renew(context: &Context, remote: &Remote, command: &Renew) -> Result<()> {
     };
     let view = remote.post(&format!("/api/v1/mcps/{id}/renew"), &body)?;
     context.output.show(&view, || format!("renewed {}; expires: {}", line(&view), text(&view, "expires_at")))
+}
+
+fn config(context: &Context, remote: &Remote, command: &ClientConfig) -> Result<()> {
+    let id = resolve(remote, &command.which.which)?;
+    let body = json!({
+        "client": command.client, "auth": if command.oauth { "oauth" } else { "placeholder" },
+        "details": command.details, "token": command.token, "expires_days": command.expires_days,
+    });
+    let answer = remote.post(&format!("/api/v1/mcps/{id}/client-config"), &body)?;
+    context.output.show(&answer, || serde_json::to_string_pretty(&answer).unwrap_or_default())
 }
 
 fn delete(context: &Context, remote: &Remote, which: &Which) -> Result<()> {

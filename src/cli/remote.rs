@@ -78,6 +78,15 @@ impl Remote {
         self.call(&Method::PUT, path, Some(body))
     }
 
+    /// The answer to `POST path` with a body that is no JSON.
+    pub(super) fn post_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<Value> {
+        self.runtime.block_on(async {
+            let request = self.request(&Method::POST, path).content_type("application/octet-stream");
+            let response = request.send_body(bytes).await.map_err(|error| self.silent(&error))?;
+            answered(response).await
+        })
+    }
+
     /// The answer to `PATCH path`.
     pub(super) fn patch(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(&Method::PATCH, path, Some(body))
@@ -95,14 +104,7 @@ impl Remote {
                 Some(body) => request.send_json(body).await,
                 None => request.send().await,
             };
-            let mut response = sent.map_err(|error| self.silent(&error))?;
-            let bytes = response.body().limit(MAX_ANSWER).await.context("the answer broke off")?;
-            let answer = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
-            if response.status().is_success() {
-                return Ok(answer);
-            }
-            let detail = answer.get("detail").and_then(Value::as_str);
-            bail!("{}", detail.map_or_else(|| response.status().to_string(), str::to_owned))
+            answered(sent.map_err(|error| self.silent(&error))?).await
         })
     }
 
@@ -128,6 +130,20 @@ impl Remote {
             Ok(())
         })
     }
+}
+
+/// What was answered, when it is a success; else the reason.
+async fn answered<S>(mut response: awc::ClientResponse<S>) -> Result<Value>
+where
+    S: futures_util::Stream<Item = Result<bytes::Bytes, awc::error::PayloadError>> + Unpin,
+{
+    let bytes = response.body().limit(MAX_ANSWER).await.context("the answer broke off")?;
+    let answer = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
+    if response.status().is_success() {
+        return Ok(answer);
+    }
+    let detail = answer.get("detail").and_then(Value::as_str);
+    bail!("{}", detail.map_or_else(|| response.status().to_string(), str::to_owned))
 }
 
 /// Has a running Berth find out anew what everybody was given: it remembers that.

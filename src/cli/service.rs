@@ -1,5 +1,7 @@
 //! `berth service`.
 
+mod import;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -48,6 +50,8 @@ pub(super) enum Service {
     /// With which client users sign in at the outside service, where the manifest has `credential.oauth`
     #[command(subcommand)]
     OauthClient(OAuthClient),
+    /// Add the services that a `server.json`, a client's configuration or an MCPB bundle describes
+    Import(import::Import),
     /// Remove a service that was added
     Remove {
         /// Its name
@@ -62,6 +66,7 @@ pub(super) fn run(context: &Context, command: &Service) -> Result<ExitCode> {
         Service::Check { file } => return check(context, file),
         Service::Add { file } => add(context, file)?,
         Service::OauthClient(command) => oauth_client::run(context, command)?,
+        Service::Import(command) => import::run(context, command)?,
         Service::Remove { name } => remove(context, name)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -52,6 +52,8 @@ pub struct RuntimeConfig {
     pub ask_patience: Duration,
     /// `max_parked`: calls per instance that wait for input of their clients. Default 64.
     pub max_parked: usize,
+    /// `import_max_bytes`: largest bundle that is imported, packed. Default 64 MiB.
+    pub import_max_bytes: usize,
     /// `idle_seconds`: an instance without use for this long sleeps until the next request; 0: never.
     /// Default 1800.
     pub idle: u32,
@@ -136,6 +138,8 @@ impl RuntimeConfig {
             max_connections: size("max_connections", 8, 1, 100_000)?,
             connection_keep: Duration::from_secs(3600 * read_between(source, "connection_keep_hours", 72, 0, 876_000)?),
             spares: read(source, "spares", 1)?,
+            import_max_bytes: usize::try_from(read_between(source, "import_max_bytes", 64 << 20, 1024, 1 << 30)?)
+                .unwrap_or(usize::MAX),
             private_targets: read(source, "allow_private_targets", PrivateTargets::default())?,
             ca_file: source.get("ca_file").map(PathBuf::from),
             restart: RestartPolicy::default(),

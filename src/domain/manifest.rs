@@ -182,11 +182,23 @@ pub enum Launch {
         #[serde(default = "default_mcp_path")]
         path: String,
     },
+    /// A program of an MCPB bundle that was imported, or one of this host that runs what is in the bundle. It speaks on
+    /// standard input and output.
+    Bundle {
+        /// The bundle's SHA-256 as lower-case hexadecimal digits.
+        sha256: String,
+        /// Path of the program in the bundle, or a name searched in `PATH`.
+        command: String,
+        /// Its arguments; `{BUNDLE_DIR}` is the bundle's folder.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        args: Vec<String>,
+    },
     /// A server that runs elsewhere.
     Remote {
-        /// Its Streamable HTTP endpoint.
+        /// Its Streamable HTTP endpoint; path and query may hold `{credential}`, `{config.NAME}` and `{env.NAME}`.
         url: Url,
-        /// Headers to send; values may hold `{credential}` and `{config.NAME}`.
+        /// Headers to send; values may hold `{credential}`, `{config.NAME}`, and `{env.NAME}` for a variable of the
+        /// instance's own environment. A header whose template has no value is not sent.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, String>,
     },
@@ -197,6 +209,16 @@ impl Launch {
     #[must_use]
     pub const fn is_node(&self) -> bool {
         matches!(self, Self::Node { .. } | Self::Npm { .. })
+    }
+
+    /// Path and query of a server elsewhere, as a template; nothing for another kind.
+    #[must_use]
+    pub fn url_template(&self) -> Option<String> {
+        let Self::Remote { url, .. } = self else { return None };
+        let origin = url.origin().ascii_serialization();
+        let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/");
+        // Braces are not written in paths as they are.
+        Some(path.replace("%7B", "{").replace("%7D", "}"))
     }
 
     /// Whether it has a runtime of its own that takes flags before the program's path.

@@ -3,7 +3,7 @@
 /// Replaces every `{KEY}` of `text` whose key `value_of` knows; unknown braces are left as they are
 /// (the registry's `server.json` rule). Values are inserted once and never expanded again.
 #[must_use]
-pub fn expand<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>) -> String {
+pub fn expand<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -15,7 +15,7 @@ pub fn expand<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>) -> Str
         });
         match known {
             Some((value, end)) => {
-                out.push_str(value);
+                out.push_str(value.as_ref());
                 rest = from_open.get(end..).unwrap_or_default();
             }
             None => {

@@ -3,6 +3,7 @@
 pub mod admin_health;
 pub mod audit_log;
 pub mod auth;
+pub mod client_config;
 pub mod credentials;
 pub mod debug;
 pub mod diagnose;
@@ -10,6 +11,7 @@ mod entitled;
 mod entitlements;
 pub mod grants;
 pub mod groups;
+pub mod import;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;

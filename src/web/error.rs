@@ -263,6 +263,12 @@ impl ApiError {
         self.code
     }
 
+    /// What the client is told of it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Seconds after which the same request may succeed, where waiting helps.
     pub(super) const fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after

@@ -11,7 +11,7 @@ use super::sign_in::UsedStates;
 use crate::{
     actors::{Paths, SupervisorHandle},
     auth::{Authenticator, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
-    catalog::Catalog,
+    catalog::{Catalog, Installer},
     config::Config,
     db::Db,
     mail::Mailer,
@@ -34,6 +34,8 @@ pub struct AppState {
     pub vault: Arc<Vault>,
     /// Services.
     pub catalog: Catalog,
+    /// What services need on this host.
+    pub installer: Installer,
     /// The way to instances.
     pub supervisor: SupervisorHandle,
     /// Where calls find instances.

@@ -5,6 +5,7 @@ mod audit;
 mod credentials;
 mod debug;
 mod diagnose;
+mod import;
 mod instances;
 mod lean;
 mod lifecycle;

@@ -65,7 +65,8 @@ fn is_told_by_requests(manifest: &Manifest) -> bool {
     let credential = &manifest.credential;
     let at_start = credential.env.is_some() || manifest.env.values().any(|value| value.contains("{credential}"));
     match manifest.launch {
-        Launch::Remote { .. } => true,
+        // What its URL holds is known from the start.
+        Launch::Remote { .. } => !manifest.launch.url_template().is_some_and(|url| url.contains("{credential}")),
         _ => {
             let in_requests = manifest.shared.is_some() || credential.header.is_some();
             manifest.transport == Transport::Http && in_requests && !at_start

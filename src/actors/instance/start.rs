@@ -138,8 +138,9 @@ impl StartJob {
             return Err(failed("the service has neither a program nor a URL".to_owned()));
         };
         let values = Values::new(&self.instance, service, &self.home, (None, Limits::default()), inputs.credential);
+        let values = values.with_own(inputs.own_env);
         let origin = url.origin().ascii_serialization();
-        let path = url.as_str().strip_prefix(origin.as_str()).unwrap_or("/").to_owned();
+        let path = values.path(&service.manifest.launch).map_err(failed)?;
         let upstream = self.http(HttpTarget::new(Address::at(origin), path, values.headers(&self.instance, service)));
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();

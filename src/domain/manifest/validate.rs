@@ -13,7 +13,7 @@ use std::{
 
 use thiserror::Error;
 
-use self::names::{environment_name, exact_version, npm_name, program, pypi_name, relative_path};
+use self::names::{bundle, environment_name, exact_version, npm_name, program, pypi_name, relative_path};
 use super::{CredentialKind, Launch, Manifest, Network, SharedSpec, Transport};
 use crate::domain::{
     instance::Mode,
@@ -125,6 +125,10 @@ impl Manifest {
                 }
                 self.expect_transport(Transport::Http, "http")
             }
+            Launch::Bundle { sha256, command, .. } => {
+                bundle(sha256, command)?;
+                self.expect_transport(Transport::Stdio, "bundle")
+            }
             Launch::Remote { url, .. } => {
                 if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
                     return Err(ManifestError::new("launch.url", "must be an http or https URL with a host"));
@@ -182,7 +186,8 @@ impl Manifest {
             Launch::Remote { headers, .. } => headers.values().any(|value| value.contains("{credential}")),
             _ => false,
         };
-        in_headers || self.env.values().any(|value| value.contains("{credential}"))
+        let in_url = self.launch.url_template().is_some_and(|url| url.contains("{credential}"));
+        in_url || in_headers || self.env.values().any(|value| value.contains("{credential}"))
     }
 
     fn validate_env(&self) -> Result<(), ManifestError> {

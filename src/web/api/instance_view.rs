@@ -71,18 +71,25 @@ impl LimitEnforced {
     }
 }
 
+/// The URL of an instance's MCP endpoint.
+pub(super) fn address_of(instance: &Instance, state: &AppState) -> String {
+    let base = state.public_url.as_str().trim_end_matches('/');
+    format!("{base}/{}/{}/mcp", instance.service, instance.id)
+}
+
 impl InstanceView {
     /// The record joined with what its actor publishes.
     pub fn of(instance: Instance, state: &AppState) -> Self {
         let route = state.routes.get(instance.id);
         let status = route.as_ref().map_or_else(|| Status::of(&instance), |route| route.status());
         let base = state.public_url.as_str().trim_end_matches('/');
+        let url = address_of(&instance, state);
         let service = state.catalog.get(&instance.service);
         let manifest = service.as_ref().map(|service| service.manifest.limits).unwrap_or_default();
         let idle = service.and_then(|service| service.manifest.idle_seconds);
         let idle = instance.idle_after(idle, state.config.runtime.idle);
         Self {
-            url: format!("{base}/{}/{}/mcp", instance.service, instance.id),
+            url,
             slug_url: format!("{base}/{}/{}/mcp", instance.slug, instance.service),
             id: instance.id,
             owner: instance.user_id,

@@ -70,6 +70,28 @@ pub struct CreateInstance {
     user: Option<Email>,
 }
 
+impl CreateInstance {
+    /// An instance of `service` for whom the caller may make one, with what belongs to it.
+    pub(super) fn of(
+        service: &ServiceName,
+        user: Option<Email>,
+        (config, env): (BTreeMap<String, String>, BTreeMap<String, String>),
+        credential: Option<Secret>,
+    ) -> Self {
+        Self {
+            service: service.to_string(),
+            label: String::new(),
+            mode: None,
+            config,
+            env,
+            credential: credential.map(|value| CredentialChoice::Value { value, validate: None }),
+            expires_in_minutes: None,
+            idle_seconds: None,
+            user,
+        }
+    }
+}
+
 /// A stored credential, or a new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -162,15 +184,20 @@ pub async fn create(
     state: Data<AppState>,
     body: Json<CreateInstance>,
 ) -> Result<HttpResponse, ApiError> {
+    let instance = make(&caller, &state, body.into_inner()).await?;
+    Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+}
+
+/// Makes an instance and starts it.
+pub(super) async fn make(caller: &Caller, state: &AppState, body: CreateInstance) -> Result<Instance, ApiError> {
     caller.may(Action::UseAccount)?;
-    let body = body.into_inner();
-    let owner = owner_of(&caller, &state, body.user).await?;
-    let service = service_of(&state, &body.service, owner.id)?;
-    allowed_service(&state, owner.id, &service.manifest.name).await?;
+    let owner = owner_of(caller, state, body.user).await?;
+    let service = service_of(state, &body.service, owner.id)?;
+    allowed_service(state, owner.id, &service.manifest.name).await?;
     let now = Timestamp::now();
     let parts = Parts {
         mode: validate::mode(&service.manifest, body.mode)?,
-        credential: credential(&state, &owner, &service, body.credential).await?,
+        credential: credential(state, &owner, &service, body.credential).await?,
         expires_at: expiry(body.expires_in_minutes, now)?,
         label: body.label,
         config: body.config,
@@ -178,10 +205,10 @@ pub async fn create(
         limits: Limits::default(),
         idle_seconds: body.idle_seconds,
     };
-    may_start(&state, owner.id, &service, (parts.mode, parts.limits), None).await?;
-    let instance = record(&state, &caller, &owner, &service, parts).await?;
-    take_on(&state, &instance).await?;
-    Ok(HttpResponse::Created().json(InstanceView::of(instance, &state)))
+    may_start(state, owner.id, &service, (parts.mode, parts.limits), None).await?;
+    let instance = record(state, caller, &owner, &service, parts).await?;
+    take_on(state, &instance).await?;
+    Ok(instance)
 }
 
 /// Hands a recorded instance to the supervisor. When that fails it is forgotten again, so that the

@@ -61,20 +61,47 @@ pub(super) fn visible(state: &AppState, caller: &Principal, name: &str) -> Resul
         .ok_or_else(|| ApiError::new(ErrorCode::UnknownService, "there is no such service"))
 }
 
-/// Adds a service: for everybody by an administrator, for oneself by a user where `user_services` allows it.
-pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>) -> Result<HttpResponse, ApiError> {
+/// Whether the caller may add services; whether they administer.
+///
+/// # Errors
+/// Why not.
+pub(super) fn may_add(caller: &Caller, state: &AppState) -> Result<bool, ApiError> {
     caller.may(Action::UseAccount)?;
     let is_admin = caller.may(Action::Administer).is_ok();
     if !is_admin && !state.config.auth.user_services {
         let detail = "only administrators may add services here; the setting `user_services` lets everybody";
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
-    let manifest = body.into_inner();
+    Ok(is_admin)
+}
+
+/// Whether somebody may add this one, who may add services.
+///
+/// # Errors
+/// Why not.
+pub(super) fn may_be_added(state: &AppState, manifest: &Manifest, is_admin: bool) -> Result<(), ApiError> {
     if let Some(detail) = manifest.privilege().filter(|_| !is_admin) {
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
     let defaults = state.config.runtime.limits(Limits::default(), Limits::default());
-    validate::limits(manifest.limits, defaults, is_admin)?;
+    validate::limits(manifest.limits, defaults, is_admin)
+}
+
+/// Adds a service: for everybody by an administrator, for oneself by a user where `user_services` allows it.
+pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>) -> Result<HttpResponse, ApiError> {
+    let is_admin = may_add(&caller, &state)?;
+    let service = add(&caller, &state, body.into_inner(), is_admin).await?;
+    Ok(HttpResponse::Created().json(&service.manifest))
+}
+
+/// Adds a service to the catalog and the database; either both or none.
+pub(super) async fn add(
+    caller: &Caller,
+    state: &AppState,
+    manifest: Manifest,
+    is_admin: bool,
+) -> Result<Arc<Service>, ApiError> {
+    may_be_added(state, &manifest, is_admin)?;
     let by = actor(&caller.0);
     let owner_id = by.filter(|_| !is_admin);
     let service = state.catalog.add_runtime(manifest.clone(), owner_id)?;
@@ -91,7 +118,7 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>)
         let _ = state.catalog.remove_runtime(&name);
     }
     stored?;
-    Ok(HttpResponse::Created().json(&service.manifest))
+    Ok(service)
 }
 
 /// One service.

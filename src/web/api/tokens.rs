@@ -112,10 +112,23 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToke
             "the operator has no account; use `berth token create --user EMAIL`",
         ));
     }
-    let wanted = body.into_inner();
+    let by = actor(&caller.0);
+    let (token, secret) = mint(&state, caller.0.user, by, body.into_inner()).await?;
+    let mut view = serde_json::to_value(TokenView::from(token)).unwrap_or_default();
+    view["token"] = secret.expose().into();
+    Ok(HttpResponse::Created().json(view))
+}
+
+/// Makes a token of `user`; its text is nowhere else.
+pub(super) async fn mint(
+    state: &AppState,
+    user: UserId,
+    by: Option<UserId>,
+    wanted: CreateToken,
+) -> Result<(tokens::Token, Secret), ApiError> {
     check(&wanted)?;
     let secret = secrets::mint().map_err(ApiError::random)?;
-    let new = row(caller.0.user, wanted, &secret);
+    let new = row(user, wanted, &secret);
     let made = state
         .db
         .write(move |conn| {
@@ -127,15 +140,20 @@ pub async fn create(caller: Caller, state: Data<AppState>, body: Json<CreateToke
                 "instances": token.instances, "tools": token.tools, "read_only": token.read_only,
                 "expires_at": token.expires_at,
             });
-            audit(conn, Some(new.user_id), "token.create", format!("token:{}", token.id), detail)?;
+            audit(conn, by, "token.create", format!("token:{}", token.id), detail)?;
             Ok(Ok(token))
         })
         .await?;
     let token =
         made.map_err(|id| ApiError::invalid(format!("`instances`: there is no instance {id}, or it is not yours")))?;
-    let mut view = serde_json::to_value(TokenView::from(token)).unwrap_or_default();
-    view["token"] = secret.expose().into();
-    Ok(HttpResponse::Created().json(view))
+    Ok((token, secret))
+}
+
+impl CreateToken {
+    /// A token for these instances alone.
+    pub(super) fn for_instances(name: String, instances: Vec<InstanceId>, expires_in_days: Option<u32>) -> Self {
+        Self { name, instances: Some(instances), expires_in_days, ..Self::default() }
+    }
 }
 
 fn check(wanted: &CreateToken) -> Result<(), ApiError> {

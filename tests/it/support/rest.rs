@@ -72,6 +72,15 @@ impl Client {
         Answer::read(response.unwrap())
     }
 
+    /// One request with a body that is no text.
+    pub(crate) fn send_bytes(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        Answer::read(self.agent.run(request.body(body.to_vec()).unwrap()).unwrap())
+    }
+
     /// A body that is unusual for its method, but allowed.
     fn delete_with(&self, url: &str, body: &str) -> Answer {
         let mut request = self.agent.delete(url).force_send_body();

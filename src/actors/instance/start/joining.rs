@@ -42,6 +42,7 @@ impl StartJob {
 
     fn headers(&self, service: &Service, inputs: Inputs) -> Headers {
         let values = Values::new(&self.instance, service, &self.home, (None, Limits::default()), inputs.credential);
+        let values = values.with_own(inputs.own_env);
         values.headers(&self.instance, service)
     }
 }

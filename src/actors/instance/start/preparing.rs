@@ -49,7 +49,7 @@ impl StartJob {
         let gateway = service.manifest.shared.as_ref().map(|_| contract::fresh_secret()).transpose();
         let gateway = gateway.map_err(|error| failed(format!("no randomness: {error}")))?;
         let values = Values::new(&self.instance, service, &self.home, (number, limits), credential);
-        let values = values.with_gateway(gateway);
+        let values = values.with_gateway(gateway).with_program(program);
         let spec = self.spec(service, program, (&values, &own_env), (number, limits))?;
         let version = Version::of(&self.instance.service, program);
         // Before its turn: a server that is silent when probed must not keep others from starting.

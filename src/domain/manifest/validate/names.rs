@@ -20,6 +20,19 @@ pub(super) fn program(command: &str) -> Result<(), ManifestError> {
     }
 }
 
+/// A bundle by its hash, and a program in it or one that is looked up in the `PATH`.
+pub(super) fn bundle(sha256: &str, command: &str) -> Result<(), ManifestError> {
+    if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')) {
+        return Err(ManifestError::new("launch.sha256", "must be 64 lower-case hexadecimal digits"));
+    }
+    let plain = !command.trim().is_empty() && !command.contains(['\0', '\\']);
+    if plain {
+        relative_path("launch.command", command)
+    } else {
+        Err(ManifestError::new("launch.command", "must be a path in the bundle, or a bare program name"))
+    }
+}
+
 /// As npm has it: lower case, at most 214 characters, perhaps below a scope.
 pub(super) fn npm_name(package: &str) -> Result<(), ManifestError> {
     let part = |text: &str| {

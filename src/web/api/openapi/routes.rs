@@ -7,8 +7,8 @@ use utoipa::{
 
 use super::takes::Takes;
 use crate::web::api::{
-    Page, audit_log, auth, credentials, debug, groups, instances, logs, me, notifications, oauth_clients, operations,
-    outside_clients, removal, second_factor, services, shares, tokens, usage, users, webhooks,
+    Page, audit_log, auth, client_config, credentials, debug, groups, import, instances, logs, me, notifications,
+    oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens, usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;
@@ -81,6 +81,14 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
     ),
     (HttpMethod::Get, "/api/v1/services", "The catalog; ?search=", "200", query::<services::Search>()),
     (HttpMethod::Post, "/api/v1/services", "Add a service: a manifest", "201", OBJECT),
+    (
+        HttpMethod::Post,
+        "/api/v1/services/import",
+        "Services (and instances, with create) of a server.json, a client's configuration or an MCPB bundle \
+         (application/octet-stream): {source, preview?, create?, only?, values?, user?}",
+        "200",
+        json::<import::ImportBody>(),
+    ),
     (HttpMethod::Get, "/api/v1/services/{name}", "One service", "200", NOTHING),
     (HttpMethod::Delete, "/api/v1/services/{name}", "Remove a service that was added", "204", NOTHING),
     (
@@ -127,6 +135,34 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         json::<debug::Debug>(),
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}/diagnose", "What is wrong with it, why, and what to do next", "200", NOTHING),
+    (
+        HttpMethod::Get,
+        "/api/v1/mcps/{id}/client-config",
+        "The configuration by which a client uses it; ?client=claude-desktop, claude-code, cursor, vscode or generic",
+        "200",
+        query::<client_config::ConfigQuery>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/mcps/{id}/client-config",
+        "The same with a token of its own, which is in this answer alone: {client, token: true, expires_days?}",
+        "200,201",
+        json::<client_config::ConfigBody>(),
+    ),
+    (
+        HttpMethod::Get,
+        "/api/v1/client-config",
+        "The configuration by which a client uses all instances of the caller",
+        "200",
+        query::<client_config::ConfigQuery>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/client-config",
+        "The same with a token for them, which is in this answer alone: {client, token: true, expires_days?}",
+        "200,201",
+        json::<client_config::ConfigBody>(),
+    ),
     (
         HttpMethod::Get,
         "/api/v1/mcps/{id}/logs",
