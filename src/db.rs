@@ -36,6 +36,7 @@ pub mod oauth_clients;
 pub mod oauth_devices;
 pub mod oauth_grants;
 pub mod removals;
+pub mod service_updates;
 pub mod services;
 pub mod settings;
 pub mod shares;

@@ -17,9 +17,9 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        admin_health, audit_log, auth, credentials, debug, diagnose, grants, groups, instances, logs, me,
+        admin_health, audit_log, auth, credentials, curated, debug, diagnose, grants, groups, instances, logs, me,
         notifications, oauth_clients as clients, openapi, operations, removal, second_factor, services, sessions,
-        shares, system, tokens, usage, users, webhooks,
+        shares, system, tokens, updates, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
@@ -61,6 +61,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/me/totp/confirm", [post(second_factor::confirm)]))
         .service(at("/api/v1/services", [get(services::list), post(services::create)]))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
+        .service(at("/api/v1/services/{name}/updates", [get(updates::show), post(updates::compare)]))
+        .service(at("/api/v1/services/{name}/updates/{version}/apply", [post(updates::apply)]))
+        .service(at("/api/v1/services/{name}/rollback", [post(updates::roll_back)]))
+        .service(at("/api/v1/services/{name}/pin", [post(updates::pin)]))
+        .service(at("/api/v1/catalog", [get(curated::list)]))
         .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
         .service(secret(
             "/api/v1/mcps/{id}",

@@ -64,7 +64,7 @@ struct Flying {
 /// Installs what services need and says how they are started. Cheap to clone.
 #[derive(Clone)]
 pub struct Installer {
-    cache: Arc<Cache>,
+    pub(super) cache: Arc<Cache>,
     flights: Arc<Mutex<HashMap<PathBuf, Flying>>>,
 }
 
