@@ -31,7 +31,7 @@ mod supervisor;
 
 pub use self::{
     eras::Eras,
-    handle::{SupervisorError, SupervisorHandle},
+    handle::{SupervisorError, SupervisorHandle, TrialError, TrialOf},
     paths::Paths,
     places::{Claim, Places},
     pools::{PoolView, Pools, WorkerView},

@@ -10,6 +10,7 @@
 
 mod bundles;
 mod cache;
+pub mod curated;
 mod environment;
 mod error;
 mod files;
@@ -21,6 +22,8 @@ mod node;
 mod npm;
 mod program;
 mod pypi;
+mod registry;
+mod search;
 mod tool;
 mod versions;
 
@@ -33,12 +36,14 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use self::search::Search;
 pub use self::{
     environment::Environment,
     error::{CatalogError, ErrorKind, InstallError},
     install::{Installer, Plan},
     load::{check_file, parse_toml},
     program::Program,
+    registry::Versions,
 };
 use crate::domain::{
     ids::UserId,
@@ -149,10 +154,9 @@ impl Catalog {
     /// Case does not matter; no search means all.
     #[must_use]
     pub fn list(&self, search: Option<&str>) -> Vec<Arc<Service>> {
-        let search = search.unwrap_or_default().to_lowercase();
-        let words: Vec<&str> = search.split_whitespace().collect();
+        let search = Search::new(search);
         let snapshot = self.inner.snapshot.load();
-        snapshot.values().filter(|service| words.iter().all(|word| service.searched.contains(word))).cloned().collect()
+        snapshot.values().filter(|service| search.fits(&service.searched)).cloned().collect()
     }
 
     /// Ports that shared services other than `name` have a right to.
@@ -176,6 +180,42 @@ impl Catalog {
         let mut next = Snapshot::clone(&self.inner.snapshot.load());
         let service = Arc::new(Service::new(manifest, Origin::Runtime { owner }));
         admit(&mut next, Arc::clone(&service), self.inner.shared_ports)?;
+        self.inner.snapshot.store(Arc::new(next));
+        Ok(service)
+    }
+
+    /// A catalog of one service and no folder: that of a process which is tried apart from all others.
+    #[must_use]
+    pub fn of_one(service: Service) -> Self {
+        let snapshot = Snapshot::from([(service.manifest.name.clone(), Arc::new(service))]);
+        let inner = Inner {
+            services_dir: PathBuf::new(),
+            shared_ports: PortRange::SHARED,
+            overrides: Overrides::new(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            writing: Mutex::new(()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Gives a service that was added while Berth runs another manifest of the same name, whose shared ports are the
+    /// same. Who started with the one before keeps it until the next start.
+    ///
+    /// # Errors
+    /// When the manifest is not valid, there is none of that name, or it comes from the services directory.
+    pub fn replace_runtime(&self, manifest: Manifest) -> Result<Arc<Service>, CatalogError> {
+        manifest.validate()?;
+        let _writing = self.inner.writing.lock();
+        let mut next = Snapshot::clone(&self.inner.snapshot.load());
+        let before = next.get(&manifest.name).ok_or_else(|| CatalogError::unknown(&manifest.name))?;
+        if before.is_bundled() {
+            return Err(CatalogError::bundled(&manifest.name));
+        }
+        if before.manifest.shared != manifest.shared {
+            return Err(CatalogError::invalid("shared", "cannot be changed; remove the service and add it anew"));
+        }
+        let service = Arc::new(Service::new(manifest, before.origin.clone()));
+        next.insert(service.manifest.name.clone(), Arc::clone(&service));
         self.inner.snapshot.store(Arc::new(next));
         Ok(service)
     }

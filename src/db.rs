@@ -38,6 +38,7 @@ pub mod oauth_grants;
 pub mod outside_clients;
 pub mod outside_grants;
 pub mod removals;
+pub mod service_updates;
 pub mod services;
 pub mod settings;
 pub mod shares;

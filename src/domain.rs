@@ -23,6 +23,7 @@ pub mod restart;
 pub mod secret;
 pub mod template;
 pub mod time;
+pub mod tool_changes;
 pub mod tools;
 pub mod uids;
 pub mod usage;

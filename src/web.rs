@@ -18,9 +18,9 @@ use actix_web::web::{self, ServiceConfig};
 
 use self::{
     api::{
-        admin_health, audit_log, auth, client_config, credentials, debug, diagnose, grants, groups, import, instances,
-        logs, me, notifications, oauth_clients as clients, openapi, operations, outside_clients, removal,
-        second_factor, services, sessions, shares, system, tokens, usage, users, webhooks,
+        admin_health, audit_log, auth, client_config, credentials, curated, debug, diagnose, grants, groups, import,
+        instances, logs, me, notifications, oauth_clients as clients, openapi, operations, outside_clients, removal,
+        second_factor, services, sessions, shares, system, tokens, updates, usage, users, webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
     oauth::{authorize, consent, discovery, introspect, revoke, token},
@@ -67,6 +67,11 @@ pub fn configure(config: &mut ServiceConfig) {
         ))
         .service(secret("/api/v1/services/import", [post(import::import)]))
         .service(at("/api/v1/services/{name}", [get(services::show), delete(services::remove)]))
+        .service(at("/api/v1/services/{name}/updates", [get(updates::show), post(updates::compare)]))
+        .service(at("/api/v1/services/{name}/updates/{version}/apply", [post(updates::apply)]))
+        .service(at("/api/v1/services/{name}/rollback", [post(updates::roll_back)]))
+        .service(at("/api/v1/services/{name}/pin", [post(updates::pin)]))
+        .service(at("/api/v1/catalog", [get(curated::list)]))
         .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
         .service(secret(
             "/api/v1/mcps/{id}",

@@ -4,20 +4,21 @@
 //! supervisor is told; a deletion alone is written last, when the process and its files are gone.
 
 mod shared;
+mod trial;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, MailboxError};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
+pub use self::trial::{TrialError, TrialOf};
 use super::{
     BootReport, Claim, Runtime,
     messages::{AddInstance, Boot, InstanceCommand, RemoveInstance, Shutdown, ToInstance},
     supervisor::SupervisorActor,
 };
 use crate::{
-    catalog::{Plan, Service},
     db::{Connection, DbError, client_sessions, connections, instances},
     domain::{
         ids::{InstanceId, UserId},
@@ -68,6 +69,8 @@ impl From<MailboxError> for SupervisorError {
 pub struct SupervisorHandle {
     supervisor: Addr<SupervisorActor>,
     runtime: Arc<Runtime>,
+    /// Places for what is tried: it is in nobody's quota.
+    trials: Arc<Semaphore>,
 }
 
 impl SupervisorHandle {
@@ -75,7 +78,7 @@ impl SupervisorHandle {
     #[must_use]
     pub fn start(runtime: Arc<Runtime>, arbiters: usize) -> Self {
         let supervisor = SupervisorActor::new(Arc::clone(&runtime), arbiters).start();
-        Self { supervisor, runtime }
+        Self { supervisor, runtime, trials: Arc::new(Semaphore::new(trial::AT_A_TIME)) }
     }
 
     /// Joins database and reality: ends processes of an earlier run, brings back what is desired.
@@ -86,6 +89,7 @@ impl SupervisorHandle {
         let read = |conn: &mut Connection| {
             Ok((instances::list_all(conn)?, client_sessions::list_all(conn)?, connections::list_all(conn)?))
         };
+        self.clear_trials().await;
         let (instances, sessions, connections) = self.runtime.db.read(read).await?;
         Ok(self.supervisor.send(Boot { instances, sessions, connections }).await?)
     }
@@ -182,16 +186,6 @@ impl SupervisorHandle {
     pub async fn debug(&self, id: InstanceId, until: Option<Timestamp>) -> Result<(), SupervisorError> {
         self.runtime.db.write(move |conn| instances::set_debug(conn, id, until)).await?;
         self.tell(id, InstanceCommand::Debug { until }).await
-    }
-
-    /// What would have to be installed before an instance of `service` can start, and whether it is.
-    ///
-    /// # Errors
-    /// When a tool that it needs is missing, in words.
-    pub async fn package(&self, service: Arc<Service>) -> Result<Plan, String> {
-        let installer = self.runtime.installer.clone();
-        let planned = tokio::task::spawn_blocking(move || installer.plan(&service).map_err(|error| error.to_string()));
-        planned.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// The range that ports of HTTP children are leased from, and how many of it are leased.

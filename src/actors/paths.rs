@@ -54,6 +54,20 @@ impl Paths {
         InstanceDirs::new(self.data.join("shared").join(service.as_str()).join(number.to_string()), logs)
     }
 
+    /// The directories of a process that is only tried, logs and all below `trials`.
+    #[must_use]
+    pub fn of_trial(&self, id: InstanceId) -> InstanceDirs {
+        let root = self.trials().join(id.to_string());
+        let logs = root.join("logs");
+        InstanceDirs::new(root, logs)
+    }
+
+    /// What holds the directories of what is tried; nothing in it outlives a run.
+    #[must_use]
+    pub fn trials(&self) -> PathBuf {
+        self.data.join("trials")
+    }
+
     /// What holds the directories of an instance's connections.
     #[must_use]
     pub fn connections(&self, id: InstanceId) -> PathBuf {

@@ -60,3 +60,31 @@ pub struct Runtime {
     /// Starts at a time: a hundred Node servers at once would starve all.
     pub starting: Arc<Semaphore>,
 }
+
+impl Runtime {
+    /// The same with another catalog, for a process that is tried apart from all others.
+    pub(super) fn with_catalog(&self, catalog: Catalog) -> Self {
+        Self {
+            db: self.db.clone(),
+            vault: Arc::clone(&self.vault),
+            outside: self.outside.clone(),
+            catalog,
+            installer: self.installer.clone(),
+            launcher: Arc::clone(&self.launcher),
+            cgroups: Arc::clone(&self.cgroups),
+            routes: Arc::clone(&self.routes),
+            ports: Arc::clone(&self.ports),
+            shared_ports: Arc::clone(&self.shared_ports),
+            pools: Pools::new(self.config.wake_timeout),
+            places: Arc::clone(&self.places),
+            quota: self.quota,
+            recorder: self.recorder.clone(),
+            config: self.config.clone(),
+            paths: self.paths.clone(),
+            host: self.host.clone(),
+            metrics: Arc::clone(&self.metrics),
+            eras: Eras::new(self.db.clone()),
+            starting: Arc::clone(&self.starting),
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! The one supervisor: knows every instance, writes the route table, never awaits an instance.
 //!
 //! Owner of state: the table of instances, each with its actor and the record that a replacement would
-//! start from; and the table of pools.
+//! start from; the table of pools; what is being tried.
 
 mod boot;
 mod left;
 mod mode;
 mod pools;
 mod taking_on;
+mod trials;
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,7 @@ use actix::{Actor, Arbiter, AsyncContext, Context, Handler, Recipient};
 use tokio::sync::oneshot;
 
 pub use self::boot::BootReport;
+pub(in crate::actors) use self::trials::{Trial, TryOut};
 use self::{
     mode::give_way,
     pools::{PoolEntry, end_pools},
@@ -61,6 +63,7 @@ pub(super) struct SupervisorActor {
     next_arbiter: usize,
     instances: HashMap<InstanceId, Entry>,
     pools: HashMap<InstanceId, PoolEntry>,
+    trials: HashMap<InstanceId, Recipient<InstanceCommand>>,
     shutting_down: bool,
 }
 
@@ -73,6 +76,7 @@ impl SupervisorActor {
             next_arbiter: 0,
             instances: HashMap::new(),
             pools: HashMap::new(),
+            trials: HashMap::new(),
             shutting_down: false,
         }
     }
@@ -147,6 +151,10 @@ impl Handler<RemoveInstance> for SupervisorActor {
 
     fn handle(&mut self, RemoveInstance { id, done }: RemoveInstance, _: &mut Context<Self>) -> bool {
         // First the route, then the process: nobody is sent to a process that is being ended.
+        if let Some(trial) = self.trials.remove(&id) {
+            trial.do_send(InstanceCommand::Delete { done });
+            return true;
+        }
         self.runtime.routes.remove(id);
         let Some(entry) = self.instances.remove(&id) else { return false };
         let delete = InstanceCommand::Delete { done };
@@ -167,9 +175,10 @@ impl Handler<Shutdown> for SupervisorActor {
 
     fn handle(&mut self, _: Shutdown, _: &mut Context<Self>) -> Self::Result {
         self.shutting_down = true;
-        let stopping = self.instances.drain().map(|(_, entry)| {
+        let actors = self.instances.drain().map(|(_, entry)| entry.actor);
+        let stopping = actors.chain(self.trials.drain().map(|(_, trial)| trial)).map(|actor| {
             let (graceful, stopped) = oneshot::channel();
-            entry.actor.do_send(InstanceCommand::ShutDown { graceful });
+            actor.do_send(InstanceCommand::ShutDown { graceful });
             stopped
         });
         let stopping: Vec<_> = stopping.chain(end_pools(&mut self.pools)).collect();

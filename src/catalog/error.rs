@@ -118,9 +118,9 @@ pub enum InstallError {
         debian: &'static str,
     },
     /// A tool ended badly. Nothing of the installation was kept.
-    #[error("installing {what} failed ({ending}): {advice}\n{output}")]
+    #[error("{what} failed ({ending}): {advice}\n{output}")]
     Tool {
-        /// What was installed.
+        /// What was being done.
         what: String,
         /// Exit status, or that it took too long.
         ending: String,

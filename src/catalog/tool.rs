@@ -20,6 +20,10 @@ use super::{Environment, InstallError};
 
 /// Lines of a tool's output that an error carries.
 const LAST_LINES: usize = 15;
+/// Longest time for a question that installs nothing.
+const MAX_QUESTION: Duration = Duration::from_secs(60);
+/// Longest answer to one, in bytes.
+const MAX_OUTPUT_BYTES: u64 = 4 << 20;
 /// Longer lines are cut there, in bytes.
 const MAX_LINE_BYTES: u64 = 2000;
 /// What a tool that is asked something may answer, in bytes.
@@ -103,7 +107,27 @@ impl Tool {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it took longer than {} s and was stopped", self.time_limit.as_secs()),
         };
-        Err(InstallError::tool(&progress.what, &ending, &Vec::from(last)))
+        Err(InstallError::tool(&format!("installing {}", progress.what), &ending, &Vec::from(last)))
+    }
+}
+
+impl Tool {
+    /// What it wrote on its standard output, when it ended well.
+    pub(super) async fn output(&self, mut command: Command, what: &str) -> Result<String, InstallError> {
+        let child = command.spawn().map_err(|error| InstallError::file(what, &error))?;
+        let mut group = Group::of(child);
+        let limit = self.time_limit.min(MAX_QUESTION);
+        let (text, complaint, ending) = match tokio::time::timeout(limit, group.read()).await {
+            Ok(Ok((status, text, _))) if status.success() => return Ok(text),
+            Ok(Ok((status, text, complaint))) => (text, complaint, status.to_string()),
+            Ok(Err(error)) => (String::new(), String::new(), error.to_string()),
+            Err(_) => {
+                (String::new(), String::new(), format!("it took longer than {} s and was stopped", limit.as_secs()))
+            }
+        };
+        let lines: Vec<String> = text.lines().chain(complaint.lines()).map(without_credentials).collect();
+        let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+        Err(InstallError::tool(what, &ending, last))
     }
 }
 
@@ -146,6 +170,20 @@ impl Group {
             Some(status) => Ok(status),
             None => self.child.wait().await,
         }
+    }
+
+    /// Both streams to their end, each up to a bound, and how it ended.
+    async fn read(&mut self) -> std::io::Result<(ExitStatus, String, String)> {
+        async fn all(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
+            let mut bytes = Vec::new();
+            if let Some(stream) = stream {
+                stream.take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes).await?;
+            }
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        let (text, complaint) = tokio::try_join!(all(out), all(err))?;
+        Ok((self.child.wait().await?, text, complaint))
     }
 
     fn kill(&self) {

@@ -13,6 +13,8 @@ use crate::{app::Control, mcp::http::install_crypto_provider};
 
 /// Stopping an instance alone may take its whole grace period.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Installing a package and starting it, twice.
+const LONG_PATIENCE: Duration = Duration::from_secs(1500);
 const MAX_ANSWER: usize = 64 << 20;
 
 /// A Berth that has proved to be the one of this data directory.
@@ -87,6 +89,11 @@ impl Remote {
         })
     }
 
+    /// The answer to `POST path`, for which something is installed first.
+    pub(super) fn post_and_wait(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call_within(LONG_PATIENCE, &Method::POST, path, Some(body))
+    }
+
     /// The answer to `PATCH path`.
     pub(super) fn patch(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(&Method::PATCH, path, Some(body))
@@ -98,8 +105,12 @@ impl Remote {
     }
 
     fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        self.call_within(PATIENCE, method, path, body)
+    }
+
+    fn call_within(&self, patience: Duration, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
         self.runtime.block_on(async {
-            let request = self.request(method, path);
+            let request = self.request(method, path).timeout(patience);
             let sent = match body {
                 Some(body) => request.send_json(body).await,
                 None => request.send().await,

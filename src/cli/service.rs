@@ -1,6 +1,7 @@
 //! `berth service`.
 
 mod import;
+mod updates;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     app,
-    catalog::{Catalog, Installer, Origin, Service as Entry, check_file},
+    catalog::{Catalog, Installer, Origin, Service as Entry, check_file, curated},
     db::{DbError, audit, services},
     domain::{manifest::Manifest, names::ServiceName, time::Timestamp},
 };
@@ -31,6 +32,9 @@ pub(super) enum Service {
         /// Only those whose name or description has these words
         #[arg(long)]
         search: Option<String>,
+        /// The curated list instead: well-known servers, ready to be added
+        #[arg(long)]
+        curated: bool,
     },
     /// One service's manifest
     Show {
@@ -44,7 +48,8 @@ pub(super) enum Service {
     },
     /// Add a service for everybody; a running Berth has it at once
     Add {
-        /// A `service.toml`, or the same as JSON
+        /// A `service.toml`, or the same as JSON; or the name of an entry of the curated list
+        #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
     /// With which client users sign in at the outside service, where the manifest has `credential.oauth`
@@ -52,6 +57,14 @@ pub(super) enum Service {
     OauthClient(OAuthClient),
     /// Add the services that a `server.json`, a client's configuration or an MCPB bundle describes
     Import(import::Import),
+    /// Newer versions of a package, and what one would change
+    Updates(updates::Updates),
+    /// Take another version of a package; instances have it from their next start
+    Update(updates::Update),
+    /// Go back to the last good version
+    Rollback(updates::Rollback),
+    /// Keep a service at its version
+    Pin(updates::Pin),
     /// Remove a service that was added
     Remove {
         /// Its name
@@ -61,13 +74,18 @@ pub(super) enum Service {
 
 pub(super) fn run(context: &Context, command: &Service) -> Result<ExitCode> {
     match command {
-        Service::List { search } => list(context, search.as_deref())?,
+        Service::List { search, curated: true } => list_curated(context, search.as_deref())?,
+        Service::List { search, curated: false } => list(context, search.as_deref())?,
         Service::Show { name } => show(context, name)?,
         Service::Check { file } => return check(context, file),
         Service::Add { file } => add(context, file)?,
         Service::OauthClient(command) => oauth_client::run(context, command)?,
         Service::Import(command) => import::run(context, command)?,
         Service::Remove { name } => remove(context, name)?,
+        Service::Updates(command) => updates::show(context, command)?,
+        Service::Update(command) => updates::update(context, command)?,
+        Service::Rollback(command) => updates::roll_back(context, command)?,
+        Service::Pin(command) => updates::pin(context, command)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -97,6 +115,27 @@ fn list(context: &Context, search: Option<&str>) -> Result<()> {
         };
         let rows: Vec<_> = services.iter().map(|service| row(service)).collect();
         output::table(&["NAME", "KIND", "CREDENTIAL", "ORIGIN", "DISPLAY NAME"], &rows)
+    })
+}
+
+fn list_curated(context: &Context, search: Option<&str>) -> Result<()> {
+    let entries = curated::list(search, None);
+    context.output.show(&json!({ "items": entries, "next": null }), || {
+        let row = |entry: &&curated::Curated| {
+            let manifest = &entry.manifest;
+            let tools = entry.checked.tools.map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let about = entry.categories.join(",");
+            vec![
+                manifest.name.to_string(),
+                kind(manifest),
+                needs(manifest),
+                tools,
+                about,
+                manifest.display_name.clone(),
+            ]
+        };
+        let rows: Vec<_> = entries.iter().map(row).collect();
+        output::table(&["NAME", "KIND", "CREDENTIAL", "TOOLS", "ABOUT", "DISPLAY NAME"], &rows)
     })
 }
 
@@ -148,7 +187,7 @@ fn check(context: &Context, file: &Path) -> Result<ExitCode> {
 }
 
 fn add(context: &Context, file: &Path) -> Result<()> {
-    let manifest = check_file(file)?;
+    let manifest = manifest_of(file)?;
     match Remote::find(context)? {
         Some(remote) => {
             remote.post("/api/v1/services", &serde_json::to_value(&manifest)?)?;
@@ -156,6 +195,19 @@ fn add(context: &Context, file: &Path) -> Result<()> {
         None => add_here(context, &manifest)?,
     }
     context.output.show(&manifest, || format!("added {}", manifest.name))
+}
+
+/// That of a file, else that of an entry of the curated list.
+fn manifest_of(file: &Path) -> Result<Manifest> {
+    let name = file.to_str().and_then(|text| text.parse::<ServiceName>().ok());
+    match name.as_ref().filter(|_| !file.exists()).map(curated::get) {
+        Some(Some(entry)) => Ok(entry.manifest.clone()),
+        Some(None) => bail!(
+            "there is neither a file {} nor such an entry of the curated list; `berth service list --curated` shows it",
+            file.display()
+        ),
+        None => Ok(check_file(file)?),
+    }
 }
 
 fn add_here(context: &Context, manifest: &Manifest) -> Result<()> {

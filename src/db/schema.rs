@@ -51,6 +51,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    service_updates (name) {
+        name -> Text,
+        pinned -> Bool,
+        previous -> Nullable<Text>,
+        changed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     credentials (id) {
         id -> Text,
         user_id -> Text,

@@ -8,11 +8,14 @@ use crate::{
     db::{
         Connection, DbError, OptionalExtension, QueryResult,
         credentials::{self, Credential},
-        instances, notifications,
+        instances, notifications, service_updates, services,
+        users::{self, Role},
     },
     domain::{
-        ids::UserId,
+        ids::{InstanceId, UserId},
         instance::Instance,
+        manifest::Launch,
+        names::ServiceName,
         notice::{Happening, Notice, NoticeKind},
         time::Timestamp,
     },
@@ -21,6 +24,8 @@ use crate::{
 const DAY_MS: i64 = 86_400_000;
 /// The age at which a credential is spoken of first, and how often after.
 const AGING_DAYS: (i64, i64) = (90, 30);
+/// So long after a change of its version a service that fails is thought to fail by it.
+const LATELY_DAYS: i64 = 7;
 /// Longest part of a reason in a title.
 const MAX_REASON: usize = 200;
 
@@ -28,13 +33,61 @@ pub(super) async fn run(notices: Notices, mut happenings: mpsc::Receiver<Happeni
     while let Some(happening) = happenings.recv().await {
         let Some(kind) = kind_of(happening.kind) else { continue };
         let id = happening.instance;
-        match notices.means.db.read(move |conn| instances::by_id(conn, id).optional()).await {
-            Ok(Some(instance)) => notices.tell(instance.user_id, of(kind, &instance, &happening.detail)),
+        match notices.means.db.read(move |conn| found(conn, id)).await {
+            Ok(Some((instance, updated))) => {
+                let mut notice = of(kind, &instance, &happening.detail);
+                if let Some(updated) = updated.filter(|_| kind == NoticeKind::InstanceFailed) {
+                    notice.title.push_str(&updated.hint());
+                    // Who can go back may be somebody else.
+                    for user in updated.owners.into_iter().filter(|user| *user != instance.user_id) {
+                        notices.tell(user, notice.clone());
+                    }
+                }
+                notices.tell(instance.user_id, notice);
+            }
             // Gone meanwhile.
             Ok(None) => {}
             Err(error) => log::warn!("nobody was told that {id} {}: {error}", happening.kind),
         }
     }
+}
+
+/// A service whose version was changed lately.
+struct Updated {
+    name: ServiceName,
+    from: String,
+    to: String,
+    /// Who may change it.
+    owners: Vec<UserId>,
+}
+
+impl Updated {
+    fn hint(&self) -> String {
+        let Self { name, from, to, .. } = self;
+        format!("; {name} was updated from {from} to {to}: `berth service rollback {name}` goes back")
+    }
+}
+
+/// The instance, and its service, where that was given another version lately.
+fn found(conn: &mut Connection, id: InstanceId) -> QueryResult<Option<(Instance, Option<Updated>)>> {
+    let Some(instance) = instances::by_id(conn, id).optional()? else { return Ok(None) };
+    let updated = updated(conn, &instance.service, Timestamp::now())?;
+    Ok(Some((instance, updated)))
+}
+
+fn updated(conn: &mut Connection, name: &ServiceName, now: Timestamp) -> QueryResult<Option<Updated>> {
+    let known = service_updates::of(conn, name)?;
+    let is_late = |at: Timestamp| now.0 - at.0 < LATELY_DAYS * DAY_MS;
+    let (Some(from), true) = (known.previous, known.changed_at.is_some_and(is_late)) else { return Ok(None) };
+    let Some(service) = services::by_name(conn, name).optional()? else { return Ok(None) };
+    let (Launch::Npm { version, .. } | Launch::Pypi { version, .. }) = service.manifest.launch else {
+        return Ok(None);
+    };
+    let owners = match service.owner_id {
+        Some(owner) => vec![owner],
+        None => users::list(conn)?.into_iter().filter(|user| user.role == Role::Admin).map(|user| user.id).collect(),
+    };
+    Ok(Some(Updated { name: name.clone(), from, to: version, owners }))
 }
 
 fn kind_of(event: &str) -> Option<NoticeKind> {

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod credentials;
+mod curated;
 mod debug;
 mod diagnose;
 mod import;
@@ -19,4 +20,5 @@ mod sign_in;
 mod slow;
 mod system;
 mod tokens;
+mod updates;
 mod vault;

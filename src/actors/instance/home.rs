@@ -85,6 +85,18 @@ impl Home {
         })
     }
 
+    /// That of a process that is only tried: it is nobody's, who would have to have a place for it.
+    pub(in crate::actors) fn of_trial(runtime: &Runtime, trial: &Instance) -> Self {
+        Self {
+            name: format!("mcp-trial-{}", trial.service),
+            dirs: runtime.paths.of_trial(trial.id),
+            wakes_by_plan: false,
+            takes_place: false,
+            is_pooled: false,
+            ..Self::of_instance(runtime, trial)
+        }
+    }
+
     /// That of the process `number` of a shared service, whose record is `worker`.
     pub(in crate::actors) fn of_worker(runtime: &Runtime, worker: &Instance, spec: &SharedSpec, number: u16) -> Self {
         let ordinal = spec.port.saturating_sub(*runtime.config.shared_ports.iter().start());

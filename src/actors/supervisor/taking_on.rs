@@ -109,7 +109,8 @@ impl Handler<InstanceGone> for SupervisorActor {
     /// An actor that nobody told to go has panicked: its process died with it (release by `Drop`),
     /// and a new actor takes over from what is known; after a few times the instance stays down.
     fn handle(&mut self, InstanceGone { id, deliberate }: InstanceGone, context: &mut Context<Self>) {
-        if deliberate || self.shutting_down {
+        // What is tried is not tried again; who waits for it sees that it is gone.
+        if deliberate || self.shutting_down || self.trials.remove(&id).is_some() {
             return;
         }
         if let Some(pool) = self.pools.remove(&id) {

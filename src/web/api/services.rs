@@ -6,14 +6,14 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{List, actor, audit, validate};
 use crate::{
     auth::{Principal, policy::Action},
-    catalog::{Origin, Service},
+    catalog::{Origin, Service, curated},
     db::{instances, services, users::Role},
     domain::{ids::UserId, limits::Limits, manifest::Manifest, names::ServiceName, time::Timestamp},
     web::{
@@ -40,7 +40,7 @@ pub async fn list(caller: Caller, state: Data<AppState>, query: Query<Search>) -
 
 /// A service that a user added is theirs alone, and what is not on their allow-list is not shown;
 /// administrators see all.
-fn is_visible(service: &Service, caller: &Principal) -> bool {
+pub(super) fn is_visible(service: &Service, caller: &Principal) -> bool {
     let is_allowed = || caller.account.entitlement.services.allows(&service.manifest.name);
     caller.role == Role::Admin || (may_use(service, caller.user) && is_allowed())
 }
@@ -50,6 +50,29 @@ pub(super) fn may_use(service: &Service, user: UserId) -> bool {
     match service.origin {
         Origin::Bundled { .. } | Origin::Runtime { owner: None } => true,
         Origin::Runtime { owner: Some(owner) } => owner == user,
+    }
+}
+
+/// What a service is made from: a manifest, or `{from, name?}`, an entry of the curated list.
+pub struct NewService(Manifest);
+
+impl<'de> Deserialize<'de> for NewService {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Template {
+            from: ServiceName,
+            name: Option<ServiceName>,
+        }
+        let value = Value::deserialize(deserializer)?;
+        if value.get("from").is_none() {
+            return serde_json::from_value(value).map(Self).map_err(D::Error::custom);
+        }
+        let Template { from, name } = serde_json::from_value(value).map_err(D::Error::custom)?;
+        let unknown = || D::Error::custom(format!("`from`: the curated list has no {from}; see GET /api/v1/catalog"));
+        let mut manifest = curated::get(&from).ok_or_else(unknown)?.manifest.clone();
+        manifest.name = name.unwrap_or(manifest.name);
+        Ok(Self(manifest))
     }
 }
 
@@ -88,9 +111,9 @@ pub(super) fn may_be_added(state: &AppState, manifest: &Manifest, is_admin: bool
 }
 
 /// Adds a service: for everybody by an administrator, for oneself by a user where `user_services` allows it.
-pub async fn create(caller: Caller, state: Data<AppState>, body: Json<Manifest>) -> Result<HttpResponse, ApiError> {
+pub async fn create(caller: Caller, state: Data<AppState>, body: Json<NewService>) -> Result<HttpResponse, ApiError> {
     let is_admin = may_add(&caller, &state)?;
-    let service = add(&caller, &state, body.into_inner(), is_admin).await?;
+    let service = add(&caller, &state, body.into_inner().0, is_admin).await?;
     Ok(HttpResponse::Created().json(&service.manifest))
 }
 

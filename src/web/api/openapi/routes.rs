@@ -7,8 +7,9 @@ use utoipa::{
 
 use super::takes::Takes;
 use crate::web::api::{
-    Page, audit_log, auth, client_config, credentials, debug, groups, import, instances, logs, me, notifications,
-    oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens, usage, users, webhooks,
+    Page, audit_log, auth, client_config, credentials, curated, debug, groups, import, instances, logs, me,
+    notifications, oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens, updates,
+    usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;
@@ -80,7 +81,6 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         json::<second_factor::ConfirmBody>(),
     ),
     (HttpMethod::Get, "/api/v1/services", "The catalog; ?search=", "200", query::<services::Search>()),
-    (HttpMethod::Post, "/api/v1/services", "Add a service: a manifest", "201", OBJECT),
     (
         HttpMethod::Post,
         "/api/v1/services/import",
@@ -89,7 +89,56 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         "200",
         json::<import::ImportBody>(),
     ),
+    (
+        HttpMethod::Post,
+        "/api/v1/services",
+        "Add a service: a manifest, or {from, name?} for an entry of the curated list",
+        "201",
+        OBJECT,
+    ),
+    (
+        HttpMethod::Get,
+        "/api/v1/catalog",
+        "The curated list: well-known servers, ready to be added; ?search=&category=",
+        "200",
+        query::<curated::Wanted>(),
+    ),
     (HttpMethod::Get, "/api/v1/services/{name}", "One service", "200", NOTHING),
+    (
+        HttpMethod::Get,
+        "/api/v1/services/{name}/updates",
+        "Newer versions of an npm or PyPI service, as its registry has them; the version to go back to",
+        "200",
+        NOTHING,
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/services/{name}/updates",
+        "Try another version and say how its tools differ: {version, credential?, config?}",
+        "200",
+        json::<updates::CompareBody>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/services/{name}/updates/{version}/apply",
+        "Take another version, from the next start of each instance: {restart?}",
+        "200",
+        json::<updates::ApplyBody>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/services/{name}/rollback",
+        "Go back to the last good version: {restart?}",
+        "200",
+        json::<updates::ApplyBody>(),
+    ),
+    (
+        HttpMethod::Post,
+        "/api/v1/services/{name}/pin",
+        "Keep a service at its version, or no longer: {pinned}",
+        "200",
+        json::<updates::PinBody>(),
+    ),
     (HttpMethod::Delete, "/api/v1/services/{name}", "Remove a service that was added", "204", NOTHING),
     (
         HttpMethod::Get,
