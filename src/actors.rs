@@ -25,6 +25,7 @@ mod pool;
 mod pools;
 mod ports;
 mod recorder;
+mod remote;
 mod rooms;
 mod runtime;
 mod supervisor;
@@ -37,6 +38,7 @@ pub use self::{
     pools::{PoolView, Pools, WorkerView},
     ports::PortRegistry,
     recorder::Recorder,
+    remote::Guarded,
     rooms::identity_of,
     runtime::Runtime,
     supervisor::BootReport,

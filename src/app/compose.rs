@@ -16,7 +16,7 @@ use url::Url;
 
 use super::stores::{Stores, load_catalog};
 use crate::{
-    actors::{Eras, Paths, Places, Pools, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
+    actors::{Eras, Guarded, Paths, Places, Pools, PortRegistry, Recorder, Runtime, SupervisorHandle, identity_of},
     auth::{Authenticator, limits::Ledger, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
     catalog::{Catalog, Installer},
     config::Config,
@@ -27,6 +27,7 @@ use crate::{
         walls::{State, WallReport},
     },
     mail::Mailer,
+    mcp::http::dial_outside_by,
     notices::{Means, Notices},
     outbound::{Fetcher, Guard},
     outside::{News, OutsideGrants},
@@ -56,6 +57,7 @@ pub(super) fn compose(
     let enforcement = probe_limits(&cgroups);
     let guard = Arc::new(Guard::new(config.runtime.private_targets.clone()));
     let fetcher = Fetcher::new(Arc::clone(&guard), &further_authorities(&config)?);
+    dial_outside_by(Arc::new(Guarded(Arc::clone(&guard))));
     let launcher = launcher(&config, &walls, guard)?.with_cgroups(Arc::clone(&cgroups));
     let (recorder, happenings) = Recorder::start(stores.db.clone());
     let (outside, news) =

@@ -36,7 +36,7 @@ use self::events::Messages;
 use self::repeat::Repeat;
 pub use self::{
     client::install_crypto_provider,
-    door::{Dial, Via},
+    door::{Dial, DialOutside, Via, dial_outside_by},
     passthrough::{PassRequest, Relay, pass},
     pool::{Pool, Ring, Worker},
     session_era::SessionHttp,

@@ -24,7 +24,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use thiserror::Error;
 use tokio::{net::TcpStream, time::timeout};
-use url::{Host, Url};
+use url::Url;
 
 use super::{Guard, Refusal};
 
@@ -215,15 +215,7 @@ impl tower_service::Service<Uri> for Dialler {
         Box::pin(async move {
             let secure = uri.scheme_str() == Some("https");
             let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            let host = Host::parse(uri.host().unwrap_or_default())?;
-            let host = match &host {
-                Host::Domain(name) => Host::Domain(name.as_str()),
-                Host::Ipv4(address) => Host::Ipv4(*address),
-                Host::Ipv6(address) => Host::Ipv6(*address),
-            };
-            let stream = guard.connect_host(host, port).await?;
-            stream.set_nodelay(true)?;
-            Ok(TokioIo::new(stream))
+            Ok(TokioIo::new(guard.connect_named(uri.host().unwrap_or_default(), port).await?))
         })
     }
 }

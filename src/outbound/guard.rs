@@ -112,6 +112,22 @@ impl Guard {
         timeout(PATIENCE, dialled).await.unwrap_or(Err(Refusal::TimedOut))
     }
 
+    /// A connection to the host of a URL, as the URL has it written, that sends what it is given at once.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect_named(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let host = Host::parse(host).map_err(io::Error::other)?;
+        let host = match &host {
+            Host::Domain(name) => Host::Domain(name.as_str()),
+            Host::Ipv4(address) => Host::Ipv4(*address),
+            Host::Ipv6(address) => Host::Ipv6(*address),
+        };
+        let stream = self.connect_host(host, port).await.map_err(io::Error::other)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
     /// A connection to the host of a URL.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod lifecycle;
 mod logs;
 mod malformed;
 mod notices;
+mod remotes;
 mod removal;
 mod routes;
 mod services;

@@ -31,7 +31,7 @@ use crate::{
         messages::{Happened, What},
         places::{Claim, Place},
     },
-    catalog::{Program, Service},
+    catalog::{Origin, Program, Service},
     db::entitlements,
     domain::{
         crash::ExitReason, fingerprint::Fingerprint, ids::Generation, instance::Instance, limits::Limits,
@@ -141,7 +141,10 @@ impl StartJob {
         let values = values.with_own(inputs.own_env);
         let origin = url.origin().ascii_serialization();
         let path = values.path(&service.manifest.launch).map_err(failed)?;
-        let upstream = self.http(HttpTarget::new(Address::at(origin), path, values.headers(&self.instance, service)));
+        // An administrator's may be of this network; a user's must not lead into it.
+        let is_users = matches!(service.origin, Origin::Runtime { owner: Some(_) });
+        let address = if is_users { Address::outside(origin) } else { Address::at(origin) };
+        let upstream = self.http(HttpTarget::new(address, path, values.headers(&self.instance, service)));
         self.report(What::Spawned { running: None, fingerprint });
         let timeout = service.manifest.health.start_timeout();
         let opened = self.opening(timeout).knock(&upstream, timeout).await;

@@ -10,7 +10,8 @@ use std::{
 use super::door;
 
 thread_local! {
-    static CLIENT: RefCell<Option<(u64, awc::Client)>> = const { RefCell::new(None) };
+    /// One for our own children, one for what users have named.
+    static CLIENTS: RefCell<[Option<(u64, awc::Client)>; 2]> = const { RefCell::new([None, None]) };
 }
 
 /// Grows whenever an HTTP child is gone.
@@ -23,26 +24,30 @@ const LINGER: Duration = Duration::from_secs(2);
 /// close theirs. A request must not go out on one that is just being closed.
 const KEEP: Duration = Duration::from_secs(4);
 
-fn build() -> awc::Client {
+fn build(is_outside: bool) -> awc::Client {
     // No limit: the permits of each instance bound what is in flight.
     let connector = awc::Connector::new();
     let plain = actix_tls::connect::Connector::new(actix_tls::connect::Resolver::default()).service();
-    let connector =
-        connector.connector(door::Connector { plain }).limit(0).conn_keep_alive(KEEP).timeout(Duration::from_secs(5));
+    let connector = connector
+        .connector(door::Connector { plain, is_outside })
+        .limit(0)
+        .conn_keep_alive(KEEP)
+        .timeout(Duration::from_secs(5));
     awc::Client::builder().connector(connector).no_default_headers().disable_redirects().disable_timeout().finish()
 }
 
-/// This thread's client.
+/// This thread's client; with `is_outside` the one whose connections are made by [`door::DialOutside`].
 ///
 /// Its pool closes a dead connection only when the same address is asked for again. So a client that
 /// has seen a child depart is replaced, and what it held is closed with it; calls in flight keep theirs.
-pub(super) fn local() -> awc::Client {
-    CLIENT.with_borrow_mut(|slot| {
+pub(super) fn local(is_outside: bool) -> awc::Client {
+    CLIENTS.with_borrow_mut(|[own, outside]| {
+        let slot = if is_outside { outside } else { own };
         let departures = DEPARTURES.load(Ordering::Relaxed);
         match slot {
             Some((seen, client)) if *seen == departures => client.clone(),
             _ => {
-                let client = build();
+                let client = build(is_outside);
                 *slot = Some((departures, client.clone()));
                 actix_rt::spawn(close_when_departed(departures));
                 client
@@ -56,8 +61,8 @@ async fn close_when_departed(seen: u64) {
     while DEPARTURES.load(Ordering::Relaxed) == seen {
         tokio::time::sleep(LINGER).await;
     }
-    CLIENT.with_borrow_mut(|slot| {
-        if slot.as_ref().is_some_and(|(held, _)| *held == seen) {
+    CLIENTS.with_borrow_mut(|slots| {
+        for slot in slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(|(held, _)| *held == seen)) {
             *slot = None;
         }
     });

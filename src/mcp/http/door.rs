@@ -1,14 +1,18 @@
-//! Children that nobody can dial: they listen in a network of their own, and their connections are made
-//! by a [`Dial`].
+//! Who makes connections. Children that nobody can dial listen in a network of their own, and theirs are made by a
+//! [`Dial`]; those to servers elsewhere that a user has named are made by the one [`DialOutside`].
 //!
 //! `awc` takes its connections from one connector per client, and there it is only known by its host
 //! name what is asked for. So each such child has a host name of its own here, which no name server
 //! knows and nobody can guess: a URL that a user writes never leads through another's door.
 //!
-//! Owner of state: the table of doors, whose entries live as long as their [`Via`]. It is looked at when
+//! Owner of state: who dials outside, said once; the table of doors, whose entries live as long as their [`Via`]. It is looked at when
 //! a connection is made, not when a call is.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
@@ -27,6 +31,20 @@ static DOORS: RwLock<Option<HashMap<Uuid, Arc<dyn Dial>>>> = RwLock::new(None);
 pub trait Dial: Send + Sync {
     /// A new connection, which belongs to the calling thread.
     fn dial(&self) -> BoxFuture<'static, io::Result<TcpStream>>;
+}
+
+/// Who dials what users have named. Nobody does until it is said.
+static OUTSIDE: OnceLock<Arc<dyn DialOutside>> = OnceLock::new();
+
+/// Makes connections to hosts that a user has named, or refuses to.
+pub trait DialOutside: Send + Sync {
+    /// A new connection, which belongs to the calling thread.
+    fn dial(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<TcpStream>>;
+}
+
+/// Says who dials for [`super::Address::outside`], for all of this process. Saying it again changes nothing.
+pub fn dial_outside_by(dialler: Arc<dyn DialOutside>) {
+    let _ = OUTSIDE.set(dialler);
 }
 
 /// Says that a child's connections are made by a [`Dial`].
@@ -65,10 +83,12 @@ fn door(host: &str) -> Option<io::Result<Arc<dyn Dial>>> {
     Some(found.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the instance is gone")))
 }
 
-/// The connector of every client: `plain`, but for those with a door.
+/// The connector of a client: `plain`, but for those with a door; or, where that is not trusted with names, who dials
+/// outside.
 #[derive(Clone)]
 pub(super) struct Connector<S> {
     pub(super) plain: S,
+    pub(super) is_outside: bool,
 }
 
 type Connected = Result<Connection<Uri, TcpStream>, ConnectError>;
@@ -86,6 +106,7 @@ where
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
         match info.request().host().and_then(door) {
+            None if self.is_outside => Box::pin(outside(info)),
             None => Box::pin(self.plain.call(info)),
             Some(door) => Box::pin(through(door, info)),
         }
@@ -95,6 +116,16 @@ where
 async fn through(door: io::Result<Arc<dyn Dial>>, info: ConnectInfo<Uri>) -> Connected {
     let stream = async { door?.dial().await }.await.map_err(ConnectError::Io)?;
     Ok(Connection::new(info.request().clone(), stream))
+}
+
+async fn outside(info: ConnectInfo<Uri>) -> Connected {
+    let uri = info.request();
+    let refused = |why: &str| ConnectError::Io(io::Error::new(io::ErrorKind::NotConnected, why.to_owned()));
+    let host = uri.host().ok_or_else(|| refused("the URL has no host"))?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let dialler = OUTSIDE.get().ok_or_else(|| refused("nobody dials outside"))?;
+    let stream = dialler.dial(host, port).await.map_err(ConnectError::Io)?;
+    Ok(Connection::new(uri.clone(), stream))
 }
 
 #[cfg(test)]

@@ -28,13 +28,21 @@ pub struct Address {
     pub via: Option<Via>,
     /// What this process, and no other, is told by whoever may speak with it.
     pub headers: Headers,
+    /// Whether a user has named it: [`super::DialOutside`] makes its connections.
+    pub is_outside: bool,
 }
 
 impl Address {
     /// An address that anybody can dial, and that is told nothing of its own.
     #[must_use]
     pub const fn at(origin: String) -> Self {
-        Self { origin, via: None, headers: Vec::new() }
+        Self { origin, via: None, headers: Vec::new(), is_outside: false }
+    }
+
+    /// An address that a user has named: it may lead where they must not come, so others than we dial it.
+    #[must_use]
+    pub const fn outside(origin: String) -> Self {
+        Self { origin, via: None, headers: Vec::new(), is_outside: true }
     }
 
     /// The URL of `path` in the requests of this process.
@@ -119,7 +127,8 @@ impl HttpTarget {
         body: Bytes,
         repeat: Repeat,
     ) -> Result<ClientResponse, UpstreamError> {
-        let dressed = |address: &Address| self.dress(make(&client::local(), &address.url(path)), address);
+        let dressed =
+            |address: &Address| self.dress(make(&client::local(address.is_outside), &address.url(path)), address);
         match &self.place {
             Place::At(address) => dressed(address).send_body(body).await.map_err(|error| unreachable(&error)),
             Place::Among(pool, id) => pool.send(*id, dressed, body, repeat).await,

@@ -146,7 +146,7 @@ impl StartJob {
             None => None,
         };
         let origin = format!("http://127.0.0.1:{port}");
-        let address = Address { origin, via, headers: values.own_headers() };
+        let address = Address { origin, via, headers: values.own_headers(), is_outside: false };
         let headers = values.headers(&self.instance, service);
         if obeys {
             let id = self.instance.id;

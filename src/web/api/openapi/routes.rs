@@ -8,8 +8,8 @@ use utoipa::{
 use super::takes::Takes;
 use crate::web::api::{
     Page, audit_log, auth, client_config, credentials, curated, debug, groups, import, instances, logs, me,
-    notifications, oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens, updates,
-    usage, users, webhooks,
+    notifications, oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens,
+    updates, usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;

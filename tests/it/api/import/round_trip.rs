@@ -83,7 +83,11 @@ fn a_configuration_of_claude_desktop_goes_in_runs_and_comes_out() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let elsewhere = Elsewhere::start();
-    let app = TestApp::builder().env("PATH", with_npm(folder.path()).as_str()).set("user_services", "true").start();
+    let app = TestApp::builder()
+        .env("PATH", with_npm(folder.path()).as_str())
+        .set("user_services", "true")
+        .set("allow_private_targets", "127.0.0.1")
+        .start();
     let ann = app.client_of("ann@example.org");
     let source = json!({ "mcpServers": {
         "local": { "command": FAKE, "args": [], "env": { "FAKE_KEY": KEY } },
