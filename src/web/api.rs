@@ -10,6 +10,7 @@ mod entitled;
 mod entitlements;
 pub mod grants;
 pub mod groups;
+pub mod instance_stream;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;

@@ -1,0 +1,8 @@
+// Administration: built by its own pages; here is only its place.
+import { html } from "../lib.js";
+import { Title } from "../outlet.js";
+import { Empty } from "../parts/states.js";
+
+export default function Admin() {
+    return html`<${Title} text="Administration" /><${Empty} icon="admin" title="Nothing here yet">This page is not built yet.</${Empty}>`;
+}
