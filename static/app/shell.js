@@ -15,7 +15,7 @@ const areas = [
     { area: "instances", href: "/app/", name: "Instances", icon: "instances" },
     { area: "catalog", href: "/app/catalog", name: "Catalog", icon: "catalog" },
     { area: "account", href: "/app/account", name: "Account", icon: "account" },
-    { area: "admin", href: "/app/admin", name: "Administration", icon: "admin", admin: true },
+    { area: "admin", href: "/app/admin", name: "Admin", icon: "admin", admin: true },
 ];
 
 function Navigation() {
