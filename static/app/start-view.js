@@ -1,14 +1,13 @@
 // A start as it happens: its real steps and what the process writes. On failure the crash card, and a way to try again.
 import { html, useState } from "./lib.js";
-import { get, patch } from "./api.js";
+import { get, patch, post } from "./api.js";
 import { act, keep } from "./instances.js";
 import { useResource } from "./resource.js";
 import { needsCredential } from "./needs.js";
 import { ConfigFields, CredentialField, fieldOf, filled } from "./service-form.js";
 import { variables } from "./import-service.js";
 import { Act } from "./parts/button.js";
-import { CrashCard } from "./parts/crash-card.js";
-import { post } from "./api.js";
+import { CrashCard, reasonWords } from "./parts/crash-card.js";
 import { stateWords } from "./parts/badge.js";
 import { Icon } from "./parts/icon.js";
 import { LogLines, useLog } from "./parts/log-view.js";
@@ -19,15 +18,16 @@ import { duration } from "./parts/format.js";
 import { complain } from "./parts/toast.js";
 
 /** The steps of a start and how far it is. */
-export function stepsOf({ status, progress, pid, created_at: created, restarts }) {
+export function stepsOf({ status, progress, pid, created_at: created, restarts, last_error: card }) {
     const state = (done, now, failed = status === "failed") => (done ? "done" : now ? (failed ? "failed" : "now") : "later");
     const serves = ["running", "idle", "unhealthy"].includes(status);
-    const hasProcess = serves || status === "starting" || Boolean(pid);
+    const neverRan = ["spawn_failed", "quota_reached"].includes(card?.reason.kind);
+    const hasProcess = serves || status === "starting" || Boolean(pid) || (status === "failed" && card && !neverRan);
     const launches = ["pending", "restarting", "failed"].includes(status) && !hasProcess;
     return [
         { name: "Recorded", state: "done", about: html`<${Time} at=${created} />` },
-        { name: "Process started", state: state(hasProcess, launches), about: progress ?? (status === "restarting" ? `It ended; started again for the ${restarts + 1}. time in a moment` : pid ? `Process ${pid}` : "") },
-        { name: "Answers", state: state(serves, hasProcess), about: hasProcess && !serves ? "Waiting for its first answer" : "" },
+        { name: "Process started", state: state(hasProcess, launches), about: progress ?? (status === "restarting" ? `It ended; started again in a moment (restart ${restarts + 1})` : pid ? `Process ${pid}` : "") },
+        { name: "Answers", state: state(serves, hasProcess), about: !hasProcess || serves ? "" : status === "failed" ? reasonWords(card) : "Waiting for its first answer" },
     ];
 }
 
@@ -43,6 +43,7 @@ export function StartView({ view, service }) {
     const log = useLog(view.id, { tail: 100 });
     const [changing, setChanging] = useState(false);
     const failed = view.status === "failed";
+    const age = Math.max(0, now.value - new Date(view.created_at));
     const again = () => act(view.id, "restart").catch(complain);
     const actions = html`<button onClick=${() => setChanging(true)}>Change and try again</button><${Act} class="quiet" act=${again}><${Icon} name="retry" /> Try again</${Act}>
         <a class="button quiet" href=${`/app/instances/${view.id}/logs`}>All of its log</a>`;
@@ -50,7 +51,7 @@ export function StartView({ view, service }) {
         <p class="hidden" role="status">${stateWords(view.status).name}${view.progress ? `: ${view.progress}` : ""}</p>
         ${failed && view.last_error && !changing && html`<${CrashCard} card=${view.last_error} title="It could not be started" actions=${actions} />`}
         ${changing && html`<${ChangeForm} view=${view} service=${service} onDone=${() => setChanging(false)} />`}
-        <section class="card"><header><h2>Start</h2>${!failed && html`<span class="soft small tabular">${duration(Math.max(0, now.value - new Date(view.created_at)))}</span>`}</header>
+        <section class="card"><header><h2>Start</h2>${!failed && age < 600_000 && html`<span class="soft small tabular">${duration(age)}</span>`}</header>
             <div class="body"><${Steps} view=${view} /></div></section>
         <section class="card"><header><h2>What it writes</h2>${log.open && html`<span class="live small">Live</span>`}</header>
             <div class="body flush"><${LogLines} lines=${log.lines} problem=${log.problem} label="Lines that the process writes" empty="Nothing yet." /></div></section></div>`;

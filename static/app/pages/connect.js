@@ -60,12 +60,12 @@ function FirstClient({ id }) {
 }
 
 function Clients({ view }) {
-    const [at, setAt] = useState("claude");
+    const isLocal = /^http:|\/\/(localhost|127\.)/.test(view.url);
+    const [at, setAt] = useState(isLocal ? "claude-code" : "claude");
     const [token, setToken] = useState(null);
     const client = clients.find(({ id }) => id === at);
     const name = serverName(view);
     const make = () => post("/tokens", { name: `${client.name}: ${name}`, instances: [view.id] }).then((made) => setToken(made.token), complain);
-    const isLocal = /^http:|\/\/(localhost|127\.)/.test(view.url);
     return html`<section class="card"><header><h2>Connect a client</h2></header><div class="body stack">
         <div class="pills" role="group" aria-label="Client">${clients.map(({ id, name }) => html`<button key=${id} class="quiet" aria-pressed=${id === at} onClick=${() => setAt(id)}>${name}</button>`)}</div>
         ${at === "claude" && isLocal && html`<${Note} tone="warn">Claude on the web reaches only public https addresses; this one is not. Claude Desktop on this computer can use it.</${Note}>`}

@@ -16,8 +16,9 @@ export function easiest(tools) {
 /** What a tool says of itself that its caller should know. */
 export function Hints({ tool }) {
     const { readOnlyHint, destructiveHint } = tool.annotations ?? {};
-    return html`${readOnlyHint && html`<${Badge} tone="off" shape="ring">Only reads</${Badge}>`}
-        ${!readOnlyHint && destructiveHint && html`<${Badge} tone="warn" shape="triangle">May destroy</${Badge}>`}`;
+    if (!readOnlyHint && !destructiveHint) return null;
+    return html`<span class="row">${readOnlyHint && html`<${Badge} tone="off" shape="ring">Only reads</${Badge}>`}
+        ${!readOnlyHint && destructiveHint && html`<${Badge} tone="warn" shape="triangle">May destroy</${Badge}>`}</span>`;
 }
 
 /** @param {{id: string, tool: any}} props */
@@ -61,7 +62,7 @@ export function ToolForm({ id, tool, onAnswer }) {
         }
     };
     return html`<form class="stack" onSubmit=${call} data-tool=${tool.name}>
-        <div class="row"><${Hints} tool=${tool} /></div>
+        <${Hints} tool=${tool} />
         ${tool.description && html`<p class="soft prose">${tool.description}</p>`}
         ${raw === null ? html`<${SchemaFields} schema=${schema} values=${values} errors=${errors} onChange=${setValues} />`
             : html`<${Text} label="Arguments" multiline rows="6" class="mono" value=${raw} error=${errors[""]} onText=${setRaw} />`}
