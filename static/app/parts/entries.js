@@ -40,12 +40,12 @@ function Detail({ detail }) {
 /** @param {{caption: string, items: any[], who: (actor: string|null) => any, isAdmin?: boolean}} props */
 export function Entries({ caption, items, who, isAdmin = false }) {
     const columns = [
-        { name: "What", cell: (entry) => html`<span class="state-cell"><strong>${actionWords(entry.action)}</strong></span>` },
-        { name: "To", cell: (entry) => html`<${Target} target=${entry.target} isAdmin=${isAdmin} />` },
-        { name: "By", cell: (entry) => who(entry.actor) },
-        { name: "About", cell: (entry) => html`<${Detail} detail=${entry.detail} />` },
-        { name: "When", class: "end nowrap", cell: (entry) => html`<${Time} at=${entry.at} />` },
+        { name: "What", class: "e-what", cell: (entry) => html`<strong title=${entry.action}>${actionWords(entry.action)}</strong>` },
+        { name: "To", class: "e-to", cell: (entry) => html`<${Target} target=${entry.target} isAdmin=${isAdmin} />` },
+        { name: "By", class: "e-by", cell: (entry) => who(entry.actor) },
+        { name: "About", class: "e-about", cell: (entry) => html`<${Detail} detail=${entry.detail} />` },
+        { name: "When", class: "e-when nowrap", cell: (entry) => html`<${Time} at=${entry.at} />` },
     ];
-    if (isAdmin) columns.unshift({ name: "No.", class: "tabular", cell: (entry) => html`<span class="soft">${entry.seq}</span>` });
+    if (isAdmin) columns.unshift({ name: "No.", class: "e-seq tabular", cell: (entry) => html`<span class="soft">${entry.seq}</span>` });
     return html`<div class="entries"><${Table} caption=${caption} columns=${columns} rows=${items} id=${({ seq }) => seq} height=${49} /></div>`;
 }

@@ -5,8 +5,8 @@ import { Time } from "./time.js";
 
 const rows = [
     ["instances", "Instances", number, "of this account"],
-    ["running", "Processes", number, "running now"],
-    ["memory_bytes", "Memory", bytes, "of what runs, by its limits"],
+    ["running", "Processes", number, "that run now"],
+    ["memory_bytes", "Memory", bytes, "that these may take"],
     ["calls_today", "Calls today", number],
     ["creations_this_hour", "Made in the last hour", number, "instances"],
 ];
@@ -21,7 +21,7 @@ function Meter({ name, title, figure, format, about }) {
     const words = free ? html`<strong>${format(used)}</strong> <span class="soft">no limit</span>` : html`<strong>${format(used)}</strong> <span class="soft">of ${format(allowed)}</span>`;
     return html`<li class="meter"><span>${title}${about && html`<span class="soft small meter-about">${about}</span>`}</span>
         ${free ? html`<span class="meter-none" aria-hidden="true"></span>` : html`<span class="bar ${tone}" aria-hidden="true"><span style=${{ width: `${share * 100}%` }}></span></span>`}
-        <span class="tabular meter-figures">${words}${tone && html`<span class="${tone}-text small">${tone === "bad" ? "Used up" : "Nearly used up"}</span>`}${resets && used > 0 && html`<span class="soft small">starts over <${Time} at=${resets} /></span>`}</span></li>`;
+        <span class="tabular meter-figures"><span>${words}</span>${tone && html`<span class="${tone}-text small">${tone === "bad" ? "Used up" : "Nearly used up"}</span>`}${resets && used > 0 && html`<span class="soft small">starts over <${Time} at=${resets} /></span>`}</span></li>`;
 }
 
 /** @param {{usage: any}} props the answer of `/me/usage` */

@@ -16,6 +16,11 @@ import { toast } from "../../parts/toast.js";
 /** What people call a service. */
 export const nameOfService = (name) => services.value?.get(name)?.display_name ?? name;
 
+/** The last characters of a value; short ones have none that may be shown. */
+export const hintOf = (hint) => (hint ? `…${hint}` : "sealed");
+/** How one is told from others. */
+export const nameOfCredential = (one) => [nameOfService(one.service), one.label || (one.hint && `…${one.hint}`)].filter(Boolean).join(" ");
+
 /** Whether people sign in at the service, instead of pasting something. */
 const isSignedIn = (service) => Boolean(service?.credential?.oauth);
 const connectUrl = (service, label = "") => `/connect/${service.name}?${new URLSearchParams({ ...(label && { label }), next: "/app/account/credentials" })}`;
@@ -87,7 +92,7 @@ export function Rotate({ one, users, onClose, onDone }) {
         onDone();
     };
     const about = users.length ? `${count(users.length, "instance")} that use it take the new value; calls that are under way end with the old one.` : "No instance uses it now.";
-    return html`<${FormDialog} title=${`Replace ${nameOfService(one.service)} …${one.hint}`} act="Replace" send=${send} onProblem=${checked.onProblem} onClose=${onClose}><p class="soft">${about}</p>
+    return html`<${FormDialog} title=${`Replace ${nameOfCredential(one)}`} act="Replace" send=${send} onProblem=${checked.onProblem} onClose=${onClose}><p class="soft">${about}</p>
         <${SecretText} label=${`New: ${service?.credential?.label ?? "credential"}`} value=${value} required error=${checked.refused} onText=${(text) => { checked.clear(); setValue(text); }}
             help=${service?.credential?.check && `${service.display_name} is asked first whether it takes it`} />
         ${checked.field}<${Select} label="Forget the old value" value=${grace} options=${graces} onText=${setGrace} help="Until then it can be brought back" /></${FormDialog}>`;
@@ -95,7 +100,7 @@ export function Rotate({ one, users, onClose, onDone }) {
 
 /** Deletes one, saying what uses it. */
 export async function remove(one, users, onDone) {
-    const name = `${nameOfService(one.service)} …${one.hint}`;
+    const name = nameOfCredential(one);
     const list = html`<div class="stack tight"><p>It is erased for good; the service itself does not learn of it: revoke it there, too.</p>
         ${users.length > 0 && html`<${Note} tone="warn">${count(users.length, "instance")} use it and are turned off:</${Note}><ul class="bullets">${users.map((view) => html`<li key=${view.id}><a href=${`/app/instances/${view.id}`}>${nameOf(view, services.value)}</a></li>`)}</ul>`}</div>`;
     const run = () => del(`/credentials/${one.id}${users.length ? "?force=true" : ""}`);

@@ -12,7 +12,7 @@ import { Empty, Loaded } from "../../parts/states.js";
 import { Table } from "../../parts/table.js";
 import { Time } from "../../parts/time.js";
 import { attempt, toast } from "../../parts/toast.js";
-import { AddCredential, Connects, nameOfService, remove, Rotate } from "./credential-forms.js";
+import { AddCredential, Connects, hintOf, nameOfCredential, nameOfService, remove, Rotate } from "./credential-forms.js";
 
 const users = (one) => (instances.value ?? []).filter((instance) => instance.credential_id === one.id);
 
@@ -37,26 +37,26 @@ async function test(one, reload) {
     reload();
 }
 
-const rollBack = (one, reload) => attempt(() => post(`/credentials/${one.id}/rollback`), `…${one.previous.hint} is in force again`).then(reload);
+const rollBack = (one, reload) => attempt(() => post(`/credentials/${one.id}/rollback`), "The value before is in force again").then(reload);
 
 function Actions({ one, rotate, reload }) {
     const service = services.value?.get(one.service);
-    const name = `${nameOfService(one.service)} …${one.hint}`;
+    const name = nameOfCredential(one);
     return html`<${Menu} name=${`More for ${name}`} label=${html`<${Icon} name="more" size=${18} />`} class="right">
         ${service?.credential?.check && html`<button class="plain" onClick=${() => test(one, reload)}><${Icon} name="check" /> Test it</button>`}
         ${one.grant && html`<a href=${again(one.grant)}><${Icon} name="link" /> Sign in again</a>`}
         <button class="plain" onClick=${rotate}><${Icon} name="retry" /> Replace its value…</button>
-        ${one.previous && html`<button class="plain" onClick=${() => rollBack(one, reload)}><${Icon} name="left" /> Bring back …${one.previous.hint}</button>`}
+        ${one.previous && html`<button class="plain" onClick=${() => rollBack(one, reload)}><${Icon} name="left" /> Bring back ${one.previous.hint ? `…${one.previous.hint}` : "the one before"}</button>`}
         <hr /><button class="plain danger" onClick=${() => remove(one, users(one), reload)}><${Icon} name="trash" /> Delete…</button></${Menu}>`;
 }
 
 const columns = (rotate, reload) => [
     { name: "Credential", cell: (one) => html`<span class="named"><${ServiceIcon} service=${services.value?.get(one.service)} name=${one.service} /><span><strong>${nameOfService(one.service)}</strong><span class="soft small">${one.label || services.value?.get(one.service)?.credential?.label || "No name"}</span></span></span>` },
-    { name: "Value", cell: (one) => html`<span class="state-cell"><code>…${one.hint}</code>${one.previous && html`<span class="soft small">…${one.previous.hint} kept until <${Time} at=${one.previous.until} /></span>`}</span>` },
+    { name: "Value", cell: (one) => html`<span class="state-cell"><code>${hintOf(one.hint)}</code>${one.previous && html`<span class="soft small">${one.previous.hint ? `…${one.previous.hint}` : "The one before"} is kept until <${Time} at=${one.previous.until} form="date" /></span>`}</span>` },
     { name: "Last test", cell: (one) => html`<${Standing} one=${one} />` },
     { name: "Used by", cell: (one) => (users(one).length ? html`<span>${count(users(one).length, "instance")}</span>` : html`<span class="soft">Nothing</span>`) },
     { name: "Age", cell: (one) => html`<${Time} at=${one.rotated_at ?? one.created_at} />` },
-    { name: "Actions", hidden: true, class: "end", cell: (one) => html`<div class="row"><${Actions} one=${one} rotate=${() => rotate(one)} reload=${reload} /></div>` },
+    { name: "Actions", hidden: true, class: "end corner", cell: (one) => html`<div class="row"><${Actions} one=${one} rotate=${() => rotate(one)} reload=${reload} /></div>` },
 ];
 
 export default function Credentials() {
@@ -64,9 +64,9 @@ export default function Credentials() {
     const [adding, setAdding] = useState(false);
     const [rotating, setRotating] = useState(null);
     const add = html`<button onClick=${() => setAdding(true)}><${Icon} name="plus" /> Add a credential</button>`;
-    return html`<div class="stack"><${Loaded} of=${stored} what="Your credentials">${(all) => (all.length ? html`
+    return html`<div class="stack"><${Loaded} of=${stored} what="Your credentials">${(all) => (all.length ? html`<div>
             <div class="toolbar"><p class="soft grow">Stored sealed; nobody is ever shown more than the last characters.</p>${add}</div>
-            <${Table} caption="Your credentials" columns=${columns(setRotating, stored.reload)} rows=${all} id=${({ id }) => id} height=${65} />`
+            <${Table} caption="Your credentials" columns=${columns(setRotating, stored.reload)} rows=${all} id=${({ id }) => id} height=${65} /></div>`
             : html`<${Empty} icon="key" title="No credentials yet" action=${add}>A credential lets your instances use your account at a service. You can also add one while you create an instance.</${Empty}>`)}</${Loaded}>
         <${Connects} />
         ${adding && html`<${AddCredential} onClose=${() => setAdding(false)} onMade=${stored.reload} />`}

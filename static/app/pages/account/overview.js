@@ -14,7 +14,7 @@ import { Time } from "../../parts/time.js";
 
 export default function Overview() {
     const usage = useResource((abort) => get("/me/usage", { abort }), [], { every: 10_000 });
-    return html`<div class="stack"><div class="two"><${Card} title="Used of what you may" lead="An administrator decides how much that is"><${Loaded} of=${usage} what="What you use" rows=${4}>${(usage) => html`<${Meters} usage=${usage} />`}</${Loaded}></${Card}>
+    return html`<div class="stack"><div class="two"><${Card} title="Usage" lead="Of what an administrator lets you use"><${Loaded} of=${usage} what="What you use" rows=${4}>${(usage) => html`<${Meters} usage=${usage} />`}</${Loaded}></${Card}>
             <div class="stack"><${Who} /><${Card} title="Rates and services"><${Loaded} of=${usage} rows=${2}>${(usage) => html`<${Rates} usage=${usage} />`}</${Loaded}></${Card}></div></div>
         <${ByService} /></div>`;
 }
