@@ -27,7 +27,9 @@ export function Target({ target, isAdmin = false }) {
 
 // `null` says only that something was not part of a change.
 const said = (detail) => Object.entries(detail ?? {}).filter(([, value]) => value !== null && value !== "");
-const plain = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+// Long ids tell nothing in a line; all of them are in what unfolds, and in an export.
+const shorten = (text) => text.replace(/\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "$1…");
+const plain = (value) => shorten(typeof value === "object" ? JSON.stringify(value) : String(value));
 
 function Detail({ detail }) {
     const known = said(detail);

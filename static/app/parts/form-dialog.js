@@ -34,6 +34,6 @@ export function FormDialog({ title, act, busy: busyWords = "One moment…", dang
 /** A secret that is shown once. @param {{title: string, secret: string, label: string, onClose: () => void, children?: any}} props */
 export function Once({ title, secret, label, onClose, children }) {
     return html`<${Dialog} title=${title} onClose=${onClose}><${Note} tone="good">Copy it now: it is shown only here, and only this once.</${Note}>
-        ${children}<${CopyLine} text=${secret} label=${label} />
+        ${children}<div class="field"><strong>${label}</strong><${CopyLine} text=${secret} label=${label} /></div>
         <div class="row end"><button onClick=${onClose}>Done</button></div></${Dialog}>`;
 }

@@ -44,7 +44,7 @@ export function Clients() {
                 <button class="plain danger" onClick=${() => remove(client, clients.reload)}><${Icon} name="trash" /> Delete…</button></${Menu}></${Line}>`}</${Section}>
         ${dialog?.isNew && html`<${NewClient} onClose=${close} onMade=${show} />`}
         ${dialog?.renaming && html`<${Rename} client=${dialog.renaming} onClose=${close} onDone=${clients.reload} />`}
-        ${dialog?.made && html`<${Once} title=${dialog.made.name} label="Client secret" secret=${dialog.made.client_secret ?? ""} onClose=${close}><div class="field"><strong>Client id</strong><${CopyLine} text=${dialog.made.id} label="Client id" /></div><strong>Client secret</strong></${Once}>`}`;
+        ${dialog?.made && html`<${Once} title=${dialog.made.name} label="Client secret" secret=${dialog.made.client_secret ?? ""} onClose=${close}><div class="field"><strong>Client id</strong><${CopyLine} text=${dialog.made.id} label="Client id" /></div></${Once}>`}`;
 }
 
 const kinds = [

@@ -91,7 +91,7 @@ export function Rotate({ one, users, onClose, onDone }) {
         toast("It has a new value");
         onDone();
     };
-    const about = users.length ? `${count(users.length, "instance")} that use it take the new value; calls that are under way end with the old one.` : "No instance uses it now.";
+    const about = users.length ? `What uses it (${count(users.length, "instance")}) takes the new value; calls that are under way end with the old one.` : "No instance uses it now.";
     return html`<${FormDialog} title=${`Replace ${nameOfCredential(one)}`} act="Replace" send=${send} onProblem=${checked.onProblem} onClose=${onClose}><p class="soft">${about}</p>
         <${SecretText} label=${`New: ${service?.credential?.label ?? "credential"}`} value=${value} required error=${checked.refused} onText=${(text) => { checked.clear(); setValue(text); }}
             help=${service?.credential?.check && `${service.display_name} is asked first whether it takes it`} />
@@ -102,7 +102,7 @@ export function Rotate({ one, users, onClose, onDone }) {
 export async function remove(one, users, onDone) {
     const name = nameOfCredential(one);
     const list = html`<div class="stack tight"><p>It is erased for good; the service itself does not learn of it: revoke it there, too.</p>
-        ${users.length > 0 && html`<${Note} tone="warn">${count(users.length, "instance")} use it and are turned off:</${Note}><ul class="bullets">${users.map((view) => html`<li key=${view.id}><a href=${`/app/instances/${view.id}`}>${nameOf(view, services.value)}</a></li>`)}</ul>`}</div>`;
+        ${users.length > 0 && html`<${Note} tone="warn">${users.length === 1 ? "An instance uses it and is turned off:" : `${users.length} instances use it and are turned off:`}</${Note}><ul class="bullets">${users.map((view) => html`<li key=${view.id}>${nameOf(view, services.value)}</li>`)}</ul>`}</div>`;
     const run = () => del(`/credentials/${one.id}${users.length ? "?force=true" : ""}`);
-    if (await ask({ title: `Delete ${name}?`, text: list, act: users.length ? "Turn them off and delete it" : "Delete it", run, done: `${name} is deleted` })) onDone();
+    if (await ask({ title: `Delete ${name}?`, text: list, act: users.length ? "Turn off and delete" : "Delete it", run, done: `${name} is deleted` })) onDone();
 }

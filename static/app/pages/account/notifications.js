@@ -64,5 +64,5 @@ function Ways() {
         ${!mail && html`<div class="pad"><${Note}>This Berth sends no mail: an administrator has set up no mail server.</${Note}></div>`}
         <table class="matrix"><caption class="hidden">In which ways you are told, by kind</caption><thead><tr><th scope="col">About</th>${ways.map(([way, name]) => html`<th scope="col" key=${way}>${name}</th>`)}</tr></thead>
             <tbody>${Object.keys(now).map((kind) => html`<tr key=${kind}><th scope="row">${kinds[kind]?.[0] ?? kind}${kinds[kind]?.[1] && html`<span class="soft small">${kinds[kind][1]}</span>`}</th>
-                ${ways.map(([way, name]) => html`<td key=${way}><label><span class="hidden">${kinds[kind]?.[0] ?? kind}: ${name}</span><input type="checkbox" checked=${now[kind][way]} disabled=${way === "mail" && !mail} onChange=${(event) => change(kind, way, event.target.checked)} /></label></td>`)}</tr>`)}</tbody></table>`}</${Loaded}></${Card}>`;
+                ${ways.map(([way, name]) => html`<td key=${way}><label><span class="hidden">${kinds[kind]?.[0] ?? kind}: ${name}</span><span class="way-name" aria-hidden="true">${name}</span><input type="checkbox" checked=${now[kind][way]} disabled=${way === "mail" && !mail} onChange=${(event) => change(kind, way, event.target.checked)} /></label></td>`)}</tr>`)}</tbody></table>`}</${Loaded}></${Card}>`;
 }

@@ -42,8 +42,8 @@ function Host({ now }) {
     const { memory, disk, load, berth_memory_bytes: own } = now.host;
     const loads = Array.isArray(load) ? load : load && Object.values(load);
     return html`<${Card} title="Host"><ul class="meters">
-        ${memory && html`<${Share} title="Memory" used=${memory.total_bytes - memory.available_bytes} total=${memory.total_bytes} about=${`${bytes(own)} Berth itself, ${bytes(now.processes.memory_bytes)} what it runs`} />`}
-        ${disk && html`<${Share} title="Disk" used=${disk.total_bytes - disk.free_bytes} total=${disk.total_bytes} about=${`${bytes(disk.free_bytes)} free where the data is`} />`}
+        ${memory && html`<${Share} title="Memory" used=${memory.total_bytes - memory.available_bytes} total=${memory.total_bytes} about=${`${bytes(own)} Berth, ${bytes(now.processes.memory_bytes)} instances`} />`}
+        ${disk && html`<${Share} title="Disk" used=${disk.total_bytes - disk.free_bytes} total=${disk.total_bytes} about=${`${bytes(disk.free_bytes)} free`} />`}
         ${loads && html`<li class="meter"><span>Load</span><span></span><span class="tabular meter-figures"><strong>${loads.map((one) => Number(one).toFixed(2)).join(" · ")}</strong><span class="soft small">1, 5 and 15 minutes</span></span></li>`}</ul></${Card}>`;
 }
 
@@ -68,7 +68,7 @@ function Traffic({ now }) {
 
 const hows = { "by cgroup": ["good", "dot"], "by wall": ["good", "dot"], "by rlimit": ["good", "dot"], "by sampling": ["warn", "triangle"], "not available": ["bad", "cross"] };
 const limitColumns = [
-    { name: "Limit", cell: (line) => html`<strong>${words(line.what)}</strong>` },
+    { name: "Limit", cell: (line) => html`<strong>${line.what === "cpu" ? "CPU" : words(line.what)}</strong>` },
     { name: "Holds", cell: (line) => html`<${Badge} tone=${hows[line.how]?.[0] ?? "off"} shape=${hows[line.how]?.[1] ?? "ring"}>${words(line.how)}</${Badge}>` },
     { name: "How", class: "wide", cell: (line) => html`<span class="soft">${line.detail}</span>` },
 ];

@@ -21,6 +21,6 @@ export default function Settings() {
             <dt>Ports for instances</dt><dd><code>${health.ports.range}</code></dd>
             <dt>Mail</dt><dd><${OnOff} on=${mail} words=${mail ? "Is sent" : "Is not sent"} /></dd>
             <dt>Your ways in</dt><dd>${["password", ...(me.value?.providers ?? [])].join(", ")}</dd></dl>`}</${Loaded}></${Card}>
-        <${Card} title="Where the rest is"><ul class="stack tight"><li><a href="/app/admin/health" data-quiet>How limits hold on this machine</a></li><li><a href="/app/admin/groups" data-quiet>Quotas of groups</a>, <a href="/app/admin/users" data-quiet>of users</a></li>
+        <${Card} title="Where the rest is"><ul class="stack tight plain-links"><li><a href="/app/admin/health" data-quiet>How limits hold on this machine</a></li><li><a href="/app/admin/groups" data-quiet>Quotas of groups</a>, <a href="/app/admin/users" data-quiet>of users</a></li>
             <li><a href="/app/admin/services" data-quiet>Services, and their OAuth clients</a></li><li><a href="/app/account/apps" data-quiet>OAuth clients of this Berth</a></li></ul></${Card}></div></div>`;
 }
