@@ -15,7 +15,7 @@ const OnOff = ({ on, words }) => html`<${Badge} tone=${on ? "good" : "off"} shap
 
 export default function Settings() {
     const known = useKnown();
-    return html`<div class="stack"><${Note}>Berth reads its settings when it starts: from its command line, from variables named <code>BERTH_…</code>, and from its file. <code>berth serve --help</code> lists all of them; restart it for a change to hold.</${Note}>
+    return html`<div class="stack"><${Note}>Berth reads its settings when it starts: from its command line, from variables named <code>BERTH_…</code>, and from <code>berth.toml</code>; the README names all of them. After a change, <code>berth restart</code> makes it hold.</${Note}>
         <div class="two"><${Card} title="Installation"><${Loaded} of=${known} what="What is set" rows=${4}>${({ health, mail }) => html`<dl class="facts">
             <dt>Address</dt><dd><code>${location.origin}</code></dd><dt>Version</dt><dd>${health.version}</dd>
             <dt>Ports for instances</dt><dd><code>${health.ports.range}</code></dd>

@@ -14,8 +14,8 @@ import { Card, Line, Section } from "../../parts/section.js";
 import { Loaded, Note } from "../../parts/states.js";
 import { Time } from "../../parts/time.js";
 import { Entitlement } from "./entitlement.js";
+import { AccountState } from "./people.js";
 import { Actions } from "./user-actions.js";
-import { AccountState } from "./users.js";
 
 const back = { href: "/app/admin/users", name: "Users" };
 

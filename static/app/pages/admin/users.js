@@ -1,7 +1,6 @@
 // Users: all accounts; each has a page of its own (`Item`).
 import { html, useState } from "../../lib.js";
 import { me, post } from "../../api.js";
-import { Badge } from "../../parts/badge.js";
 import { Choice, SecretText, Text } from "../../parts/fields.js";
 import { FormDialog } from "../../parts/form-dialog.js";
 import { count } from "../../parts/format.js";
@@ -11,16 +10,10 @@ import { Table } from "../../parts/table.js";
 import { Time } from "../../parts/time.js";
 import { toast } from "../../parts/toast.js";
 import { go } from "../../router.js";
-import { useUsers } from "./people.js";
+import { AccountState, useUsers } from "./people.js";
 import { Actions } from "./user-actions.js";
 
 export { default as Item } from "./user.js";
-
-/** What state an account is in. */
-export function AccountState({ user }) {
-    if (user.erase_at) return html`<span class="state-cell"><${Badge} tone="bad" shape="cross">Removed</${Badge}><span class="soft small">erased <${Time} at=${user.erase_at} /></span></span>`;
-    return user.disabled ? html`<${Badge} tone="warn" shape="square">Disabled</${Badge}>` : html`<${Badge} tone="good">Active</${Badge}>`;
-}
 
 const columns = (reload) => [
     { name: "Account", cell: (user) => html`<a class="name" href=${`/app/admin/users/${user.id}`}><span>${user.email}<span class="soft small">${user.id === me.value?.id ? "You" : `Number ${user.number}`}</span></span></a>` },
