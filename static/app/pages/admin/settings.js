@@ -1,6 +1,6 @@
 // Settings: what can be known of them here. They are read when Berth starts; the API does not change them.
 import { html } from "../../lib.js";
-import { get, me } from "../../api.js";
+import { get } from "../../api.js";
 import { useResource } from "../../resource.js";
 import { Badge } from "../../parts/badge.js";
 import { Card } from "../../parts/section.js";
@@ -19,8 +19,7 @@ export default function Settings() {
         <div class="two"><${Card} title="Installation"><${Loaded} of=${known} what="What is set" rows=${4}>${({ health, mail }) => html`<dl class="facts">
             <dt>Address</dt><dd><code>${location.origin}</code></dd><dt>Version</dt><dd>${health.version}</dd>
             <dt>Ports for instances</dt><dd><code>${health.ports.range}</code></dd>
-            <dt>Mail</dt><dd><${OnOff} on=${mail} words=${mail ? "Is sent" : "Is not sent"} /></dd>
-            <dt>Your ways in</dt><dd>${["password", ...(me.value?.providers ?? [])].join(", ")}</dd></dl>`}</${Loaded}></${Card}>
+            <dt>Mail</dt><dd><${OnOff} on=${mail} words=${mail ? "Is sent" : "Is not sent"} /></dd></dl>`}</${Loaded}></${Card}>
         <${Card} title="Where the rest is"><ul class="stack tight plain-links"><li><a href="/app/admin/health" data-quiet>How limits hold on this machine</a></li><li><a href="/app/admin/groups" data-quiet>Quotas of groups</a>, <a href="/app/admin/users" data-quiet>of users</a></li>
             <li><a href="/app/admin/services" data-quiet>Services, and their OAuth clients</a></li><li><a href="/app/account/apps" data-quiet>OAuth clients of this Berth</a></li></ul></${Card}></div></div>`;
 }

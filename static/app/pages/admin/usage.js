@@ -36,7 +36,7 @@ export default function Usage({ query }) {
     const pick = (name, value, options) => html`<select aria-label=${options[0][1]} value=${value} onChange=${(event) => search({ [name]: event.target.value })}>${options.map(([key, words]) => html`<option key=${key} value=${key} selected=${key === value}>${words}</option>`)}</select>`;
     const users = [["", "All users"], ...(byUser.data ?? []).map((sum) => [sum.user, sum.email])];
     const names = [["", "All services"], ...(byService.data ?? []).map((sum) => [sum.service, nameOf(sum.service)])];
-    return html`<div class="toolbar">${pick("days", span, spans)}${pick("user", user, users)}${pick("service", service, names)}<span class="grow"></span>
+    return html`<div class="toolbar filters">${pick("days", span, spans)}${pick("user", user, users)}${pick("service", service, names)}<span class="grow"></span>
             <a class="button quiet" href=${path("/api/v1/usage", { from: days[0], format: "csv" })} download="berth-usage.csv"><${Icon} name="download" /> Export CSV</a></div>
         <${Loaded} of=${daily} what="The usage" rows=${6}>${(sums) => html`<${Days} days=${days} sums=${sums.filter((sum) => (!user || sum.user === user) && (!service || sum.service === service))} />`}</${Loaded}>
         <div class="two usage-tables"><${By} title="By user" of=${byUser} id="user" name=${(sum) => html`<a href=${`/app/admin/users/${sum.user}`}>${sum.email}</a>`} />
