@@ -44,7 +44,7 @@ const columns = ({ added, uses, people, setClient, reload }) => [
     { name: "From", cell: (service) => originWords(service) },
     { name: "Added by", cell: (service) => {
         const entry = added.data?.get(service.name);
-        return entry ? html`<span class="state-cell"><${Person} id=${entry.actor} people=${people} /><span class="soft small"><${Time} at=${entry.at} /></span></span>` : html`<span class="soft">${added.data ? "Directory" : "…"}</span>`;
+        return entry ? html`<span class="state-cell"><${Person} id=${entry.actor} people=${people} /><span class="soft small"><${Time} at=${entry.at} /></span></span>` : html`<span class="soft nowrap">${added.data ? "Directory" : "…"}</span>`;
     } },
     { name: "Needs", cell: (service) => credentialWords(service) },
     { name: "Instances", class: "tabular", cell: (service) => (uses.data?.get(service.name) ? html`<a class="tap" href=${`/app/admin/instances?service=${service.name}`}>${number(uses.data.get(service.name))}</a>` : html`<span class="soft">${uses.data ? "0" : "…"}</span>`) },
