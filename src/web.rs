@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod connect;
+pub mod dashboard;
 pub mod error;
 pub mod extract;
 mod framework;
@@ -19,10 +20,12 @@ use actix_web::web::{self, ServiceConfig};
 use self::{
     api::{
         admin_health, audit_log, auth, client_config, credentials, curated, debug, diagnose, grants, groups, import,
-        instances, logs, me, notifications, oauth_clients as clients, openapi, operations, outside_clients, removal,
-        second_factor, services, sessions, shares, system, tokens, updates, usage, users, webhooks,
+        instance_stream, instances, logs, me, notifications, oauth_clients as clients, openapi, operations,
+        outside_clients, removal, second_factor, services, sessions, shares, system, tokens, updates, usage, users,
+        webhooks,
     },
     framework::{at, delete, get, head, open, patch, post, put, secret},
+    gateway::rest,
     oauth::{authorize, consent, discovery, introspect, revoke, token},
     oauth_clients::{device, device_page, manage, register},
     sign_in::{code, home, link, password, providers, reset, setup},
@@ -38,7 +41,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/metrics", [get(system::metrics)]))
         .service(at("/openapi.json", [get(openapi::document)]))
         .service(at("/assets/pages.css", [get(pages::style)]))
+        .service(at("/assets/{version}/{name:.*}", [get(dashboard::asset)]))
         .service(at("/", [get(home::show)]))
+        .service(at("/app", [get(dashboard::home)]))
+        .service(at("/app/{tail:.*}", [get(dashboard::page)]))
         .service(at("/login", [get(password::show), post(password::submit)]))
         .service(at("/login/code", [post(code::check)]))
         .service(at("/login/link", [post(link::ask)]))
@@ -73,6 +79,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/services/{name}/pin", [post(updates::pin)]))
         .service(at("/api/v1/catalog", [get(curated::list)]))
         .service(secret("/api/v1/mcps", [get(instances::list), post(instances::create)]))
+        .service(at("/api/v1/mcps/stream", [get(instance_stream::follow)]))
         .service(secret(
             "/api/v1/mcps/{id}",
             [get(instances::show), patch(operations::change), delete(instances::delete)],
@@ -86,6 +93,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/api/v1/mcps/{id}/diagnose", [get(diagnose::report)]))
         .service(at("/api/v1/mcps/{id}/client-config", [get(client_config::of_one), post(client_config::mint_of_one)]))
         .service(at("/api/v1/client-config", [get(client_config::of_all), post(client_config::mint_of_all)]))
+        .service(at("/api/v1/mcps/{id}/tools", [get(rest::own_tools)]))
+        .service(at("/api/v1/mcps/{id}/tools/call", [post(rest::own_call)]))
         .service(at("/api/v1/mcps/{id}/logs", [get(logs::lines)]))
         .service(at("/api/v1/mcps/{id}/logs/stream", [get(logs::follow)]))
         .service(at("/api/v1/mcps/{id}/stats", [get(operations::stats)]))

@@ -38,7 +38,7 @@ use crate::{
     },
     routing::{RouteTable, Shares},
     telemetry::Metrics,
-    web::{api::shares::in_memory, origin::Allowed, sign_in::UsedStates, state::AppState},
+    web::{api::shares::in_memory, dashboard::Dashboard, origin::Allowed, sign_in::UsedStates, state::AppState},
 };
 
 /// Threads for instances' actors: few, never one each.
@@ -83,6 +83,7 @@ pub(super) fn compose(
         oauth_clients: OAuthClients::new(runtime.db.clone(), fetcher.clone(), &config.clients),
         providers: Providers::new(&config.oidc, &fetcher),
         used_states: UsedStates::default(),
+        dashboard: Dashboard::default(),
         fetcher,
         mailer,
         notices,

@@ -22,6 +22,9 @@ pub enum NameError {
 /// First path segments that Berth answers itself; no service may take one.
 pub const RESERVED: &[&str] = &[
     "api",
+    "app",
+    "assets",
+    "device",
     "health",
     "metrics",
     "sessions",

@@ -13,6 +13,7 @@ mod entitlements;
 pub mod grants;
 pub mod groups;
 pub mod import;
+pub mod instance_stream;
 pub mod instance_view;
 pub mod instances;
 pub mod logs;

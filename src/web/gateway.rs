@@ -8,7 +8,7 @@ mod admission;
 mod body;
 mod limits;
 mod render;
-mod rest;
+pub(super) mod rest;
 mod seating;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};

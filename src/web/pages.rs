@@ -9,7 +9,8 @@ use actix_web::{
 };
 use maud::{DOCTYPE, Markup, html};
 
-const STYLE: &str = include_str!("../../static/pages.css");
+/// The same custom properties as the dashboard's.
+const STYLE: &str = concat!(include_str!("../../static/styles/tokens.css"), include_str!("../../static/pages.css"));
 
 /// One page.
 pub struct Page {

@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use super::sign_in::UsedStates;
+use super::{dashboard::Dashboard, sign_in::UsedStates};
 use crate::{
     actors::{Paths, SupervisorHandle},
     auth::{Authenticator, oauth_clients::OAuthClients, oidc::Providers, throttle::Throttle},
@@ -42,6 +42,8 @@ pub struct AppState {
     pub routes: Arc<RouteTable>,
     /// Which instances are shared with whom.
     pub shares: Shares,
+    /// The files of the dashboard.
+    pub dashboard: Dashboard,
     /// Who asks.
     pub authenticator: Authenticator,
     /// The way to URLs that others name.

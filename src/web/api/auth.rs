@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{audit, users::UserView};
 use crate::{
-    auth::{AuthError, Via, tokens, totp},
+    auth::{AuthError, Via, policy::Action, tokens, totp},
     db::{OptionalExtension, identities, links::Purpose, logins, users},
     domain::secret::Secret,
     web::{
@@ -116,6 +116,7 @@ pub async fn me(request: HttpRequest, caller: Caller, state: Data<AppState>) -> 
     let mut view = serde_json::to_value(UserView::of(&user)).unwrap_or_default();
     view["has_password"] = user.password_hash.is_some().into();
     view["totp"] = totp.into();
+    view["may_add_services"] = (state.config.auth.user_services || caller.may(Action::Administer).is_ok()).into();
     view["providers"] = providers.into();
     if let (Via::Login { .. }, Some(cookie)) = (&caller.0.via, cookies::read(&request, &state, Kind::Session)) {
         view["csrf_token"] = tokens::csrf(&cookie).into();

@@ -1,14 +1,14 @@
 //! What is shown of an instance: its record joined with what its actor publishes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
 use crate::{
     domain::{
         crash::CrashCard,
-        ids::{InstanceId, UserId},
-        instance::{Instance, Mode, Status},
+        ids::{CredentialId, InstanceId, UserId},
+        instance::{Desired, Instance, Mode, Status},
         lifecycle::{Health, State},
         limits::{Limits, Usage},
         names::ServiceName,
@@ -28,6 +28,11 @@ pub struct InstanceView {
     number: u32,
     label: String,
     mode: Mode,
+    /// What its owner wants: running or stopped.
+    desired: Desired,
+    /// What its owner filled in.
+    config: BTreeMap<String, String>,
+    credential_id: Option<CredentialId>,
     status: State,
     health: Health,
     port: Option<u16>,
@@ -98,6 +103,9 @@ impl InstanceView {
             number: instance.number,
             label: instance.label,
             mode: instance.mode,
+            desired: instance.desired,
+            config: instance.config,
+            credential_id: instance.credential_id,
             status: status.state,
             health: status.health,
             port: status.port,

@@ -92,7 +92,7 @@ fn operation(path: &str, summary: &str, success: &str, takes: &Takes) -> Operati
         operation = operation.response(status, ResponseBuilder::new().description(summary).build());
     }
     let further = match path {
-        path if path.starts_with("/{service}") => OF_INSTANCES,
+        path if path.starts_with("/{service}") || path.starts_with("/api/v1/mcps/{id}/tools") => OF_INSTANCES,
         path if CHECKING.contains(&path) => OF_CREDENTIALS,
         _ => &[],
     };

@@ -28,6 +28,7 @@ use crate::{
     routing::{AccessEntry, Route, Share, word},
     web::{
         error::{ApiError, ErrorCode},
+        extract::Caller,
         oauth::challenge,
         origin,
         state::AppState,
@@ -136,6 +137,23 @@ pub(super) async fn admit(request: &HttpRequest, state: &AppState) -> Result<Adm
         state.metrics.unauthorized.fetch_add(1, Relaxed);
         return Err(challenge::wrong_audience(request, state));
     }
+    pass(request, state, (principal, route), (at, began))
+}
+
+/// The same for an instance that is named by its id alone, in a route of the API: there a sign-in of the dashboard is
+/// a proof, too.
+pub(super) fn admit_caller(request: &HttpRequest, state: &AppState, caller: Caller) -> Result<Admitted, ApiError> {
+    let id = request.match_info().get("id").and_then(|id| id.parse::<InstanceId>().ok());
+    let route = id.and_then(|id| state.routes.get(id));
+    pass(request, state, (caller.0, route), (Timestamp::now(), Instant::now()))
+}
+
+fn pass(
+    request: &HttpRequest,
+    state: &AppState,
+    (principal, route): (Arc<Principal>, Option<Arc<Route>>),
+    (at, began): (Timestamp, Instant),
+) -> Result<Admitted, ApiError> {
     let route = route.ok_or_else(ApiError::no_such_instance)?;
     let share = check(state, &principal, &route, at)?;
     let of_share = share.as_ref().and_then(|share| share.limit.clone());

@@ -8,7 +8,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    admission::{Admitted, admit, overloaded},
+    admission::{Admitted, admit, admit_caller, overloaded},
     body, limits, render,
     seating::{Wish, seat},
     seen_by,
@@ -26,6 +26,7 @@ use crate::{
     },
     web::{
         error::{ApiError, ErrorCode},
+        extract::Caller,
         framework::without_values,
         state::AppState,
     },
@@ -64,15 +65,28 @@ pub(super) async fn health(request: HttpRequest, state: Data<AppState>) -> Resul
 
 /// Every tool, as the server describes it.
 pub(super) async fn tools(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    let mut admitted = admit(&request, &state).await?;
+    let admitted = admit(&request, &state).await?;
+    list(admitted, &state).await
+}
+
+/// `GET /api/v1/mcps/{id}/tools`: the same by the API's own proofs, the dashboard's among them.
+pub(in crate::web) async fn own_tools(
+    request: HttpRequest,
+    caller: Caller,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    list(admit_caller(&request, &state, caller)?, &state).await
+}
+
+async fn list(mut admitted: Admitted, state: &AppState) -> Result<HttpResponse, ApiError> {
     let (standing, user) = (admitted.standing(), admitted.principal.user);
     let listing = async {
-        let upstream = reach(&mut admitted, &state).await?;
+        let upstream = reach(&mut admitted, state).await?;
         rest::list_tools(&upstream, user).await.map_err(ApiError::from)
     };
     let outcome = standing.hold(listing).await;
     let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
-    Ok(finish(&admitted, &state, "GET", "mcp/tools", outcome))
+    Ok(finish(&admitted, state, "GET", "mcp/tools", outcome))
 }
 
 /// Calls a tool: `{name, arguments}`.
@@ -81,8 +95,29 @@ pub(super) async fn call(
     payload: Payload,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut admitted = admit(&request, &state).await?;
-    let bytes = read(&request, payload, &state).await?;
+    let admitted = admit(&request, &state).await?;
+    call_of(admitted, &request, payload, &state).await
+}
+
+/// `POST /api/v1/mcps/{id}/tools/call`: the same by the API's own proofs. A cookie needs its CSRF token, as everywhere
+/// in the API; whose instance it is, tools, rates and quotas are checked as for every call.
+pub(in crate::web) async fn own_call(
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let admitted = admit_caller(&request, &state, caller)?;
+    call_of(admitted, &request, payload, &state).await
+}
+
+async fn call_of(
+    mut admitted: Admitted,
+    request: &HttpRequest,
+    payload: Payload,
+    state: &AppState,
+) -> Result<HttpResponse, ApiError> {
+    let bytes = read(request, payload, state).await?;
     let body: CallBody = serde_json::from_slice(&bytes).map_err(|error| {
         ApiError::new(
             ErrorCode::ValidationFailed,
@@ -90,15 +125,15 @@ pub(super) async fn call(
         )
     })?;
     let (standing, user) = (admitted.standing(), admitted.principal.user);
-    let refused = limits::refused_tool(&state, &admitted, &body.name);
+    let refused = limits::refused_tool(state, &admitted, &body.name);
     let calling = async {
         refused.map_or(Ok(()), Err)?;
-        let upstream = reach(&mut admitted, &state).await?;
+        let upstream = reach(&mut admitted, state).await?;
         rest::call_tool(&upstream, user, &body).await.map_err(ApiError::from)
     };
     let outcome = standing.hold(calling).await;
     let outcome = outcome.unwrap_or_else(|| Err(admitted.taken_back()));
-    Ok(finish(&admitted, &state, "POST", "mcp/call", outcome))
+    Ok(finish(&admitted, state, "POST", "mcp/call", outcome))
 }
 
 /// `…/api/*` of a service that speaks HTTP, passed on as it is.

@@ -1,29 +1,15 @@
-//! `/`: who one is.
+//! `/`: to the dashboard, or to sign in.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use maud::html;
 
 use super::{Refusal, entry};
-use crate::web::{pages::Page, state::AppState};
+use crate::web::state::AppState;
 
 /// `GET /`.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn show(request: HttpRequest, state: Data<AppState>) -> Result<HttpResponse, Refusal> {
-    let Some((who, csrf)) = entry::signed_in(&request, &state).await? else {
-        return Ok(entry::redirect("/login", None));
-    };
-    let body = html! {
-        p { "You are signed in as " strong { (who.email) } ", " (who.role.as_str()) "." }
-        p.small {
-            a href="/api/v1/mcps" { "Instances" } " · " a href="/api/v1/services" { "Services" } " · "
-            a href="/api/v1/me/logins" { "Sign-ins" } " · " a href="/openapi.json" { "API" }
-        }
-        form method="post" action="/logout" {
-            input type="hidden" name="csrf" value=(csrf);
-            button.quiet { "Sign out" }
-        }
-    };
-    Ok(Page::new("Berth", body).into_response())
+    let is_known = entry::signed_in(&request, &state).await?.is_some();
+    Ok(entry::redirect(if is_known { "/app/" } else { "/login" }, None))
 }

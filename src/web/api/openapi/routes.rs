@@ -7,9 +7,9 @@ use utoipa::{
 
 use super::takes::Takes;
 use crate::web::api::{
-    Page, audit_log, auth, client_config, credentials, curated, debug, groups, import, instances, logs, me,
-    notifications, oauth_clients, operations, outside_clients, removal, second_factor, services, shares, tokens,
-    updates, usage, users, webhooks,
+    Page, audit_log, auth, client_config, credentials, curated, debug, groups, import, instance_stream, instances,
+    logs, me, notifications, oauth_clients, operations, outside_clients, removal, second_factor, services, shares,
+    tokens, updates, usage, users, webhooks,
 };
 
 const NOTHING: Takes = Takes::Nothing;
@@ -155,6 +155,13 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         "201",
         json::<instances::CreateInstance>(),
     ),
+    (
+        HttpMethod::Get,
+        "/api/v1/mcps/stream",
+        "Their states as server-sent events: `ready`, `instance`, `gone`; for administrators ?all=true",
+        "200",
+        query::<instance_stream::Which>(),
+    ),
     (HttpMethod::Get, "/api/v1/mcps/{id}", "One instance", "200", NOTHING),
     (
         HttpMethod::Patch,
@@ -184,6 +191,14 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         json::<debug::Debug>(),
     ),
     (HttpMethod::Get, "/api/v1/mcps/{id}/diagnose", "What is wrong with it, why, and what to do next", "200", NOTHING),
+    (HttpMethod::Get, "/api/v1/mcps/{id}/tools", "Its tools, as `/{service}/{id}/mcp/tools`", "200", NOTHING),
+    (
+        HttpMethod::Post,
+        "/api/v1/mcps/{id}/tools/call",
+        "Call a tool: {name, arguments}, as `/{service}/{id}/mcp/call`",
+        "200",
+        OBJECT,
+    ),
     (
         HttpMethod::Get,
         "/api/v1/mcps/{id}/client-config",
@@ -599,7 +614,7 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         "200",
         NOTHING,
     ),
-    (HttpMethod::Get, "/", "Page: who is signed in", "200", NOTHING),
+    (HttpMethod::Get, "/", "To the dashboard, or to sign in", "303", NOTHING),
     (HttpMethod::Get, "/login", "Page: sign in; ?next=", "200", Takes::Words(&["next"])),
     (
         HttpMethod::Post,
