@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod credentials;
+mod dashboard;
 mod debug;
 mod diagnose;
 mod instances;

@@ -20,7 +20,8 @@ import { complain } from "../parts/toast.js";
 export default function Connect({ params }) {
     needCatalog();
     const one = useInstance(params.id);
-    return html`<${Loaded} of=${one} what="This instance">${(view) => html`<${Page} view=${view} />`}</${Loaded}>`;
+    if (one.data) return html`<${Page} view=${one.data} />`;
+    return html`<${Title} back=${{ href: "/app/", name: "Instances" }} text="Instance" /><${Loaded} of=${one} what="This instance">${() => null}</${Loaded}>`;
 }
 
 function Page({ view }) {

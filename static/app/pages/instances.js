@@ -1,5 +1,5 @@
 // The home page: all instances of the account, live; those that others share with it, too.
-import { html } from "../lib.js";
+import { html, useEffect } from "../lib.js";
 import { get } from "../api.js";
 import { Title } from "../outlet.js";
 import { go } from "../router.js";
@@ -40,8 +40,18 @@ function summary(all) {
     return [count(all.length, "instance"), `${of("up")} up`, trouble && `${trouble} in trouble`].filter(Boolean).join(" · ");
 }
 
+// What each uses is not in the stream: fetched now and then, where that costs little.
+function useFresh(total) {
+    useEffect(() => {
+        if (!total || total > 200) return undefined;
+        const timer = setInterval(() => document.hidden || fetchAll(), 30_000);
+        return () => clearInterval(timer);
+    }, [total > 0 && total <= 200]);
+}
+
 export default function Instances({ query }) {
     const all = instances.value;
+    useFresh(all?.length);
     const add = html`<a class="button" href="/app/catalog"><${Icon} name="plus" /> New instance</a>`;
     if (!all) {
         return html`<${Title} text="Instances" actions=${add} />${failure.value

@@ -39,7 +39,7 @@ export function Chart({ label, points, of, unit = "number", limit }) {
         fetchLibrary().then((Plot) => {
             if (over) return;
             draw(Plot);
-            watch = new ResizeObserver(() => plot.current?.setSize({ width: box.current.clientWidth, height: 150 }));
+            watch = new ResizeObserver(() => box.current && plot.current?.setSize({ width: box.current.clientWidth, height: 150 }));
             watch.observe(box.current);
         }, () => {});
         const redraw = () => library?.then(draw);
@@ -65,6 +65,9 @@ export function Chart({ label, points, of, unit = "number", limit }) {
         <div class="chart" ref=${box} role="img" aria-label=${words}></div></figure>`;
 }
 
+// Ticks at round figures of bytes.
+const powers = Array.from({ length: 44 }, (_, at) => 2 ** at);
+
 function options(box, { label, format, limit, unit }) {
     const [line, soft, grid, fill] = ["--accent", "--soft", "--line", "--accent-tint"].map((name) => inkOf(box, name));
     const axis = { stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
@@ -73,7 +76,7 @@ function options(box, { label, format, limit, unit }) {
     return {
         width: box.clientWidth, height: 150, padding: [8, 8, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: top } },
-        axes: [{ ...axis, values: time, space: 70 }, { ...axis, size: 68, values: (_, ticks) => ticks.map(format), space: 36 }],
+        axes: [{ ...axis, size: 28, values: time, space: 70 }, { ...axis, size: 68, values: (_, ticks) => ticks.map(format), space: 36, incrs: unit === "bytes" ? powers : undefined }],
         series: [{}, { label, stroke: line, fill, width: 1.5, points: { show: false } }],
     };
 }
