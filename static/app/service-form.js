@@ -35,7 +35,7 @@ export function CredentialField({ service, value, onValue, error }) {
     const [refused, setRefused] = useState(null);
     const [accepted, setAccepted] = useState(null);
     const { label = "Credential", help, check } = service.credential;
-    const options = (stored.data ?? []).map((one) => [one.id, [one.label || label, `…${one.hint}`].join(" ")]);
+    const options = (stored.data ?? []).map((one) => [one.id, [one.label || label, one.hint && `…${one.hint}`].filter(Boolean).join(" ")]);
     const isNew = !value.id;
     const test = async () => {
         setRefused(null);

@@ -20,8 +20,12 @@ try {
             await person.signIn('ann@example.org');
             for (const place of places(things)) {
                 await visit(person, place);
-                await person.page.waitForTimeout(250);
-                await person.page.screenshot({ path: join(folder, `${place[0]}-${screenName}-${theme}.png`), fullPage: true });
+                // As high as the page, so that what is fixed to the screen is where its end is.
+                const height = await person.page.evaluate(() => document.documentElement.scrollHeight);
+                await person.page.setViewportSize({ ...screen.viewport, height: Math.min(Math.max(height, screen.viewport.height), 3000) });
+                await person.page.waitForTimeout(300);
+                await person.page.screenshot({ path: join(folder, `${place[0]}-${screenName}-${theme}.png`) });
+                await person.page.setViewportSize(screen.viewport);
             }
             await person.leave();
         }

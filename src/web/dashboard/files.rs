@@ -27,6 +27,9 @@ const MEDIA: [(&str, &str); 5] = [
     (".png", "image/png"),
 ];
 
+/// How hard brotli tries, of 11. A debug build, in which it is slow, reads files anew at each change.
+const EFFORT: u32 = if cfg!(debug_assertions) { 3 } else { 9 };
+
 /// Where the program begins.
 const ENTRY: &str = "app/main.js";
 
@@ -49,10 +52,10 @@ pub(super) struct File {
 
 impl File {
     fn new(media: &'static str, plain: &[u8]) -> std::io::Result<Self> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(plain)?;
         let mut small = Vec::new();
-        brotli::CompressorWriter::new(&mut small, 64 * 1024, 9, 22).write_all(plain)?;
+        brotli::CompressorWriter::new(&mut small, 64 * 1024, EFFORT, 18).write_all(plain)?;
         let tag = format!("\"{}\"", digest([plain]));
         Ok(Self { media, tag, plain: plain.to_vec().into(), brotli: small.into(), gzip: gzip.finish()?.into() })
     }

@@ -23,8 +23,8 @@ const columns = [
     { name: "Name", cell: (one) => html`<a class="name" href=${`/app/instances/${one.id}`}><${ServiceIcon} service=${services.value?.get(one.service)} name=${one.service} />
         <span>${nameHere(one)}<span class="soft small">${one.service} ${one.number}</span></span></a>` },
     { name: "State", cell: (one) => html`<span class="state-cell"><${StateBadge} state=${one.status} />${one.progress && html`<span class="soft small">${one.progress}</span>`}</span>` },
-    { name: "Up since", cell: (one) => (groups.up.includes(one.status) ? html`<${Time} at=${one.started_at} />` : html`<span class="soft">—</span>`) },
-    { name: "Memory", class: "tabular", cell: (one) => (one.usage ? bytes(one.usage.memory_bytes) : html`<span class="soft">—</span>`) },
+    { name: "Up since", class: "wide-only", cell: (one) => (groups.up.includes(one.status) ? html`<${Time} at=${one.started_at} />` : html`<span class="soft">—</span>`) },
+    { name: "Memory", class: "tabular wide-only", cell: (one) => (one.usage ? bytes(one.usage.memory_bytes) : html`<span class="soft">—</span>`) },
     { name: "Expires", cell: (one) => (one.expires_at ? html`<${Time} at=${one.expires_at} />` : html`<span class="soft">Never</span>`) },
     { name: "Actions", hidden: true, class: "end", cell: (one) => html`<div class="row"><${MainAction} view=${one} name=${nameHere(one)} small /><${MoreActions} view=${one} name=${nameHere(one)} /></div>` },
 ];

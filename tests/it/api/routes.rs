@@ -85,7 +85,7 @@ impl Owner {
     /// All that the owner has, but what changes by itself.
     fn belongings(&self) -> Value {
         let mut instance = self.client.get(&format!("/api/v1/mcps/{}", text(&self.instance, "id"))).expect(200);
-        for moving in ["health", "last_used_at"] {
+        for moving in ["health", "last_used_at", "usage"] {
             instance.as_object_mut().unwrap().remove(moving);
         }
         let list = |path: &str| self.client.get(path).expect(200)["items"].as_array().unwrap().len();
