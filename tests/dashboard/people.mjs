@@ -81,12 +81,14 @@ export class Person {
     /** Nothing is wrong with the page: no complaint, nothing that axe finds, nothing wider than the screen. */
     async isWell(where = this.page.url()) {
         await this.page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {}))));
+        assert.deepEqual(this.complaints, [], `${where}: the browser complains`);
         const found = await this.page.evaluate(`${AXE};axe.run(document, { resultTypes: ['violations'] })`);
         const said = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`).join(' | ')}`);
         assert.deepEqual(said, [], `${where}: axe`);
         const wider = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(wider <= 0, `${where} is ${wider} px wider than the screen`);
-        assert.deepEqual(this.complaints, [], `${where}: the browser complains`);
+        // For what lies below something else axe adds a style to the page, which our policy rightly refuses.
+        this.complaints = this.complaints.filter((complaint) => !complaint.startsWith('Applying inline style'));
         assert.equal(await this.page.locator('h1').count(), 1, `${where} has one heading`);
         assert.match(await this.page.title(), / · Berth$|^Berth$/, where);
     }
