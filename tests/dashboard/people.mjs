@@ -87,7 +87,7 @@ export class Person {
         assert.deepEqual(said, [], `${where}: axe`);
         const wider = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(wider <= 0, `${where} is ${wider} px wider than the screen`);
-        // For what lies below something else axe adds a style to the page, which our policy rightly refuses.
+        // A stylesheet that has just come axe copies into the page, which our policy rightly refuses.
         this.complaints = this.complaints.filter((complaint) => !complaint.startsWith('Applying inline style'));
         assert.equal(await this.page.locator('h1').count(), 1, `${where} has one heading`);
         assert.match(await this.page.title(), / · Berth$|^Berth$/, where);
