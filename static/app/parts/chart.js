@@ -74,7 +74,7 @@ function options(box, { label, format, limit, unit }) {
     const top = (_, __, most) => [0, Math.max((most ?? 0) * 1.25, unit === "percent" ? 5 : 1, 0) || (limit ?? 1)];
     const time = (_, ticks, __, ___, step) => ticks.map((tick) => (step >= 86_400 ? dateTime(tick * 1000).split(",")[0] : clockTime(tick * 1000).slice(0, step >= 60 ? 5 : 8)));
     return {
-        width: box.clientWidth, height: 150, padding: [8, 8, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
+        width: box.clientWidth, height: 150, padding: [8, 28, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: top } },
         axes: [{ ...axis, size: 28, values: time, space: 70 }, { ...axis, size: 68, values: (_, ticks) => ticks.map(format), space: 36, incrs: unit === "bytes" ? powers : undefined }],
         series: [{}, { label, stroke: line, fill, width: 1.5, points: { show: false } }],
