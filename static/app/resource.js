@@ -9,7 +9,8 @@ import { refresh } from "./api.js";
 
 /**
  * Fetches when first shown, when `deps` change, after being offline and after signing in again. What was there stays
- * while it is fetched again; when that fails, both are there.
+ * while it is fetched again, but when the first of `deps` has changed, which says what it is; when that fails, both
+ * are there.
  * @template T
  * @param {(abort: AbortSignal) => Promise<T>} fetcher
  * @param {unknown[]} deps
@@ -23,7 +24,7 @@ export function useResource(fetcher, deps = [], { every } = {}) {
     const again = refresh.value;
     useEffect(() => {
         const abort = new AbortController();
-        const changed = before.current.some((dep, at) => dep !== deps[at]);
+        const changed = before.current[0] !== deps[0];
         before.current = deps;
         setState((old) => ({ data: changed ? undefined : old.data, problem: null, loading: true }));
         const run = async () => {

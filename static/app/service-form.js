@@ -35,7 +35,7 @@ export function CredentialField({ service, value, onValue, error }) {
     const [refused, setRefused] = useState(null);
     const [accepted, setAccepted] = useState(null);
     const { label = "Credential", help, check } = service.credential;
-    const options = (stored.data ?? []).map((one) => [one.id, [one.label || label, `…${one.hint}`].join(" ")]);
+    const options = (stored.data ?? []).map((one) => [one.id, [one.label || label, one.hint && `…${one.hint}`].filter(Boolean).join(" ")]);
     const isNew = !value.id;
     const test = async () => {
         setRefused(null);
@@ -97,4 +97,22 @@ const naps = [["", "As the service says"], ["0", "Never"], ["300", "After 5 minu
 export function SleepField({ value, onText }) {
     const known = naps.some(([key]) => key === value) ? naps : [...naps, [value, `After ${value} s`]];
     return html`<${Select} label="Sleeps when nobody uses it" value=${value} options=${known} onText=${onText} help="Asleep it takes no memory; the next request wakes it." />`;
+}
+
+const MIB = 1024 * 1024;
+const limitFields = [
+    ["memory_bytes", "Memory, MiB", MIB], ["cpu_percent", "CPU, percent of one core", 1], ["processes", "Processes", 1],
+    ["open_files", "Open files per process", 1], ["disk_bytes", "Disk, MiB", MIB],
+];
+
+/** Limits as the text of their fields. */
+export const limitsAsText = (limits = {}) => Object.fromEntries(limitFields.map(([key, , unit]) => [key, limits[key] === undefined ? "" : String(Math.round(limits[key] / unit))]));
+
+/** The limits that the fields say. */
+export const limitsOf = (values) => Object.fromEntries(limitFields.filter(([key]) => values[key] !== "").map(([key, , unit]) => [key, Number(values[key]) * unit]));
+
+/** @param {{values: Record<string, string>, onValues: (values: object) => void}} props */
+export function LimitFields({ values, onValues }) {
+    return html`<fieldset class="stack tight"><legend><strong>Limits</strong></legend><div class="columns">${limitFields.map(([key, label]) => html`<${Text} key=${key} label=${label} inputmode="numeric" pattern="[0-9]*" value=${values[key]} placeholder="No limit" onText=${(text) => onValues({ ...values, [key]: text })} />`)}</div>
+        <p class="help">An owner may set them lower than the service has them; an administrator also higher.</p></fieldset>`;
 }

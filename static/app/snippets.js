@@ -38,8 +38,8 @@ export const clients = [
     },
     {
         id: "python", name: "Python", token: true,
-        steps: (name, url, token) => [
-            { text: "pip install mcp, set BERTH_TOKEN to a token of yours, and:", before: token && `export BERTH_TOKEN=${token}`, code: `import asyncio, os
+        steps: (name, url) => [
+            { text: "pip install mcp, set BERTH_TOKEN to a token of yours, and:", code: `import asyncio, os
 
 import httpx2
 from mcp import Client
@@ -61,8 +61,8 @@ asyncio.run(main())` },
     },
     {
         id: "typescript", name: "TypeScript", token: true,
-        steps: (name, url, token) => [
-            { text: "npm install @modelcontextprotocol/client, set BERTH_TOKEN to a token of yours, and:", before: token && `export BERTH_TOKEN=${token}`, code: `import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+        steps: (name, url) => [
+            { text: "npm install @modelcontextprotocol/client, set BERTH_TOKEN to a token of yours, and:", code: `import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
 const url = new URL("${url}");
 const headers = { Authorization: \`Bearer \${process.env.BERTH_TOKEN}\` };

@@ -17,16 +17,24 @@ import { Time, now } from "./parts/time.js";
 import { duration } from "./parts/format.js";
 import { complain } from "./parts/toast.js";
 
+/** Whether it is installed before it starts. */
+const isPackage = (service) => ["npm", "pypi"].includes(service?.launch.kind);
+
 /** The steps of a start and how far it is. */
-export function stepsOf({ status, progress, pid, created_at: created, restarts, last_error: card }) {
+export function stepsOf({ status, progress, pid, created_at: created, restarts, last_error: card }, service) {
     const state = (done, now, failed = status === "failed") => (done ? "done" : now ? (failed ? "failed" : "now") : "later");
     const serves = ["running", "idle", "unhealthy"].includes(status);
     const neverRan = ["spawn_failed", "quota_reached"].includes(card?.reason.kind);
     const hasProcess = serves || status === "starting" || Boolean(pid) || (status === "failed" && card && !neverRan);
     const launches = ["pending", "restarting", "failed"].includes(status) && !hasProcess;
+    // What is waited for before there is a process is its package.
+    const installs = !hasProcess && Boolean(progress);
+    const noPackage = status === "failed" && neverRan && isPackage(service) && /install/i.test(card.reason.detail);
+    const restarting = status === "restarting" && `It ended; started again in a moment (restart ${restarts + 1})`;
     return [
         { name: "Recorded", state: "done", about: html`<${Time} at=${created} />` },
-        { name: "Process started", state: state(hasProcess, launches), about: progress ?? (status === "restarting" ? `It ended; started again in a moment (restart ${restarts + 1})` : pid ? `Process ${pid}` : "") },
+        ...(isPackage(service) || installs ? [{ name: "Package installed", state: state(!installs && !noPackage && (hasProcess || status !== "pending"), installs || noPackage), about: noPackage ? reasonWords(card) : installs ? progress : "" }] : []),
+        { name: "Process started", state: state(hasProcess, launches && !installs && !noPackage), about: restarting || (pid ? `Process ${pid}` : "") },
         { name: "Answers", state: state(serves, hasProcess), about: !hasProcess || serves ? "" : status === "failed" ? reasonWords(card) : "Waiting for its first answer" },
     ];
 }
@@ -34,8 +42,8 @@ export function stepsOf({ status, progress, pid, created_at: created, restarts, 
 const icons = { done: "check", failed: "close", now: "clock", later: "clock" };
 const said = { done: "done", failed: "failed", now: "under way", later: "to come" };
 
-function Steps({ view }) {
-    return html`<ol class="steps">${stepsOf(view).map(({ name, state, about }) => html`<li key=${name} class=${state} aria-current=${state === "now" ? "step" : undefined}>
+function Steps({ view, service }) {
+    return html`<ol class="steps">${stepsOf(view, service).map(({ name, state, about }) => html`<li key=${name} class=${state} aria-current=${state === "now" ? "step" : undefined}>
         <span class="step-mark"><${Icon} name=${icons[state]} /></span><span><strong>${name}</strong><span class="hidden">, ${said[state]}</span>${about && html`<span class="soft small">${about}</span>`}</span></li>`)}</ol>`;
 }
 
@@ -48,11 +56,11 @@ export function StartView({ view, service }) {
     const actions = html`<button onClick=${() => setChanging(true)}>Change and try again</button><${Act} class="quiet" act=${again}><${Icon} name="retry" /> Try again</${Act}>
         <a class="button quiet" href=${`/app/instances/${view.id}/logs`}>All of its log</a>`;
     return html`<div class="start stack">
-        <p class="hidden" role="status">${stateWords(view.status).name}${view.progress ? `: ${view.progress}` : ""}</p>
+        <p class="hidden" role="status">${stateWords(view.status).name}</p>
         ${failed && view.last_error && !changing && html`<${CrashCard} card=${view.last_error} title="It could not be started" actions=${actions} />`}
         ${changing && html`<${ChangeForm} view=${view} service=${service} onDone=${() => setChanging(false)} />`}
         <section class="card"><header><h2>Start</h2>${!failed && age < 600_000 && html`<span class="soft small tabular">${duration(age)}</span>`}</header>
-            <div class="body"><${Steps} view=${view} /></div></section>
+            <div class="body"><${Steps} view=${view} service=${service} /></div></section>
         <section class="card"><header><h2>What it writes</h2>${log.open && html`<span class="live small">Live</span>`}</header>
             <div class="body flush"><${LogLines} lines=${log.lines} problem=${log.problem} label="Lines that the process writes" empty="Nothing yet." /></div></section></div>`;
 }

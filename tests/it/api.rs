@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod credentials;
 mod curated;
+mod dashboard;
 mod debug;
 mod diagnose;
 mod import;

@@ -64,6 +64,10 @@ pub struct CreateInstance {
     expires_in_minutes: Option<u64>,
     #[serde(default)]
     idle_seconds: Option<u32>,
+    /// Lower ones than the service's; administrators also higher ones.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    limits: Limits,
     /// For whom; administrators only, and the operator must say.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Email)]
@@ -195,6 +199,8 @@ pub(super) async fn make(caller: &Caller, state: &AppState, body: CreateInstance
     let service = service_of(state, &body.service, owner.id)?;
     allowed_service(state, owner.id, &service.manifest.name).await?;
     let now = Timestamp::now();
+    let in_force = state.config.runtime.limits(Limits::default(), service.manifest.limits);
+    validate::limits(body.limits, in_force, caller.may(Action::Administer).is_ok())?;
     let parts = Parts {
         mode: validate::mode(&service.manifest, body.mode)?,
         credential: credential(state, &owner, &service, body.credential).await?,
@@ -202,7 +208,7 @@ pub(super) async fn make(caller: &Caller, state: &AppState, body: CreateInstance
         label: body.label,
         config: body.config,
         env: body.env,
-        limits: Limits::default(),
+        limits: body.limits,
         idle_seconds: body.idle_seconds,
     };
     may_start(state, owner.id, &service, (parts.mode, parts.limits), None).await?;

@@ -3,7 +3,12 @@
 //! Owner of state: [`Dashboard`] keeps what it has read. In debug builds the files are read from disk, and anew when
 //! one has changed: no build between an edit and a look.
 
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -27,6 +32,12 @@ const MEDIA: [(&str, &str); 5] = [
     (".png", "image/png"),
 ];
 
+/// How hard brotli tries, of 11. A debug build, in which it is slow, reads files anew at each change.
+const EFFORT: u32 = if cfg!(debug_assertions) { 3 } else { 9 };
+
+/// How long a debug build takes what it has read to be what is on disk.
+const FRESH: Duration = Duration::from_millis(300);
+
 /// Where the program begins.
 const ENTRY: &str = "app/main.js";
 
@@ -49,10 +60,10 @@ pub(super) struct File {
 
 impl File {
     fn new(media: &'static str, plain: &[u8]) -> std::io::Result<Self> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(plain)?;
         let mut small = Vec::new();
-        brotli::CompressorWriter::new(&mut small, 64 * 1024, 9, 22).write_all(plain)?;
+        brotli::CompressorWriter::new(&mut small, 64 * 1024, EFFORT, 18).write_all(plain)?;
         let tag = format!("\"{}\"", digest([plain]));
         Ok(Self { media, tag, plain: plain.to_vec().into(), brotli: small.into(), gzip: gzip.finish()?.into() })
     }
@@ -108,15 +119,18 @@ impl Files {
 /// Gives the files; read and compressed when they are first asked for.
 #[derive(Default)]
 pub struct Dashboard {
-    kept: Arc<Mutex<Option<Arc<Files>>>>,
+    kept: Arc<Mutex<Kept>>,
 }
+
+/// What was read, and when.
+type Kept = Option<(Instant, Arc<Files>)>;
 
 impl Dashboard {
     /// The files as they are now.
     pub(super) async fn files(&self) -> Result<Arc<Files>, ApiError> {
         let kept = Arc::clone(&self.kept);
-        if !cfg!(debug_assertions)
-            && let Some(files) = &*kept.lock()
+        if let Some((read, files)) = &*kept.lock()
+            && (!cfg!(debug_assertions) || read.elapsed() < FRESH)
         {
             return Ok(Arc::clone(files));
         }
@@ -125,14 +139,12 @@ impl Dashboard {
     }
 }
 
-fn current(kept: &mut Option<Arc<Files>>) -> std::io::Result<Arc<Files>> {
+fn current(kept: &mut Kept) -> std::io::Result<Arc<Files>> {
     let texts: BTreeMap<String, Vec<u8>> =
         Embedded::iter().filter_map(|name| Some((name.to_string(), Embedded::get(&name)?.data.into_owned()))).collect();
-    if let Some(files) = kept.as_ref().filter(|files| files.version == version_of(&texts)) {
-        return Ok(Arc::clone(files));
-    }
-    let files = Arc::new(Files::read(&texts)?);
-    *kept = Some(Arc::clone(&files));
+    let same = kept.take().filter(|(_, files)| files.version == version_of(&texts));
+    let files = same.map_or_else(|| Files::read(&texts).map(Arc::new), |(_, files)| Ok(files))?;
+    *kept = Some((Instant::now(), Arc::clone(&files)));
     Ok(files)
 }
 

@@ -1,6 +1,6 @@
 // Connected: the address, how each client is given it, and a tool to try. Until it runs, its start.
 import { html, useEffect, useState } from "../lib.js";
-import { get, post, query } from "../api.js";
+import { get, me, post, query } from "../api.js";
 import { live } from "../live.js";
 import { isComing, nameOf } from "../instances.js";
 import { needCatalog, services } from "../catalog.js";
@@ -14,13 +14,14 @@ import { StateBadge } from "../parts/badge.js";
 import { CopyBlock, CopyLine } from "../parts/copy.js";
 import { Icon, ServiceIcon } from "../parts/icon.js";
 import { Loaded, Note } from "../parts/states.js";
-import { TryTool } from "../parts/try-tool.js";
+import { NotYours, TryTool } from "../parts/try-tool.js";
 import { complain } from "../parts/toast.js";
 
 export default function Connect({ params }) {
     needCatalog();
     const one = useInstance(params.id);
-    return html`<${Loaded} of=${one} what="This instance">${(view) => html`<${Page} view=${view} />`}</${Loaded}>`;
+    if (one.data) return html`<${Page} view=${one.data} />`;
+    return html`<${Title} back=${{ href: "/app/", name: "Instances" }} text="Instance" /><${Loaded} of=${one} what="This instance">${() => null}</${Loaded}>`;
 }
 
 function Page({ view }) {
@@ -35,11 +36,12 @@ function Page({ view }) {
 }
 
 function Ready({ view }) {
-    const tools = useResource(async (abort) => (await get(`/mcps/${view.id}/tools`, { abort })).tools, [view.id]);
+    const isOwner = view.owner === me.value?.id;
+    const tools = useResource(async (abort) => (isOwner ? (await get(`/mcps/${view.id}/tools`, { abort })).tools : []), [view.id, isOwner]);
     return html`<section class="card"><header><h2>Address</h2></header><div class="body stack">
             <${CopyLine} text=${view.url} label="Address of the instance" /><${FirstClient} id=${view.id} /></div></section>
         <div class="two"><${Clients} view=${view} />
-        <section class="card" id="try"><header><h2>Try a tool</h2></header><div class="body"><${Loaded} of=${tools} what="Its tools">${(tools) => html`<${TryTool} id=${view.id} tools=${tools} />`}</${Loaded}></div></section></div>`;
+        <section class="card" id="try"><header><h2>Try a tool</h2></header><div class="body">${isOwner ? html`<${Loaded} of=${tools} what="Its tools">${(tools) => html`<${TryTool} id=${view.id} tools=${tools} />`}</${Loaded}>` : html`<${NotYours} />`}</div></section></div>`;
 }
 
 /** Waits for the first client: what comes by the MCP endpoint is in the access log. */
@@ -69,7 +71,7 @@ function Clients({ view }) {
     return html`<section class="card"><header><h2>Connect a client</h2></header><div class="body stack">
         <div class="pills" role="group" aria-label="Client">${clients.map(({ id, name }) => html`<button key=${id} class="quiet" aria-pressed=${id === at} onClick=${() => setAt(id)}>${name}</button>`)}</div>
         ${at === "claude" && isLocal && html`<${Note} tone="warn">Claude on the web reaches only public https addresses; this one is not. Claude Desktop on this computer can use it.</${Note}>`}
-        ${client.steps(name, view.url, token).map((step, index) => html`<${Step} key=${`${at}${index}`} step=${step} />`)}
+        ${client.steps(name, view.url).map((step, index) => html`<${Step} key=${`${at}${index}`} step=${step} />`)}
         ${client.token && (token ? html`<${Note} tone="good">This token is for this instance alone. It is shown only now: copy it before you leave.</${Note}><${CopyLine} text=${token} label="Token" />`
             : html`<div class="row"><${Act} class="quiet" act=${make}><${Icon} name="key" /> Make a token for it</${Act}></div>`)}
         ${!client.token && html`<p class="soft small">The client signs in here by itself: you are asked what it may do.</p>`}</div></section>`;

@@ -8,7 +8,7 @@ import { go } from "../router.js";
 import { useResource } from "../resource.js";
 import { memoryWords, needsCredential, networkWords, originWords } from "../needs.js";
 import { variables } from "../import-service.js";
-import { ConfigFields, CredentialField, ExpiryField, ModeChoice, SleepField, fieldOf, filled, useCredentials } from "../service-form.js";
+import { ConfigFields, CredentialField, ExpiryField, LimitFields, ModeChoice, SleepField, fieldOf, filled, limitsAsText, limitsOf, useCredentials } from "../service-form.js";
 import { Text } from "../parts/fields.js";
 import { ServiceIcon } from "../parts/icon.js";
 import { Complaint, Loaded, Note } from "../parts/states.js";
@@ -32,7 +32,7 @@ function About({ service }) {
 }
 
 function Form({ service }) {
-    const [given, setGiven] = useState({ label: "", config: {}, credential: { text: "" }, mode: service.modes?.[0] ?? "dedicated", expires: "", sleeps: "", env: "" });
+    const [given, setGiven] = useState({ label: "", config: {}, credential: { text: "" }, mode: service.modes?.[0] ?? "dedicated", expires: "", sleeps: "", env: "", limits: limitsAsText(service.limits) });
     const [problem, setProblem] = useState(null);
     const [busy, setBusy] = useState(false);
     const set = (name) => (value) => setGiven((old) => ({ ...old, [name]: value }));
@@ -61,17 +61,19 @@ function Form({ service }) {
         <${ConfigFields} service=${service} values=${given.config} onValues=${set("config")} />
         <${Text} label="Name" optional value=${given.label} onText=${set("label")} maxlength="100" placeholder=${service.display_name} help="To tell it from your others" error=${field === "label" ? problem.message : undefined} />
         <${ModeChoice} service=${service} value=${given.mode} onText=${set("mode")} />
-        <details class="more"><summary>Expiry, sleep, environment</summary><div class="stack">
+        <details class="more"><summary>Expiry, sleep, limits, environment</summary><div class="stack">
             <div class="columns"><${ExpiryField} value=${given.expires} onText=${set("expires")} /><${SleepField} value=${given.sleeps} onText=${set("sleeps")} /></div>
+            <${LimitFields} values=${given.limits} onValues=${set("limits")} />
             <${Text} label="Environment" optional multiline rows="3" class="mono" value=${given.env} onText=${set("env")} placeholder="NAME=value" help="One variable per line; stored sealed" error=${field === "env" ? problem.message : undefined} /></div></details>
         ${hasCredential && service.credential.kind === "oauth2" && html`<${Note}>Paste an access token of ${service.display_name} for now.</${Note}>`}
         <${Complaint} problem=${problem} />
         <div class="row"><button disabled=${busy} aria-busy=${busy}>${busy ? "Creating…" : "Create and start"}</button><a class="button quiet" href="/app/catalog">Cancel</a></div></form>`;
 }
 
-function body(service, { label, config, credential, mode, expires, sleeps, env }, hasCredential) {
+function body(service, { label, config, credential, mode, expires, sleeps, env, limits }, hasCredential) {
     const values = { service: service.name, label: label.trim(), mode, config: filled(config), env: variables(env) };
     if (hasCredential) values.credential = credential.id ? { id: credential.id } : { value: credential.text };
+    if (JSON.stringify(limits) !== JSON.stringify(limitsAsText(service.limits))) values.limits = limitsOf(limits);
     if (expires) values.expires_in_minutes = Number(expires);
     if (sleeps) values.idle_seconds = Number(sleeps);
     return values;

@@ -1,5 +1,5 @@
 // The home page: all instances of the account, live; those that others share with it, too.
-import { html } from "../lib.js";
+import { html, useEffect } from "../lib.js";
 import { get } from "../api.js";
 import { Title } from "../outlet.js";
 import { go } from "../router.js";
@@ -23,8 +23,8 @@ const columns = [
     { name: "Name", cell: (one) => html`<a class="name" href=${`/app/instances/${one.id}`}><${ServiceIcon} service=${services.value?.get(one.service)} name=${one.service} />
         <span>${nameHere(one)}<span class="soft small">${one.service} ${one.number}</span></span></a>` },
     { name: "State", cell: (one) => html`<span class="state-cell"><${StateBadge} state=${one.status} />${one.progress && html`<span class="soft small">${one.progress}</span>`}</span>` },
-    { name: "Up since", cell: (one) => (groups.up.includes(one.status) ? html`<${Time} at=${one.started_at} />` : html`<span class="soft">—</span>`) },
-    { name: "Memory", class: "tabular", cell: (one) => (one.usage ? bytes(one.usage.memory_bytes) : html`<span class="soft">—</span>`) },
+    { name: "Up since", class: "wide-only", cell: (one) => (groups.up.includes(one.status) ? html`<${Time} at=${one.started_at} />` : html`<span class="soft">—</span>`) },
+    { name: "Memory", class: "tabular wide-only", cell: (one) => (one.usage ? bytes(one.usage.memory_bytes) : html`<span class="soft">—</span>`) },
     { name: "Expires", cell: (one) => (one.expires_at ? html`<${Time} at=${one.expires_at} />` : html`<span class="soft">Never</span>`) },
     { name: "Actions", hidden: true, class: "end", cell: (one) => html`<div class="row"><${MainAction} view=${one} name=${nameHere(one)} small /><${MoreActions} view=${one} name=${nameHere(one)} /></div>` },
 ];
@@ -40,8 +40,18 @@ function summary(all) {
     return [count(all.length, "instance"), `${of("up")} up`, trouble && `${trouble} in trouble`].filter(Boolean).join(" · ");
 }
 
+// What each uses is not in the stream: fetched now and then, where that costs little.
+function useFresh(total) {
+    useEffect(() => {
+        if (!total || total > 200) return undefined;
+        const timer = setInterval(() => document.hidden || fetchAll(), 30_000);
+        return () => clearInterval(timer);
+    }, [total > 0 && total <= 200]);
+}
+
 export default function Instances({ query }) {
     const all = instances.value;
+    useFresh(all?.length);
     const add = html`<a class="button" href="/app/catalog"><${Icon} name="plus" /> New instance</a>`;
     if (!all) {
         return html`<${Title} text="Instances" actions=${add} />${failure.value

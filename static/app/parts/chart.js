@@ -39,7 +39,7 @@ export function Chart({ label, points, of, unit = "number", limit }) {
         fetchLibrary().then((Plot) => {
             if (over) return;
             draw(Plot);
-            watch = new ResizeObserver(() => plot.current?.setSize({ width: box.current.clientWidth, height: 150 }));
+            watch = new ResizeObserver(() => box.current && plot.current?.setSize({ width: box.current.clientWidth, height: 150 }));
             watch.observe(box.current);
         }, () => {});
         const redraw = () => library?.then(draw);
@@ -65,15 +65,18 @@ export function Chart({ label, points, of, unit = "number", limit }) {
         <div class="chart" ref=${box} role="img" aria-label=${words}></div></figure>`;
 }
 
+// Ticks at round figures of bytes.
+const powers = Array.from({ length: 44 }, (_, at) => 2 ** at);
+
 function options(box, { label, format, limit, unit }) {
     const [line, soft, grid, fill] = ["--accent", "--soft", "--line", "--accent-tint"].map((name) => inkOf(box, name));
     const axis = { stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const top = (_, __, most) => [0, Math.max((most ?? 0) * 1.25, unit === "percent" ? 5 : 1, 0) || (limit ?? 1)];
     const time = (_, ticks, __, ___, step) => ticks.map((tick) => (step >= 86_400 ? dateTime(tick * 1000).split(",")[0] : clockTime(tick * 1000).slice(0, step >= 60 ? 5 : 8)));
     return {
-        width: box.clientWidth, height: 150, padding: [8, 8, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
+        width: box.clientWidth, height: 150, padding: [8, 28, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: top } },
-        axes: [{ ...axis, values: time, space: 70 }, { ...axis, size: 68, values: (_, ticks) => ticks.map(format), space: 36 }],
+        axes: [{ ...axis, size: 28, values: time, space: 70 }, { ...axis, size: 68, values: (_, ticks) => ticks.map(format), space: 36, incrs: unit === "bytes" ? powers : undefined }],
         series: [{}, { label, stroke: line, fill, width: 1.5, points: { show: false } }],
     };
 }

@@ -38,5 +38,5 @@ export function CopyLine({ text, label }) {
 
 /** Several lines of code. */
 export function CopyBlock({ text, label }) {
-    return html`<figure class="copy-block"><pre tabindex="0" aria-label=${label}><code>${text}</code></pre><${Copy} text=${text} what=${label} /></figure>`;
+    return html`<figure class="copy-block"><pre tabindex="0" class=${text.includes("\n") ? "" : "one-line"} aria-label=${label}><code>${text}</code></pre><${Copy} text=${text} what=${label} /></figure>`;
 }

@@ -72,6 +72,9 @@ export function ToolForm({ id, tool, onAnswer }) {
         <div aria-live="polite">${outcome && html`<${ToolResult} outcome=${outcome} />`}</div></form>`;
 }
 
+/** In place of tools that are somebody else's: an administrator manages an instance, and does not use it. */
+export const NotYours = () => html`<p class="soft">Only its owner, and those with whom they share it, may call its tools.</p>`;
+
 /** @param {{id: string, tools: any[], onAnswer?: () => void}} props */
 export function TryTool({ id, tools, onAnswer }) {
     const [name, setName] = useState(() => easiest(tools)?.name);

@@ -163,6 +163,10 @@ fn changes_are_checked_like_creation_and_take_effect_at_the_next_start() {
     ann.wait_for(&text(&view, "id"), "running");
     ann.patch(&of, &json!({ "env": { "PATH": "/x" } })).refused(400, "validation_failed");
     ann.patch(&of, &json!({ "limits": { "memory_bytes": 200_000_000 } })).refused(400, "validation_failed");
+    let wider = json!({ "service": "fake", "limits": { "memory_bytes": 200_000_000 } });
+    ann.post("/api/v1/mcps", &wider).refused(400, "validation_failed");
+    let tighter = ann.create(&json!({ "service": "fake", "limits": { "processes": 4 } }));
+    assert_eq!((&tighter["limits"]["processes"], &tighter["limits"]["memory_bytes"]), (&json!(4), &json!(100_000_000)));
     // What the service leaves open is Berth's to say.
     ann.patch(&of, &json!({ "limits": { "disk_bytes": 3_000_000_000_u64 } })).refused(400, "validation_failed");
     ann.patch(&of, &json!({ "label": "x", "expires_in_minutes": 0 })).refused(400, "validation_failed");

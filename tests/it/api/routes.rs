@@ -11,7 +11,7 @@ const CANARY: &str = "canary-of-the-owner";
 const ADDRESS: &str = "address-of-the-owner";
 
 /// Routes whose answer to somebody else is a stream of their own, which does not end.
-const OWN_STREAMS: &[&str] = &["/api/v1/notifications/stream"];
+const OWN_STREAMS: &[&str] = &["/api/v1/notifications/stream", "/api/v1/mcps/stream"];
 
 /// The id of nothing.
 const NOBODYS: &str = "00000000-0000-0000-0000-000000000001";
@@ -85,7 +85,7 @@ impl Owner {
     /// All that the owner has, but what changes by itself.
     fn belongings(&self) -> Value {
         let mut instance = self.client.get(&format!("/api/v1/mcps/{}", text(&self.instance, "id"))).expect(200);
-        for moving in ["health", "last_used_at"] {
+        for moving in ["health", "last_used_at", "usage"] {
             instance.as_object_mut().unwrap().remove(moving);
         }
         let list = |path: &str| self.client.get(path).expect(200)["items"].as_array().unwrap().len();
@@ -112,7 +112,7 @@ fn body_for(method: &str, path: &str) -> Option<Value> {
         (_, "/api/v1/credentials/{id}/rotate") => json!({ "value": "stolen-1234567890" }),
         (_, "/api/v1/users/{id}") => json!({ "role": "admin" }),
         ("POST", "/api/v1/users") => json!({ "email": "made@example.org", "role": "admin" }),
-        (_, "/{service}/{id}/mcp/call") => json!({ "name": "echo", "arguments": {} }),
+        (_, "/{service}/{id}/mcp/call" | "/api/v1/mcps/{id}/tools/call") => json!({ "name": "echo", "arguments": {} }),
         (_, "/{service}/{id}/mcp" | "/{service}/{id}/messages") => {
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" })
         }

@@ -151,7 +151,7 @@ pub(super) const ROUTES: &[(HttpMethod, &str, &str, &str, Takes)] = &[
         HttpMethod::Post,
         "/api/v1/mcps",
         "Make an instance: {service, label?, mode?, config?, env?, credential?: {value, validate?}|{id}, \
-         expires_in_minutes?, idle_seconds?}",
+         expires_in_minutes?, idle_seconds?, limits?}",
         "201",
         json::<instances::CreateInstance>(),
     ),

@@ -41,7 +41,7 @@ function Verdict({ one }) {
 }
 
 function Facts({ one }) {
-    return html`<dl class="facts"><dt>Value</dt><dd><code>…${one.hint}</code></dd>${one.label && html`<dt>Name</dt><dd>${one.label}</dd>`}<dt>Stored</dt><dd><${Time} at=${one.created_at} /></dd>
+    return html`<dl class="facts"><dt>Value</dt><dd>${one.hint ? html`<code>…${one.hint}</code>` : "Sealed"}</dd>${one.label && html`<dt>Name</dt><dd>${one.label}</dd>`}<dt>Stored</dt><dd><${Time} at=${one.created_at} /></dd>
         <dt>Replaced</dt><dd><${Time} at=${one.rotated_at} /></dd>${one.previous && html`<dt>Value before</dt><dd><code>…${one.previous.hint}</code>, kept until <${Time} at=${one.previous.until} /></dd>`}
         <dt>Last tried</dt><dd><${Time} at=${one.last_tested_at} />${one.last_detail && html` <span class="soft">${one.last_detail}</span>`}</dd></dl>`;
 }

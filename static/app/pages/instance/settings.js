@@ -4,22 +4,15 @@ import { patch } from "../../api.js";
 import { act, keep } from "../../instances.js";
 import { variables } from "../../import-service.js";
 import { remove } from "../../instance-actions.js";
-import { ConfigFields, ExpiryField, ModeChoice, SleepField, fieldOf, filled } from "../../service-form.js";
+import { ConfigFields, ExpiryField, LimitFields, ModeChoice, SleepField, fieldOf, filled, limitsAsText, limitsOf } from "../../service-form.js";
 import { Check, Text } from "../../parts/fields.js";
 import { Icon } from "../../parts/icon.js";
 import { Complaint, Loading, Note } from "../../parts/states.js";
 import { Time } from "../../parts/time.js";
 import { toast } from "../../parts/toast.js";
 
-const MIB = 1024 * 1024;
-const limitFields = [
-    ["memory_bytes", "Memory, MiB", MIB], ["cpu_percent", "CPU, percent of one core", 1], ["processes", "Processes", 1],
-    ["open_files", "Open files per process", 1], ["disk_bytes", "Disk, MiB", MIB],
-];
-const asText = (limits) => Object.fromEntries(limitFields.map(([key, , unit]) => [key, limits[key] === undefined ? "" : String(Math.round(limits[key] / unit))]));
-
 const beginning = (view) => ({
-    label: view.label, config: view.config ?? {}, mode: view.mode, limits: asText(view.limits), sleeps: String(view.idle_seconds), expires: "keep", clearEnv: false, env: "",
+    label: view.label, config: view.config ?? {}, mode: view.mode, limits: limitsAsText(view.limits), sleeps: String(view.idle_seconds), expires: "keep", clearEnv: false, env: "",
 });
 
 /** Only what differs is sent. */
@@ -30,9 +23,7 @@ function changesOf(view, given) {
     if (given.label.trim() !== view.label) changes.label = given.label.trim();
     if (!same(filled(given.config), filled(before.config))) changes.config = filled(given.config);
     if (given.mode !== view.mode) changes.mode = given.mode;
-    if (!same(given.limits, before.limits)) {
-        changes.limits = Object.fromEntries(limitFields.filter(([key]) => given.limits[key] !== "").map(([key, , unit]) => [key, Number(given.limits[key]) * unit]));
-    }
+    if (!same(given.limits, before.limits)) changes.limits = limitsOf(given.limits);
     if (given.sleeps !== before.sleeps) changes.idle_seconds = given.sleeps === "" ? null : Number(given.sleeps);
     if (given.env.trim() || given.clearEnv) changes.env = given.clearEnv ? {} : variables(given.env);
     return changes;
@@ -73,8 +64,7 @@ export default function Settings({ view, name, service }) {
         <${ConfigFields} service=${service} values=${given.config} onValues=${set("config")} />
         <${ModeChoice} service=${service} value=${given.mode} onText=${set("mode")} />
         <div class="columns"><${Expires} view=${view} value=${given.expires} onText=${set("expires")} /><${SleepField} value=${given.sleeps} onText=${set("sleeps")} /></div>
-        <fieldset class="stack tight"><legend><strong>Limits</strong></legend><div class="columns">${limitFields.map(([key, label]) => html`<${Text} key=${key} label=${label} inputmode="numeric" pattern="[0-9]*" value=${given.limits[key]} placeholder="No limit" onText=${(text) => set("limits")({ ...given.limits, [key]: text })} />`)}</div>
-            <p class="help">An owner may set them lower than the service has them; an administrator also higher.</p></fieldset>
+        <${LimitFields} values=${given.limits} onValues=${set("limits")} />
         <${Text} label="Environment" optional multiline rows="3" class="mono" value=${given.env} onText=${set("env")} placeholder="NAME=value" help="Replaces all variables of the instance. They are stored sealed and not shown again; leave it empty to keep them." error=${error("env")} disabled=${given.clearEnv} />
         <${Check} label="Remove all variables" checked=${given.clearEnv} onCheck=${set("clearEnv")} />
         ${needsStart(changes) && html`<${Note}>The process keeps what it was started with until its next start.</${Note}>`}

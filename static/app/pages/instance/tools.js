@@ -1,17 +1,24 @@
 // Tools: what it can do, each to be tried; and a choice of them to give to a program or a person.
 import { html, useState } from "../../lib.js";
-import { get } from "../../api.js";
+import { get, me } from "../../api.js";
+import { isComing } from "../../instances.js";
+import { MainAction } from "../../instance-actions.js";
 import { useResource } from "../../resource.js";
 import { count } from "../../parts/format.js";
 import { Icon } from "../../parts/icon.js";
 import { Empty, Loaded, Note } from "../../parts/states.js";
-import { Hints, ToolForm } from "../../parts/try-tool.js";
+import { Hints, NotYours, ToolForm } from "../../parts/try-tool.js";
 import { NewShare, NewToken } from "./giving.js";
 
 export default function Tools({ view, name }) {
     const isUp = ["running", "idle", "unhealthy"].includes(view.status);
-    const tools = useResource(async (abort) => (isUp ? (await get(`/mcps/${view.id}/tools`, { abort })).tools : null), [view.id, isUp]);
-    if (!isUp) return html`<${Empty} icon="tool" title="It does not run">Its tools are known when it answers.</${Empty}>`;
+    const isOwner = view.owner === me.value?.id;
+    const tools = useResource(async (abort) => (isUp && isOwner ? (await get(`/mcps/${view.id}/tools`, { abort })).tools : null), [view.id, isUp, isOwner]);
+    if (!isOwner) return html`<${NotYours} />`;
+    if (!isUp) {
+        const action = isComing(view) ? html`<a class="button quiet" href=${`/app/instances/${view.id}/connect`}>See it start</a>` : html`<${MainAction} view=${view} name=${name} />`;
+        return html`<${Empty} icon="tool" title=${isComing(view) ? "It is starting" : "It does not run"} action=${action}>Its tools are known when it answers.</${Empty}>`;
+    }
     return html`<${Loaded} of=${tools} what="Its tools">${(all) => (all?.length ? html`<${List} view=${view} name=${name} all=${all} />` : html`<${Empty} icon="tool" title="It has no tools">The server offers none.</${Empty}>`)}</${Loaded}>`;
 }
 
