@@ -203,4 +203,11 @@ sign_in_tests() {
     return "$status"
 }
 step "Official clients sign in" sign_in_tests
+dashboard_tests() {
+    local status=0
+    BERTH_BIN="$ROOT/target/debug/berth" tests/dashboard/run.sh || status=$?
+    [ "$status" != 77 ] || { skip "the dashboard: there is no Chromium, see above" && return 0; }
+    return "$status"
+}
+step "The dashboard in a browser" dashboard_tests
 summary

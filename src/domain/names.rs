@@ -35,8 +35,6 @@ pub const RESERVED: &[&str] = &[
     "setup",
     "authorize",
     "connect",
-    "app",
-    "assets",
     "token",
     "register",
 ];

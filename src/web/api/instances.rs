@@ -91,6 +91,7 @@ impl CreateInstance {
             credential: credential.map(|value| CredentialChoice::Value { value, validate: None }),
             expires_in_minutes: None,
             idle_seconds: None,
+            limits: Limits::default(),
             user,
         }
     }
