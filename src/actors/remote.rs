@@ -13,6 +13,6 @@ pub struct Guarded(pub Arc<Guard>);
 impl DialOutside for Guarded {
     fn dial(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<TcpStream>> {
         let (guard, host) = (Arc::clone(&self.0), host.to_owned());
-        Box::pin(async move { guard.connect_named(&host, port).await })
+        Box::pin(async move { guard.connect_named(&host, port).await.map_err(io::Error::other) })
     }
 }

@@ -5,6 +5,7 @@
 //! as private, whatever they are.
 
 use std::{
+    error::Error,
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
@@ -116,14 +117,14 @@ impl Guard {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn connect_named(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let host = Host::parse(host).map_err(io::Error::other)?;
+    pub async fn connect_named(&self, host: &str, port: u16) -> Result<TcpStream, Box<dyn Error + Send + Sync>> {
+        let host = Host::parse(host)?;
         let host = match &host {
             Host::Domain(name) => Host::Domain(name.as_str()),
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        let stream = self.connect_host(host, port).await.map_err(io::Error::other)?;
+        let stream = self.connect_host(host, port).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -21,7 +21,7 @@ const OPEN: &[&str] =
     &["/", "/health", "/openapi.json", "/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/auth/reset"];
 
 /// Folders of such routes.
-const OPEN_BELOW: &[&str] = &["/oauth/", "/.well-known/", "/login", "/logout", "/device", "/setup/"];
+const OPEN_BELOW: &[&str] = &["/connect/", "/oauth/", "/.well-known/", "/login", "/logout", "/device", "/setup/"];
 
 /// Whether somebody without a proof may ask there.
 fn is_open(path: &str) -> bool {
@@ -29,7 +29,7 @@ fn is_open(path: &str) -> bool {
 }
 
 /// Where people are answered, and not programs.
-const PAGES: &[&str] = &["/login", "/logout", "/device", "/setup/", "/oauth/authorize", "/oauth/consent"];
+const PAGES: &[&str] = &["/connect/", "/login", "/logout", "/device", "/setup/", "/oauth/authorize", "/oauth/consent"];
 
 fn is_page(path: &str) -> bool {
     path == "/" || PAGES.iter().any(|page| path.starts_with(page))
