@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use berth::{
     auth::tokens::csrf,
     db::settings,
-    domain::{instance::credential_owner, secret::Secret},
+    domain::{instance::credential_owner, secret::Secret, time::Timestamp},
     vault::Vault,
 };
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text};
@@ -23,7 +23,7 @@ use crate::support::{
     google::{CLIENT_ID, CLIENT_SECRET, Google},
     receiver::Receiver,
     services::Service,
-    text,
+    text, wait_for,
 };
 
 const NEW: &str = "sk-the-new-one-9999";
@@ -129,7 +129,11 @@ fn everything_is_sealed_anew_and_works_as_before() {
         let posted = ann.post(&format!("/api/v1/webhooks/{}/test", text(&hook, "id")), &json!({})).expect(200);
         assert_eq!(posted["delivered"], true);
         // With both the token is refreshed.
-        let account = bob.get("/api/v1/credentials").expect(200)["items"][0]["id"].clone();
+        let account = wait_for("the end of its token", || {
+            let account = bob.get("/api/v1/credentials").expect(200)["items"][0].clone();
+            let now = serde_json::to_value(Timestamp::now()).unwrap();
+            (text(&account["grant"], "expires_at").as_str() < now.as_str().unwrap()).then(|| account["id"].clone())
+        });
         let before = google.asked("/token");
         let made = bob.create(&json!({ "service": "mail", "credential": { "id": account } }));
         bob.wait_for(&text(&made, "id"), "running");
