@@ -2,7 +2,7 @@
 //!
 //! Each is a file of `src/catalog/curated`, which is part of the binary: a manifest, and beside it `homepage`,
 //! `categories` and `[checked]`, which `scripts/check-catalog.py` writes. Owner of state: the parsed list, made when it
-//! is first asked for, so that it costs a start nothing. Invariant: every file is in [`FILES`] and parses; a test sees
+//! is first asked for, so that it costs a start nothing. Invariant: every file is in `FILES` and parses; a test sees
 //! to both.
 
 mod files;

@@ -42,9 +42,9 @@ pub(super) async fn keep(
             let detail = json!({ "service": row.service, "scope": grant.scope, "checked": row.last_test.is_some() });
             audit(conn, Some(row.user_id), "credential.connect", format!("credential:{id}"), detail)?;
             if is_new {
-                credentials::insert(conn, &row)?
+                credentials::insert(conn, &row)?;
             } else {
-                replace(conn, row)?
+                replace(conn, row)?;
             }
             outside_grants::put(conn, &grant)?;
             Ok(instances::using_credential(conn, id)?.into_iter().map(|instance| instance.id).collect())

@@ -28,7 +28,7 @@ impl Inside {
         thread::spawn(move || {
             listener.incoming().flatten().for_each(|_| {
                 count.fetch_add(1, SeqCst);
-            })
+            });
         });
         Self { port, reached }
     }

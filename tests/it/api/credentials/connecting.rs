@@ -11,7 +11,7 @@ use crate::support::{
     browser::Browser,
     google::{CLIENT_ID, CLIENT_SECRET, Google},
     services::Service,
-    text, wait_for,
+    sleep, text, wait_for,
 };
 
 struct Scene {
@@ -223,7 +223,7 @@ fn many_who_need_it_refresh_it_once() {
     let scene = scene(3);
     let id = scene.connect("/connect/mail?next=/");
     // No instance uses it: it runs out, and nobody minds.
-    thread::sleep(Duration::from_millis(3200));
+    sleep(Duration::from_millis(3200));
     assert_eq!(scene.google.asked("/token"), 1, "the code alone");
     scene.google.fault(&json!({ "kind": "slow", "ms": 300, "path": "^/token" }));
     thread::scope(|scope| {
@@ -255,7 +255,7 @@ fn a_consent_that_was_taken_back_is_asked_for_again() {
     assert_eq!(tried["last_result"], "refused");
     // Nobody asks again and again for what was refused.
     let asked = scene.google.asked("/token");
-    thread::sleep(Duration::from_secs(1));
+    sleep(Duration::from_secs(1));
     assert_eq!(scene.google.asked("/token"), asked);
     // The same credential, with new tokens; its instance has them.
     let again = scene.connect(&format!("{}&next=/", text(&grant, "connect")));
