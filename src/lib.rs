@@ -9,7 +9,7 @@
 //! main → cli → app → web ─────→ auth ──→ db
 //!                   │ │ └─────→ routing → mcp
 //!                   │ └───────→ actors (the handle only)
-//!                   └→ actors → routing, mcp, process, catalog, vault, db, telemetry
+//!                   └→ actors → routing, mcp, process, outside, catalog, vault, db, telemetry
 //! everything → config → domain
 //! ```
 //!
@@ -21,7 +21,8 @@
 //! - [`db`] alone names diesel, [`actors`] alone names actix actors.
 //! - [`mcp`], [`process`], [`catalog`], [`vault`] and [`db`] know nothing of each other.
 //! - [`process`] knows neither actors nor HTTP; [`mcp`] knows no actors and no database.
-//! - [`outbound`] is the only way to URLs and hosts that others name; [`mail`] and [`notices`] are the ways to people.
+//! - [`outbound`] is the only way to URLs and hosts that others name; [`outside`] keeps what people have granted Berth at
+//!   outside services; [`mail`] and [`notices`] are the ways to people.
 //! - [`web`] never holds an instance's address, and [`actors`] never see a request.
 //!
 //! # Who owns what
@@ -40,6 +41,7 @@
 //! | which era a version of a service speaks | `actors::Eras`, and a setting each | – |
 //! | tokens that were seen, what ends when one is taken back, what accounts may use | the authenticator | – |
 //! | shares of instances | the share table, from the database | reads a lock-free snapshot |
+//! | grants of outside services, and who refreshes one | the database, by leases | asks the keeper, `outside::OutsideGrants` |
 //! | deliveries of notices | the database, and one task per way | – |
 //!
 //! # Walk-through: a tool call
@@ -116,6 +118,15 @@
 //! request travels sealed through the page, so what is allowed is what was shown. The code is exchanged once; used
 //! again, it ends all that came of it, as a refresh token does. The access token becomes a principal like any
 //! other, whose reach is one instance and what was allowed; it speaks MCP and nothing else.
+//!
+//! # Walk-through: somebody connects an account
+//!
+//! `web::connect` sends their browser to the outside service with a challenge and a state; what has to be remembered goes
+//! along in a sealed cookie that names them. What comes back is taken from that browser and user alone. The access token
+//! becomes the value of a credential, so instances take it as they take any; the refresh token lies sealed beside it. The
+//! keeper looks which tokens run out soon that instances use, takes the lease of each in the database, refreshes it and
+//! writes both down in one transaction; its news have running instances take the new value, as after a rotation. A start
+//! that finds a token run out has it refreshed first. What the service refuses for good is told to the owner.
 //!
 //! # Walk-through: Berth itself is killed
 //!

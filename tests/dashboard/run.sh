@@ -4,7 +4,7 @@
 # themes, size and speed of the first one.
 #
 #   BERTH_BIN=target/debug/berth tests/dashboard/run.sh [FILE.test.mjs…]
-#   tests/dashboard/run.sh --shots DIRECTORY       pictures of every page instead, light and dark, phone and desktop
+#   tests/dashboard/run.sh --shots DIRECTORY [PAGE…]       pictures of every page instead, light and dark, phone and desk
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
@@ -43,7 +43,7 @@ export BERTH_WORK=$work
 
 if [ -n "$shots" ]; then
     title "Taking pictures"
-    node "$here/shots.mjs" "$shots"
+    node "$here/shots.mjs" "$shots" "$@"
     exit
 fi
 files=("$@")
