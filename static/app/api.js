@@ -41,9 +41,10 @@ async function problemOf(response) {
 
 async function send(method, path, body, { abort } = {}) {
     const headers = { accept: "application/json" };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    const isFile = body instanceof Blob;
+    if (body !== undefined) headers["content-type"] = isFile ? "application/octet-stream" : "application/json";
     if (method !== "GET" && me.value) headers["x-csrf-token"] = me.value.csrf_token ?? "";
-    const asked = { method, headers, signal: abort, body: body === undefined ? undefined : JSON.stringify(body) };
+    const asked = { method, headers, signal: abort, body: body === undefined || isFile ? body : JSON.stringify(body) };
     try {
         return await fetch(`/api/v1${path}`, asked);
     } catch (error) {

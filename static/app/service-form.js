@@ -54,6 +54,7 @@ export function CredentialField({ service, value, onValue, error }) {
     };
     return html`<fieldset class="stack tight"><legend class="hidden">${label}</legend>
         ${options.length > 0 && html`<${Select} label=${label} value=${value.id ?? "new"} options=${[...options, ["new", "Another one…"]]} onText=${pick} />`}
+        ${isNew && service.credential.oauth && html`<div class="row"><a class="button quiet" href=${`/connect/${service.name}?next=${encodeURIComponent(location.pathname)}`}><${Icon} name="link" /> Connect ${service.display_name}</a><span class="soft small">You sign in there, and Berth keeps its access fresh. Or paste an access token, which is not refreshed:</span></div>`}
         ${isNew && html`<${SecretText} label=${options.length ? `New: ${label}` : label} value=${value.text ?? ""} required error=${refused ?? error}
             help=${help && html`<${Linked} text=${help} />`} onText=${(text) => { setRefused(null); onValue({ text }); }} />`}
         ${isNew && check && html`<div class="row"><${Act} class="quiet" act=${test} disabled=${!value.text}>Test it</${Act}><span class="soft small">Asks ${service.display_name} whether it takes it, and keeps it, sealed.</span></div>`}

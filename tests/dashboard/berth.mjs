@@ -49,7 +49,7 @@ export class Berth {
         berth.folder = mkdtempSync(join(BERTH_WORK, 'berth-'));
         execFileSync('chmod', ['755', berth.folder]);
         const services = join(berth.folder, 'services');
-        berth.github = await standIn(berth.folder);
+        berth.github = await standIn(berth.folder, 'github', '--token', 'ghp_good=alice');
         service(services, 'echo', ['Echo', 'Says what it is told.'], ['--say', 'ready to echo']);
         service(services, 'slow', ['Slow starter', 'Takes a moment to start.'], ['--say', 'warming up', '--slow-start', '1500']);
         service(services, 'keyed', ['Keyed', 'Needs an access token.'], [], keyed(berth.github.url));
@@ -121,10 +121,10 @@ export class Berth {
     }
 }
 
-/** The stand-in of GitHub, with a token of one user. */
-async function standIn(folder) {
-    const out = join(folder, 'github.json');
-    const child = spawn('node', ['tests/stand-ins/github.mjs', '--token', 'ghp_good=alice'], { cwd: ROOT, stdio: ['ignore', openSync(out, 'w'), 'ignore'] });
-    const said = await until('the stand-in of GitHub', () => readFileSync(out, 'utf8').trim());
+/** A stand-in of an outside service. */
+export async function standIn(folder, name, ...args) {
+    const out = join(folder, `${name}.json`);
+    const child = spawn('node', [`tests/stand-ins/${name}.mjs`, ...args], { cwd: ROOT, stdio: ['ignore', openSync(out, 'w'), 'ignore'] });
+    const said = await until(`the stand-in of ${name}`, () => readFileSync(out, 'utf8').trim());
     return { process: child, url: JSON.parse(said.split('\n')[0]).url };
 }

@@ -11,7 +11,7 @@ import { variables } from "../import-service.js";
 import { ConfigFields, CredentialField, ExpiryField, LimitFields, ModeChoice, SleepField, fieldOf, filled, limitsAsText, limitsOf, useCredentials } from "../service-form.js";
 import { Text } from "../parts/fields.js";
 import { ServiceIcon } from "../parts/icon.js";
-import { Complaint, Loaded, Note } from "../parts/states.js";
+import { Complaint, Loaded } from "../parts/states.js";
 
 const back = { href: "/app/catalog", name: "Catalog" };
 
@@ -39,8 +39,10 @@ function Form({ service }) {
     const hasCredential = needsCredential(service);
     const stored = useCredentials(service.name);
     useEffect(() => {
-        // Whoever has a credential for it already most likely means that one.
-        if (stored.data?.[0] && !given.credential.text && !given.credential.id) set("credential")({ id: stored.data[0].id });
+        // Who has just connected an account means that; whoever has a credential for it already most likely means that one.
+        const connected = stored.data?.find(({ id }) => id === new URLSearchParams(location.search).get("connected"));
+        const likely = connected ?? stored.data?.[0];
+        if (likely && !given.credential.text && !given.credential.id) set("credential")({ id: likely.id });
     }, [stored.data]);
     const create = async (event) => {
         event.preventDefault();
@@ -65,7 +67,6 @@ function Form({ service }) {
             <div class="columns"><${ExpiryField} value=${given.expires} onText=${set("expires")} /><${SleepField} value=${given.sleeps} onText=${set("sleeps")} /></div>
             <${LimitFields} values=${given.limits} onValues=${set("limits")} />
             <${Text} label="Environment" optional multiline rows="3" class="mono" value=${given.env} onText=${set("env")} placeholder="NAME=value" help="One variable per line; stored sealed" error=${field === "env" ? problem.message : undefined} /></div></details>
-        ${hasCredential && service.credential.kind === "oauth2" && html`<${Note}>Paste an access token of ${service.display_name} for now.</${Note}>`}
         <${Complaint} problem=${problem} />
         <div class="row"><button disabled=${busy} aria-busy=${busy}>${busy ? "Creating…" : "Create and start"}</button><a class="button quiet" href="/app/catalog">Cancel</a></div></form>`;
 }

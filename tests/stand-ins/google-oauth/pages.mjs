@@ -17,4 +17,5 @@ ${hidden.join('\n')}${buttons.join('\n')}<button name="deny" value="1">Cancel</b
 export const errorPage = (reason) =>
   page(400, `<!DOCTYPE html><title>Error</title><p>Error 400: ${escape(reason)}</p>`);
 
-const page = (status, body) => ({ status, headers: { 'content-type': 'text/html; charset=utf-8' }, body });
+// As bytes: what is no bytes is sent as JSON.
+const page = (status, html) => ({ status, headers: { 'content-type': 'text/html; charset=utf-8' }, body: Buffer.from(html) });
