@@ -1,5 +1,6 @@
 // Where pages appear: fetches the module of the route, gives the heading the focus, says where one is.
-import { Component, html, useEffect, useState } from "./lib.js";
+import { Component, html, useEffect } from "./lib.js";
+import { useModule } from "./module.js";
 import { route } from "./router.js";
 import { Failure, Loading } from "./parts/states.js";
 import { Icon } from "./parts/icon.js";
@@ -36,23 +37,14 @@ function Missing() {
 
 export function Outlet() {
     const at = route.value;
-    const [shown, setShown] = useState({ name: null, module: null, problem: null });
-    useEffect(() => {
-        if (!at.load) return undefined;
-        let current = true;
-        const done = (state) => current && setShown({ name: at.name, ...state });
-        at.load().then((module) => done({ module }), (problem) => done({ problem }));
-        return () => (current = false);
-    }, [at.name]);
-    const here = shown.name === at.name;
-    useFocus(at, here && shown.module);
+    const { module, problem } = useModule(at.load, at.name);
+    useFocus(at, module);
     if (!at.load) return html`<${Missing} />`;
-    if (!here) return html`<${Loading} rows=${5} />`;
-    if (shown.problem) {
-        const problem = { kind: "failed", message: "Berth may have been updated since this page was opened. Load it anew." };
+    if (problem) {
         return html`<${Title} text="This page could not be loaded" /><${Failure} problem=${problem} retry=${() => location.reload()} what="This page" />`;
     }
-    const Page = shown.module.default;
+    if (!module) return html`<${Loading} rows=${5} />`;
+    const Page = module.default;
     return html`<${Guard} key=${at.path.split("?")[0]}><${Page} key=${at.params.id ?? at.params.service ?? ""} params=${at.params} query=${at.query} /></${Guard}>`;
 }
 

@@ -1,7 +1,8 @@
 // One instance: its heading and its tabs. Each tab is a module of its own.
-import { html, useEffect, useState } from "../lib.js";
+import { html } from "../lib.js";
 import { needCatalog, services } from "../catalog.js";
 import { nameOf } from "../instances.js";
+import { useModule } from "../module.js";
 import { useInstance } from "../one.js";
 import { Title } from "../outlet.js";
 import { MainAction, MoreActions } from "../instance-actions.js";
@@ -38,12 +39,8 @@ export default function Instance({ params, query }) {
 
 function Tab({ tab, ...rest }) {
     const found = tabs.find(({ id }) => id === tab);
-    const [module, setModule] = useState(null);
-    const [problem, setProblem] = useState(null);
-    useEffect(() => {
-        found?.load().then(setModule, setProblem);
-    }, []);
+    const { module, problem } = useModule(found?.load, tab);
     if (!found) return html`<${Failure} problem=${{ kind: "missing", message: "An instance has no such page." }} />`;
-    if (problem) return html`<${Failure} problem=${{ kind: "failed", message: "Berth may have been updated since this page was opened. Load it anew." }} retry=${() => location.reload()} what="This page" />`;
+    if (problem) return html`<${Failure} problem=${problem} retry=${() => location.reload()} what="This page" />`;
     return module ? html`<${module.default} ...${rest} />` : html`<${Loading} rows=${4} />`;
 }

@@ -1,6 +1,6 @@
 // A page of tabs, each of which is a module of its own and has a URL of its own.
-import { html, useEffect, useRef, useState } from "../lib.js";
-import { Problem, lost, refresh } from "../api.js";
+import { html, useEffect, useRef } from "../lib.js";
+import { useModule } from "../module.js";
 import { Title } from "../outlet.js";
 import { Failure, Loading } from "./states.js";
 import { Tabs } from "./tabs.js";
@@ -29,25 +29,8 @@ export function Tabbed({ name, base, tabs, params, query }) {
             : html`${params.item && html`<${Title} text="There is no such page" />`}<${Failure} problem=${{ kind: "missing", message: `${name} has no such page.` }} />`}`;
 }
 
-const updated = { kind: "failed", message: "Berth may have been updated since this page was opened. Load it anew." };
-
-// A module that does not come: the server is away, or has other files by now.
-async function whyNot() {
-    const isThere = await fetch("/health", { cache: "no-store" }).catch(() => null);
-    if (isThere) return updated;
-    lost();
-    return new Problem({});
-}
-
 function Tab({ tab, params, query }) {
-    const [module, setModule] = useState(null);
-    const [problem, setProblem] = useState(null);
-    const turn = refresh.value;
-    useEffect(() => {
-        if (module) return;
-        setProblem(null);
-        tab.load().then(setModule, async () => setProblem(await whyNot()));
-    }, [turn]);
+    const { module, problem } = useModule(tab.load, tab.id);
     if (problem) return html`${params.item && html`<${Title} text=${tab.name} />`}<${Failure} problem=${problem} retry=${() => location.reload()} what="This page" />`;
     if (!module) return html`${params.item && html`<${Title} text=${tab.name} />`}<${Loading} rows=${4} />`;
     const Page = (params.item && module.Item) || module.default;
