@@ -36,6 +36,7 @@ out=$ROOT/static/vendor
 mkdir -p "$out"
 
 {
+    # shellcheck disable=SC2016 # Markdown, on purpose
     printf '# Libraries of the dashboard\n\nMade by `scripts/vendor.sh` from npm; do not edit. Modules name each other by relative paths, nothing else is changed.\n\n'
     printf '| file | package | version | licence | source |\n|---|---|---|---|---|\n'
 } >"$out/README.md"
@@ -56,6 +57,7 @@ for package in "${packages[@]}"; do
         [ "$of" = "$name" ] || continue
         sed -e 's#"preact/hooks"#"./hooks.js"#g' -e 's#"preact"#"./preact.js"#g' -e 's#"@preact/signals-core"#"./signals-core.js"#g' \
             -e "s,//# sourceMappingURL=.*,," "$work/$name/$from" >"$out/$to"
+        # shellcheck disable=SC2016 # Markdown, on purpose
         printf '| `%s` | %s | %s | %s | %s |\n' "$to" "$name" "$version" "$licence" "$source" >>"$out/README.md"
     done
 done
