@@ -52,6 +52,9 @@ guide() {
     cat <<TEXT
 Berth is at $url   (stop it with scripts/stop-services.sh)
 
+In a browser: open that; where nobody has an account yet, the last lines of $log_file name the link
+that makes the first administrator. By command line:
+
     export BERTH_DATA_DIR=$BERTH_DATA_DIR BERTH_LISTEN=$BERTH_LISTEN
 
  1. Make the first user, an administrator (the password is read from the terminal or a pipe):
